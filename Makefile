@@ -1,0 +1,32 @@
+# Two commands do everything on a fresh Debian 12 or Ubuntu machine: `make demo` and `make test`.
+.PHONY: setup demo check test bench lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml scripts/setup.sh
+	PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV)
+	touch $@
+
+demo: setup
+	$(BIN)/python -m demo
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n 2 -m "not root and not slow"
+
+test: check
+	$(BIN)/pytest -q -m "root or slow"
+
+bench: setup
+	$(BIN)/python -m bench
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--extra dev pyproject.toml -o requirements/dev.txt

@@ -1,0 +1,61 @@
+"""The daemon's configuration: one frozen value, made once from the command line, passed down."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_STATE = Path("/var/lib/ringfence")
+DEFAULT_PORT = 4566
+DEFAULT_REGION = "us-west-2"
+DEFAULT_ACCOUNT = "123456789012"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`state`: absolute directory of everything that lasts. `host`, `port`: the API on this machine's loopback.
+
+    `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
+    """
+
+    state: Path
+    port: int = DEFAULT_PORT
+    host: str = "127.0.0.1"
+    region: str = DEFAULT_REGION
+    account: str = DEFAULT_ACCOUNT
+
+    @property
+    def prefix(self) -> str:
+        """`rf` and six hex digits of the state directory: starts each name on this machine that daemons could share."""
+        return "rf" + hashlib.sha256(str(self.state).encode()).hexdigest()[:6]
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """Ringfence's certificate authority (public part), PEM."""
+        return self.state / "ca" / "ca.pem"
+
+    @property
+    def blobs(self) -> Path:
+        return self.state / "blobs"
+
+    @property
+    def images(self) -> Path:
+        return self.state / "images"
+
+    @property
+    def instances(self) -> Path:
+        """One directory an instance: bundle, model, log."""
+        return self.state / "instances"
+
+    @property
+    def admin_file(self) -> Path:
+        """JSON, mode 0600, written at first start: the root access key of the account."""
+        return self.state / "admin.json"
+
+    @property
+    def daemon_file(self) -> Path:
+        """JSON, written when ready, removed at exit: pid, port, region, account."""
+        return self.state / "daemon.json"

@@ -1,0 +1,40 @@
+"""Amazon Resource Names: `arn:partition:service:region:account:resource`."""
+
+import msgspec
+
+
+class Arn(msgspec.Struct, frozen=True):
+    """The six fields of an ARN; `resource` keeps every colon and slash after the fifth colon."""
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
+
+    @property
+    def name(self) -> str:
+        """What follows the last slash: a role's name without its path, an endpoint's name."""
+        return self.resource.rpartition("/")[2]
+
+
+def parse_arn(text: str) -> Arn | None:
+    """The ARN that `text` spells, or None: callers know which AWS error a malformed one earns."""
+    fields = text.split(":", 5)
+    if len(fields) != 6 or fields[0] != "arn" or not fields[1] or not fields[2] or not fields[5]:
+        return None
+    return Arn(*fields[1:])
+
+
+# Services whose ARNs carry no region (IAM) or neither region nor account (S3).
+_GLOBAL = frozenset({"iam", "sts"})
+
+
+def make_arn(service: str, region: str, account: str, resource: str) -> str:
+    """The ARN of a resource of ours: S3's have no region and no account, IAM's no region."""
+    if service == "s3":
+        return f"arn:aws:s3:::{resource}"
+    return f"arn:aws:{service}:{'' if service in _GLOBAL else region}:{account}:{resource}"

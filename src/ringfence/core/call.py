@@ -1,0 +1,78 @@
+"""A call as a handler sees it: who, from where, when, and the transaction that it may write in."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from ringfence.core import ids
+from ringfence.core.arn import make_arn
+from ringfence.core.record import Writer
+
+# A request's members as the service model names them, parsed and validated by `protocol`; a result likewise.
+Request = dict[str, Any]
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The path that the packets took, said by the socket that accepted them; never by a header.
+
+    `vpc_id` and `vpce_id` are set together, by a listener behind a VPC endpoint; `listener` names it for `explain`.
+    """
+
+    source_ip: str
+    vpc_id: str | None = None
+    vpce_id: str | None = None
+    tls: bool = False
+    listener: str = "in process"
+
+
+PrincipalKind = Literal["root", "user", "role", "service", "anonymous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The authenticated caller.
+
+    `arn`: `arn:aws:iam::A:root`, `…:user/path/name`, or for a role's session `arn:aws:sts::A:assumed-role/R/S`.
+    `id`: the account for root, `AIDA…`, or `AROA…:session`. `role_arn`: the session's role, else None.
+    `session_policies`: policy documents (JSON text) passed to AssumeRole. `service`: a service principal's name.
+    """
+
+    kind: PrincipalKind
+    account: str
+    arn: str
+    id: str
+    role_arn: str | None = None
+    session_name: str | None = None
+    session_policies: tuple[str, ...] = ()
+    token_issued: datetime | None = None
+    access_key_id: str | None = None
+    service: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler is given beside its request. `account` is the caller's; `region` is the credential scope's."""
+
+    records: Writer
+    account: str
+    region: str
+    principal: Principal
+    arrival: Arrival
+    now: datetime
+    request_id: str
+    entropy: ids.Entropy
+
+    def new_id(self, prefix: str) -> str:
+        """A fresh EC2-style id, `prefix-0…`."""
+        return ids.resource_id(prefix, self.entropy)
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of the caller's account and region."""
+        return make_arn(service, self.region, self.account, resource)
+
+    def scoped(self, name: str) -> str:
+        """The record key of a name that is unique per account and region: `account/region/name`."""
+        return f"{self.account}/{self.region}/{name}"

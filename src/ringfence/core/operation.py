@@ -1,0 +1,66 @@
+"""`@operation`: a handler's name and the facts that authorization needs, in one registry.
+
+The service is the module's: `ringfence.services.ec2.subnet` is `ec2`, `ringfence.services.sagemaker_runtime` is
+`sagemaker-runtime`, as botocore names them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.results import Forward
+
+Handler = Callable[[Call, Request], Result | Forward]
+Resources = Callable[[Call, Request], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a service.
+
+    `action`: the IAM action, `ec2:CreateSubnet`, or None for what needs no permission (sts:GetCallerIdentity).
+    `on`: resource templates such as `vpc/{VpcId}` (members of the request in braces, a list member gives one ARN per
+    item, an absent member gives `*`), or a function that returns ARNs. Empty: the resource is `*`.
+    `keys`: condition key -> request member. `passes`: member that holds a role ARN -> service it is passed to;
+    members are dotted paths (`ProductionVariants.InstanceType` collects from list items too).
+    """
+
+    service: str
+    name: str
+    handler: Handler
+    action: str | None
+    on: tuple[str, ...] | Resources = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    passes: Mapping[str, str] = field(default_factory=dict)
+
+
+REGISTRY: dict[tuple[str, str], Operation] = {}
+
+# IAM prefixes that differ from botocore's service names.
+ACTION_PREFIX = {
+    "sagemaker-runtime": "sagemaker",
+    "sagemaker-featurestore-runtime": "sagemaker",
+    "cloudwatch": "cloudwatch",
+}
+
+
+def operation(
+    name: str,
+    *,
+    action: str | None = "",
+    on: tuple[str, ...] | Resources = (),
+    keys: Mapping[str, str] | None = None,
+    passes: Mapping[str, str] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed."""
+
+    def register(handler: Handler) -> Handler:
+        service = handler.__module__.split(".")[2].replace("_", "-")
+        prefix = ACTION_PREFIX.get(service, service)
+        full = None if action is None else action if action and ":" in action else f"{prefix}:{action or name}"
+        if (service, name) in REGISTRY:
+            raise ValueError(f"{service}.{name} is registered twice")
+        REGISTRY[service, name] = Operation(service, name, handler, full, on, keys or {}, passes or {})
+        return handler
+
+    return register

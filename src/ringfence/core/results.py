@@ -1,0 +1,59 @@
+"""Effects that a handler may return as data: the gateway performs them after the commit."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ringfence.core.call import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A body that is on disk already, fsynced, before the transaction begins: what a streaming request member holds.
+
+    `id` names it in the blob store. Digests are lower-case hex of the whole content.
+    """
+
+    id: str
+    size: int
+    md5: str
+    sha256: str
+    # base64 checksums that the client sent and the gateway verified: {"CRC32": "…"}
+    checksums: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A streaming result member: these ranges of blobs, in order. `parts` are (blob id, offset, length)."""
+
+    parts: tuple[tuple[str, int, int], ...]
+
+    @property
+    def length(self) -> int:
+        return sum(length for _, _, length in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardReply:
+    """What the container answered, or why it did not: `status` 0 and the reason in `failure`."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    failure: str | None = None  # "timeout" | "refused" | "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """An HTTP request to port `port` of an instance's container, through its own loopback.
+
+    `finish` is pure: it makes the operation's result of the reply, or raises ServiceError.
+    """
+
+    instance_id: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    timeout: float  # seconds
+    finish: Callable[[ForwardReply], Result]
+    port: int = 8080

@@ -1,0 +1,40 @@
+"""Where code runs: a network namespace with or without an ENI, in which a container or a user's command lives.
+
+EC2 instances do not exist here; an Instance backs one copy of a hosted model, one host of a job, or one
+`ringfence exec`. The reconciler of its owner writes it; the network compiler reads it.
+"""
+
+from typing import Literal
+
+from ringfence.core.record import Record
+
+# vpc: an ENI of a customer's VPC; platform: SageMaker's own network with internet access (no VpcConfig);
+# internet: a host on the public side; none: loopback only.
+Attachment = Literal["vpc", "platform", "internet", "none"]
+
+
+class Instance(Record, frozen=True, kw_only=True):
+    """`id` is `i-…` and names the namespace.
+
+    `network` says what the namespace called `id` is attached to. With `isolated`, the container lives in a second
+    namespace that has nothing but loopback, while the platform's transfers use the first one.
+    `role_arn`: whose credentials 169.254.170.2 serves here (to the container only if not isolated); None: no
+    credentials. `credentials_path`: the unguessable URI path there. `public_ip`: the source address on the internet.
+    `owner`: ARN of the endpoint or job, or `session/…` of a `ringfence exec`.
+    """
+
+    id: str
+    account: str
+    region: str
+    owner: str
+    network: Attachment
+    network_interface_id: str | None = None
+    isolated: bool = False
+    role_arn: str | None = None
+    role_session_name: str = "SageMaker"
+    credentials_path: str | None = None
+    public_ip: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.id
