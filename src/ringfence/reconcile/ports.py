@@ -1,0 +1,76 @@
+"""What the reconciler needs of the rest, as Protocols: `app` fills them with the real parts, tests with fakes.
+
+Not here: the container driver (`runtime.driver.Driver`), which reconcile may import itself.
+"""
+
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from ringfence.core.call import Principal, Request, Result
+from ringfence.core.ids import Entropy
+from ringfence.core.record import Reader
+from ringfence.network.topology import Topology
+
+# The network compiler with its settings bound: `lambda records: network.compile.compile(records, settings)`.
+Compile = Callable[[Reader], Topology]
+
+
+class RoleSession(Protocol):
+    """The credentials of an assumed role, and who calls that are made with them come from."""
+
+    @property
+    def principal(self) -> Principal: ...
+    @property
+    def access_key_id(self) -> str: ...
+    @property
+    def secret_access_key(self) -> str: ...
+    @property
+    def session_token(self) -> str: ...
+    @property
+    def expiration(self) -> datetime: ...
+
+
+class Caller(Protocol):
+    """AWS calls made by the platform in process: authorized, handled and committed like any other, synchronously."""
+
+    def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:
+        """The operation's result; raises ServiceError as a client would see it."""
+        ...
+
+    def assume(self, role_arn: str, session_name: str) -> RoleSession:
+        """Assume a role as sagemaker.amazonaws.com does; raises ServiceError if it is absent or does not trust it."""
+        ...
+
+
+class Network(Protocol):
+    """The dataplane (`dataplane.apply.Dataplane`)."""
+
+    async def apply(self, topology: Topology) -> None:
+        """Make the kernel agree with the topology; returns when it does."""
+        ...
+
+    def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:  # noqa: TID251
+        """A socket made inside the namespace with this logical name."""
+        ...
+
+    def namespace_path(self, namespace: str) -> Path: ...
+
+
+class Listeners(Protocol):
+    """The daemon's sockets inside namespaces."""
+
+    async def apply(self, topology: Topology) -> None:
+        """Open and close so that exactly `topology.listeners` answer; returns when they do."""
+        ...
+
+
+class Edge(Protocol):
+    """Time and chance, which only edges may read."""
+
+    def now(self) -> datetime: ...
+
+    @property
+    def entropy(self) -> Entropy: ...
