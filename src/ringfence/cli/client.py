@@ -1,0 +1,122 @@
+"""The way to the daemon of a state directory: its address, its admin token, JSON over loopback HTTP.
+
+Every subcommand that needs the daemon goes through `connect`; failures end the command with what to do next.
+"""
+
+import http.client
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from ringfence.config import DEFAULT_STATE
+
+state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="RINGFENCE_STATE",
+    default=DEFAULT_STATE,
+    show_default=True,
+    help="The daemon's state directory; also RINGFENCE_STATE.",
+)
+
+
+class CommandError(click.ClickException):
+    """An error line on standard error and the exit code."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc] # click reads it from the instance
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"ringfence: {self.message}", err=True)
+
+
+def fail(message: str, exit_code: int = 1) -> NoReturn:
+    raise CommandError(message, exit_code)
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A live daemon: what it wrote into its state directory when it became ready."""
+
+    state: Path
+    pid: int
+    host: str
+    port: int
+    region: str
+    account: str
+    access_key_id: str
+    secret_access_key: str
+    token: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ca_bundle(self) -> Path:
+        return self.state / "ca" / "ca.pem"
+
+    def open(self, method: str, path: str, body: dict[str, Any] | None = None) -> http.client.HTTPResponse:
+        """Send one admin request; the response is returned unread. Exits with the daemon's message on an error."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, f"/_ringfence/{path}", json.dumps(body) if body is not None else None, headers)
+            response = connection.getresponse()
+        except OSError as error:
+            fail(f"the daemon at {self.url} does not answer ({error}); see `{self.state}/daemon.log`")
+        if response.status >= 400:
+            fail(_error_of(response))
+        return response
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send one admin request and return its JSON."""
+        response = self.open(method, path, body)
+        return json.loads(response.read() or b"null")
+
+
+def _error_of(response: http.client.HTTPResponse) -> str:
+    text = response.read().decode(errors="replace")
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the daemon answered {response.status}: {text[:200]}"
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there, be it another user's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def find(state: Path) -> Daemon | None:
+    """The live daemon of a state directory, or None if none runs there."""
+    state = state.resolve()
+    try:
+        told = json.loads((state / "daemon.json").read_text())
+        key = json.loads((state / "admin.json").read_text())
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        fail(f"cannot read `{error.filename}`: run this as the user who runs the daemon (root)", 77)
+    if not is_running(told["pid"]):
+        return None
+    return Daemon(state=state, **{name: told[name] for name in ("pid", "host", "port", "region", "account")}, **key)
+
+
+def connect(state: Path) -> Daemon:
+    """The live daemon of a state directory; exits with 69 (unavailable) if there is none."""
+    daemon = find(state)
+    if daemon is None:
+        fail(f"no daemon runs on `{state}`: start one with `ringfence up --state {state} --detach`", 69)
+    return daemon

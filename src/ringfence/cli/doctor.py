@@ -1,0 +1,107 @@
+"""`ringfence doctor`: what this machine lacks to run the daemon, and how to get it."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+
+@dataclass(frozen=True)
+class Check:
+    """`probe` returns a fact to show, or raises LookupError with what is missing and how to mend it."""
+
+    name: str
+    probe: Callable[[], str]
+    needed: bool = True
+
+
+def _program(name: str, package: str, *arguments: str) -> Callable[[], str]:
+    def probe() -> str:
+        path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if path is None:
+            raise LookupError(f"not found: apt-get install {package}")
+        if not arguments:
+            return path
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False, timeout=10)
+        return (done.stdout or done.stderr).splitlines()[0]
+
+    return probe
+
+
+def _python() -> str:
+    return platform.python_version()
+
+
+def _root() -> str:
+    if os.geteuid() != 0:
+        raise LookupError("not root: namespaces, nftables and containers need it (sudo)")
+    return "root"
+
+
+def _overlay() -> str:
+    if "overlay" not in Path("/proc/filesystems").read_text():
+        raise LookupError("the kernel has no overlay file system: modprobe overlay")
+    return "overlay file system"
+
+
+def _cgroup() -> str:
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return "version 2"
+    if Path("/sys/fs/cgroup/memory").is_dir():
+        return "version 1 (or hybrid)"
+    raise LookupError("no cgroup hierarchy is mounted at /sys/fs/cgroup")
+
+
+# One throw-away namespace that tries what the VPCs use: veth, conntrack, verdict maps.
+_NETWORK_TRIAL = """
+ip link add name rf-a type veth peer name rf-b && nft 'table inet t {
+  map m { type ifname : verdict; }
+  chain c { type filter hook forward priority 0; policy drop; ct state established accept; iifname vmap @m; }
+}'
+"""
+
+
+def _network() -> str:
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-ec", _NETWORK_TRIAL], capture_output=True, text=True, check=False, timeout=10
+    )
+    if done.returncode != 0:
+        raise LookupError(f"namespaces, veth or nftables do not work: {done.stderr.strip().splitlines()[-1:]}")
+    return "namespaces, veth, nftables with connection tracking"
+
+
+CHECKS = (
+    Check("user", _root),
+    Check("python", _python),
+    Check("ip", _program("ip", "iproute2", "-V")),
+    Check("nft", _program("nft", "nftables", "--version")),
+    Check("runc", _program("runc", "runc", "--version")),
+    Check("network", _network),
+    Check("overlay", _overlay),
+    Check("cgroup", _cgroup),
+    Check("skopeo", _program("skopeo", "skopeo", "--version"), needed=False),
+    Check("umoci", _program("umoci", "umoci", "--version"), needed=False),
+)
+
+
+@click.command()
+def doctor() -> None:
+    """Say what this machine lacks. Exits 1 if the daemon cannot run here."""
+    lacking = 0
+    for check in CHECKS:
+        try:
+            mark, fact = "✓", check.probe()
+        except (LookupError, OSError, subprocess.SubprocessError) as error:
+            mark, fact = ("✗" if check.needed else "–"), str(error)
+            lacking += check.needed
+            if not check.needed:
+                fact += " (only `ringfence image import` needs it)"
+        click.echo(f"{mark} {check.name:<8} {fact}")
+    if lacking:
+        click.echo(f"{lacking} thing{'s' if lacking > 1 else ''} to mend before `ringfence up`", err=True)
+        raise SystemExit(1)

@@ -1,0 +1,31 @@
+"""`ringfence env`: shell exports that point AWS clients at the daemon."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from ringfence.cli.client import Daemon, connect, state_option
+
+
+def exports(daemon: Daemon) -> dict[str, str]:
+    """What an AWS client on this machine needs to talk to the daemon as the account's root."""
+    return {
+        "AWS_ENDPOINT_URL": daemon.url,
+        "AWS_ACCESS_KEY_ID": daemon.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": daemon.secret_access_key,
+        "AWS_REGION": daemon.region,
+        "AWS_DEFAULT_REGION": daemon.region,
+        "AWS_CA_BUNDLE": str(daemon.ca_bundle),
+        "RINGFENCE_STATE": str(daemon.state),
+    }
+
+
+@click.command()
+@state_option
+def env(state: Path) -> None:
+    """Print shell exports for AWS clients: eval "$(ringfence env)"."""
+    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        click.echo(f"unset {name}")
+    for name, value in exports(connect(state)).items():
+        click.echo(f"export {name}={shlex.quote(value)}")

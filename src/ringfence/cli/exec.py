@@ -1,0 +1,109 @@
+"""`ringfence exec`: run a command of this machine as if on an instance in a subnet, or on the internet.
+
+The daemon keeps the instance (its ENI, addresses, credentials) for as long as this command keeps its request open.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ringfence.cli.client import Daemon, connect, fail, state_option
+from ringfence.cli.enter import Place, entering, environment, temporary_directory
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@state_option
+@click.option("--subnet", metavar="SUBNET-ID", help="Stand in this subnet.")
+@click.option(
+    "--security-group",
+    "groups",
+    metavar="SG-ID",
+    multiple=True,
+    help="A group of the ENI; repeatable. Default: the VPC's default group.",
+)
+@click.option("--role", metavar="NAME|ARN", help="Serve this role's credentials at 169.254.170.2.")
+@click.option("--internet", is_flag=True, help="Stand outside every VPC.")
+@click.option(
+    "--source-ip", metavar="ADDRESS", help="With --internet: the public address to come from. Default: 203.0.113.7."
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec_(
+    state: Path,
+    subnet: str | None,
+    groups: tuple[str, ...],
+    role: str | None,
+    internet: bool,
+    source_ip: str | None,
+    command: tuple[str, ...],
+) -> None:
+    """Run COMMAND with an ENI in a subnet (--subnet), or outside every VPC (--internet).
+
+    It gets the address, the resolver, Ringfence's certificate authority and, with --role, that role's credentials.
+    Exits with the command's own exit code; 64 for wrong options, 69 without a daemon, 77 without root.
+    """
+    if internet == (subnet is not None):
+        fail("say where to stand: --subnet SUBNET-ID or --internet", 64)
+    if internet and groups:
+        fail("security groups belong to a subnet: --security-group goes with --subnet", 64)
+    if source_ip and not internet:
+        fail("--source-ip goes with --internet", 64)
+    if os.geteuid() != 0:
+        fail("entering a network namespace needs root: run this with sudo", 77)
+    daemon = connect(state)
+    question = {
+        "subnet": subnet,
+        "security_groups": list(groups),
+        "role": role,
+        "internet": internet,
+        "source_ip": source_ip,
+    }
+    response = daemon.open("POST", "sessions", question)
+    told = _first_line(response)
+    raise SystemExit(_run(daemon, told, command))
+
+
+def _first_line(response: HTTPResponse) -> dict[str, Any]:
+    """The daemon's description of the instance; the response stays open, and with it the instance."""
+    line = response.readline()
+    if not line:
+        fail("the daemon closed the session; see its log")
+    told: dict[str, Any] = json.loads(line)
+    if "error" in told:
+        fail(told["error"])
+    return told
+
+
+def _run(daemon: Daemon, told: dict[str, Any], command: tuple[str, ...]) -> int:
+    place = Place(**{name: told[name] for name in ("namespace", "resolver", "search", "hostname", "address")})
+    variables = environment(
+        os.environ, region=daemon.region, ca_bundle=str(daemon.ca_bundle), credentials_uri=told["credentials_uri"]
+    )
+    with temporary_directory() as directory:
+        # A Ctrl-C is for the command; this process only waits for it.
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process = subprocess.Popen(command, env=variables, preexec_fn=_child(entering(place, Path(directory))))
+            code = process.wait()
+        except FileNotFoundError:
+            fail(f"`{command[0]}`: no such command", 127)
+        except PermissionError:
+            fail(f"`{command[0]}` cannot be run", 126)
+        except subprocess.SubprocessError:
+            fail(f"could not enter `{place.namespace}`: is this the daemon's machine, and are you root?")
+        finally:
+            signal.signal(signal.SIGINT, previous)
+    return code if code >= 0 else 128 - code
+
+
+def _child(enter: Any) -> Any:
+    def run() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        enter()
+
+    return run

@@ -1,0 +1,44 @@
+"""`ringfence image`: container images under ECR-style names."""
+
+from pathlib import Path
+
+import click
+
+from ringfence.cli.client import connect, state_option
+
+
+@click.group()
+def image() -> None:
+    """Import, list and remove container images."""
+
+
+@image.command("import")
+@state_option
+@click.argument("source")
+@click.argument("name")
+def import_(state: Path, source: str, name: str) -> None:
+    """Import SOURCE under NAME (ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG).
+
+    SOURCE is an OCI layout directory (oci:DIR:TAG or DIR), an archive (docker-archive:FILE, oci-archive:FILE or
+    FILE), or an image of a running Docker or podman (docker-daemon:NAME:TAG, containers-storage:NAME).
+    """
+    if ":" not in source.split("/")[0]:
+        source = str(Path(source).resolve())
+    told = connect(state).call("POST", "images", {"source": source, "name": name})
+    click.echo(f"{told['name']}  {told['digest']}")
+
+
+@image.command("list")
+@state_option
+def list_(state: Path) -> None:
+    """List image names that CreateModel can use."""
+    for name in connect(state).call("GET", "images")["names"]:
+        click.echo(name)
+
+
+@image.command("rm")
+@state_option
+@click.argument("name")
+def remove(state: Path, name: str) -> None:
+    """Remove an imported image."""
+    connect(state).call("DELETE", "images", {"name": name})

@@ -1,0 +1,81 @@
+"""`ringfence up`: start the daemon, in the foreground or detached."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from ringfence.cli.client import fail, find, state_option
+from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION
+
+_START_SECONDS = 60.0
+
+
+@click.command()
+@state_option
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port of the API on 127.0.0.1.",
+)
+@click.option("--region", default=DEFAULT_REGION, show_default=True)
+@click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Twelve digits.")
+@click.option("--detach", is_flag=True, help="Return once the daemon answers; its log is STATE/daemon.log.")
+def up(state: Path, port: int, region: str, account: str, detach: bool) -> None:
+    """Start the daemon. Prints one line with the URL when it is ready."""
+    if len(account) != 12 or not account.isdigit():
+        fail(f"`{account}` is not an account id: give twelve digits", 64)
+    if os.geteuid() != 0:
+        fail("network namespaces need root: run this with sudo", 77)
+    running = find(state)
+    if running is not None:
+        fail(f"a daemon runs on `{state}` already, at {running.url} (pid {running.pid}): see `ringfence status`")
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [
+        sys.executable, "-m", "ringfence.app",
+        "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
+    ]  # fmt: skip
+    if detach:
+        _start_detached(command, state)
+    else:
+        os.execv(command[0], command)  # noqa: S606 - the daemon takes this process over
+
+
+def _start_detached(command: list[str], state: Path) -> None:
+    log = state / "daemon.log"
+    with log.open("ab") as output:
+        start = output.tell()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            fail(f"the daemon did not start:\n{_tail(log, start)}")
+        if _is_ready(state, process.pid):
+            daemon = find(state)
+            assert daemon is not None
+            click.echo(f"ringfence is ready at {daemon.url} (region {daemon.region}, account {daemon.account})")
+            return
+        time.sleep(0.02)
+    process.terminate()
+    fail(f"the daemon was not ready within {_START_SECONDS:.0f} s and was stopped:\n{_tail(log, start)}")
+
+
+def _is_ready(state: Path, pid: int) -> bool:
+    try:
+        return bool(json.loads((state / "daemon.json").read_text())["pid"] == pid)
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _tail(log: Path, start: int) -> str:
+    with log.open("rb") as stream:
+        stream.seek(start)
+        return "\n".join(stream.read().decode(errors="replace").splitlines()[-15:])

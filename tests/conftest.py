@@ -1,0 +1,20 @@
+"""Markers of the whole suite."""
+
+import os
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "statement(*ids): the numbered statements of the specification that a test proves"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of namespaces and containers cannot run without root; they fail loudly rather than pass unseen."""
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        if item.get_closest_marker("root"):
+            item.add_marker(pytest.mark.skip(reason="needs root: run `sudo make test`"))
