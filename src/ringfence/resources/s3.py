@@ -1,0 +1,105 @@
+"""S3's nouns: buckets, objects, multipart uploads and their parts. Contents are blobs, named here by extents.
+
+Written by the S3 handlers; the authorizer reads `Bucket` (owner, policy).
+"""
+
+from datetime import datetime
+from typing import ClassVar
+
+from ringfence.core.record import Record
+
+# A range of a blob: (blob id, offset, length). Copies share blobs; store.blob_reference counts who refers to one.
+Extent = tuple[str, int, int]
+
+
+class Bucket(Record, frozen=True, kw_only=True):
+    """Bucket names are unique across accounts and regions.
+
+    `policy` is the document as given. `public_access_block`: the four settings as S3 spells them, or None when the
+    configuration was deleted. `encryption`: the default that the owner set, or None for S3's own (AES256).
+    """
+
+    name: str
+    account: str
+    region: str
+    created: datetime
+    policy: str | None = None
+    public_access_block: dict[str, bool] | None = None
+    encryption: dict[str, str | bool] | None = None
+    has_ownership_controls: bool = True
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+class S3Object(Record, frozen=True, kw_only=True):
+    """The current (only) version of an object. Keys sort as S3 lists them: by bucket, then UTF-8 bytes of the name.
+
+    `name` is the object's key. `etag` without quotes. `part_sizes`: sizes of a multipart object's parts, else empty.
+    `headers`: ContentType, CacheControl and their like by member name. `checksums`: algorithm -> base64 (`…-N` when
+    `checksum_type` is COMPOSITE).
+    """
+
+    CACHED: ClassVar[bool] = False
+
+    bucket: str
+    name: str
+    etag: str
+    size: int
+    extents: tuple[Extent, ...]
+    last_modified: datetime
+    part_sizes: tuple[int, ...] = ()
+    headers: dict[str, str] = {}
+    expires: datetime | None = None
+    metadata: dict[str, str] = {}
+    storage_class: str = "STANDARD"
+    checksums: dict[str, str] = {}
+    checksum_type: str = "FULL_OBJECT"
+
+    @property
+    def key(self) -> str:
+        return f"{self.bucket}\0{self.name}"
+
+
+class MultipartUpload(Record, frozen=True, kw_only=True):
+    """An upload in progress: what the object will carry once it is complete. Sorts by bucket, name, upload id."""
+
+    CACHED: ClassVar[bool] = False
+
+    upload_id: str
+    bucket: str
+    name: str
+    initiated: datetime
+    initiator_arn: str
+    headers: dict[str, str] = {}
+    expires: datetime | None = None
+    metadata: dict[str, str] = {}
+    storage_class: str = "STANDARD"
+    tags: dict[str, str] = {}
+    checksum_algorithm: str = "CRC64NVME"
+    checksum_type: str = "FULL_OBJECT"
+    # False when the client named no algorithm: the checksum is S3's own and not asked for in each part.
+    checksum_chosen: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.bucket}\0{self.name}\0{self.upload_id}"
+
+
+class Part(Record, frozen=True, kw_only=True):
+    """One uploaded part. `checksum` is the part's, in the upload's algorithm; None if nobody could compute it."""
+
+    CACHED: ClassVar[bool] = False
+
+    upload_id: str
+    number: int
+    etag: str
+    size: int
+    extents: tuple[Extent, ...]
+    last_modified: datetime
+    checksum: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.upload_id}\0{self.number:05d}"
