@@ -23,6 +23,9 @@ class Operation:
     item, an absent member gives `*`), or a function that returns ARNs. Empty: the resource is `*`.
     `keys`: condition key -> request member. `passes`: member that holds a role ARN -> service it is passed to;
     members are dotted paths (`ProductionVariants.InstanceType` collects from list items too).
+    `also`: further (full action, resources) that must be allowed too, such as s3:GetObject on a copy's source; a
+    function that returns no ARN asks for nothing. `conceals`: error code -> (full action, resource template): who is
+    not allowed that action gets AccessDenied instead of the error (NoSuchKey without s3:ListBucket).
     """
 
     service: str
@@ -32,6 +35,8 @@ class Operation:
     on: tuple[str, ...] | Resources = ()
     keys: Mapping[str, str] = field(default_factory=dict)
     passes: Mapping[str, str] = field(default_factory=dict)
+    also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = ()
+    conceals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 REGISTRY: dict[tuple[str, str], Operation] = {}
@@ -51,6 +56,8 @@ def operation(
     on: tuple[str, ...] | Resources = (),
     keys: Mapping[str, str] | None = None,
     passes: Mapping[str, str] | None = None,
+    also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = (),
+    conceals: Mapping[str, tuple[str, str]] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed."""
 
@@ -60,7 +67,9 @@ def operation(
         full = None if action is None else action if action and ":" in action else f"{prefix}:{action or name}"
         if (service, name) in REGISTRY:
             raise ValueError(f"{service}.{name} is registered twice")
-        REGISTRY[service, name] = Operation(service, name, handler, full, on, keys or {}, passes or {})
+        REGISTRY[service, name] = Operation(
+            service, name, handler, full, on, keys or {}, passes or {}, also, conceals or {}
+        )
         return handler
 
     return register

@@ -1,7 +1,7 @@
 """Effects that a handler may return as data: the gateway performs them after the commit."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ringfence.core.call import Result
 
@@ -19,6 +19,8 @@ class Blob:
     sha256: str
     # base64 checksums that the client sent and the gateway verified: {"CRC32": "…"}
     checksums: Mapping[str, str]
+    # base64 checksums that the blob store computed as the bytes came in, of each algorithm it knows
+    computed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
