@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian 12 or Ubuntu machine: `make demo` and `make test`.
-.PHONY: setup demo check test bench lock clean
+.PHONY: setup demo docs check test bench lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,9 @@ $(VENV)/.done: requirements/dev.txt pyproject.toml scripts/setup.sh
 
 demo: setup
 	$(BIN)/python -m demo
+
+docs: setup
+	$(BIN)/python docs/generate.py
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -1,0 +1,33 @@
+"""The generated pages are current, and the registry is what botocore's models know."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.session import get_session
+
+from ringfence import services
+from ringfence.core.operation import REGISTRY, Operation
+
+ROOT = Path(__file__).resolve().parents[2]
+services.load()
+
+
+def test_generated_pages_are_current() -> None:
+    done = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("operation", REGISTRY.values(), ids=lambda operation: f"{operation.service}.{operation.name}")
+def test_operation_speaks_of_its_model(operation: Operation) -> None:
+    """The name is in the service's model, and each request member that authorization reads is in the input shape."""
+    model = get_session().get_service_model(operation.service)
+    shape = model.operation_model(operation.name).input_shape
+    members = set(shape.members) if shape else set()
+    for member in (*operation.keys.values(), *operation.passes):
+        assert member.split(".")[0].removesuffix("[]") in members
+    if isinstance(operation.on, tuple):
+        for template in operation.on:
+            for piece in template.split("{")[1:]:
+                assert piece.split("}")[0].split(".")[0].split("[")[0] in members
