@@ -1,0 +1,261 @@
+"""The one compiled network: frozen, with AWS ids everywhere, in the order in which both readers must look at things.
+
+`network.compile` makes it from the records; `dataplane.render` turns it into namespaces and rules, `network.trace`
+walks it, `network.resolve` answers names from it. It holds no Linux (no links, tables, marks) and no records.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+NetworkKind = Literal["vpc", "platform", "internet", "none"]
+ListenerKind = Literal["api", "dns", "credentials", "web"]
+InterfaceKind = Literal["interface", "vpc_endpoint"]
+EndpointKind = Literal["Gateway", "Interface"]
+
+INTERNET = "internet"
+PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """Where somebody stands who asks for a name: in a VPC (and subnet), in SageMaker's own network, or outside."""
+
+    kind: Literal["vpc", "platform", "internet"]
+    vpc_id: str | None = None
+    subnet_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One socket that the daemon must hold inside a namespace. `name` is unique and stable.
+
+    `kind`: api (HTTP to the gateway; TLS on 443), dns (both UDP and TCP), credentials, web (the test host of the
+    internet). `vpc_id` and `vpce_id` stamp the Arrival of requests that come in here. `server_names`: what a
+    certificate must cover (leading `*.` for one label); `region` is that of the service behind.
+    """
+
+    name: str
+    namespace: str
+    address: str
+    port: int
+    kind: ListenerKind
+    tls: bool = False
+    vpc_id: str | None = None
+    vpce_id: str | None = None
+    instance_id: str | None = None
+    vantage: Vantage | None = None
+    server_names: tuple[str, ...] = ()
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a rule's packets look like. `protocol`: an IP protocol number, None for all. Ports or ICMP type and code."""
+
+    protocol: int | None = None
+    ports: tuple[int, int] | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRule:
+    """A security group's rule: `peers` are CIDRs (of a prefix list too), or `peer_group` names a group of the VPC."""
+
+    id: str
+    match: Match
+    peers: tuple[str, ...] = ()
+    peer_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """Rules sorted by id: with several that match, both readers name the first."""
+
+    id: str
+    name: str
+    egress: tuple[GroupRule, ...]
+    ingress: tuple[GroupRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AclEntry:
+    """`id` is `acl-…/egress/100`: what the kernel's rule is called."""
+
+    id: str
+    number: int
+    allow: bool
+    cidr: str
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAcl:
+    """Entries by number. What no entry matches is denied by `<id>/egress/*` or `<id>/ingress/*`."""
+
+    id: str
+    egress: tuple[AclEntry, ...]
+    ingress: tuple[AclEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One destination CIDR and where it goes: the VPC itself, a gateway endpoint, or nowhere.
+
+    A prefix list's route is one Route per CIDR. `target` is the AWS id in the route (`local`, `vpce-…`, `igw-…`).
+    """
+
+    destination: str
+    kind: Literal["local", "endpoint", "blackhole"]
+    target: str
+    prefix_list_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """Routes most specific first; no two with one destination."""
+
+    id: str
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """`router` is base+1: where the instances' default route goes."""
+
+    id: str
+    cidr: str
+    availability_zone: str
+    router: str
+    route_table_id: str
+    network_acl_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """An ENI. `namespace`: the Instance or interface endpoint that it is attached to, None while it is available.
+
+    `group_ids` are sorted. `source_check`: only its own address may leave.
+    """
+
+    id: str
+    subnet_id: str
+    address: str
+    mac: str
+    group_ids: tuple[str, ...]
+    kind: InterfaceKind = "interface"
+    namespace: str | None = None
+    source_check: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A VPC endpoint. Gateway: `addresses` are the service's public ones. Interface: `interface_ids` are its ENIs.
+
+    `names`: regional name first, then zonal ones as (availability zone, name). `private_names` resolve to the ENIs
+    inside the VPC; empty unless private DNS is on and both DNS attributes of the VPC are. With `buckets`, names under
+    the endpoint's own names resolve too (`bucket.vpce-….s3.…`).
+    """
+
+    id: str
+    kind: EndpointKind
+    service: str  # s3, sagemaker.api …
+    region: str
+    addresses: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    interface_ids: tuple[str, ...] = ()
+    regional_name: str = ""
+    zonal_names: tuple[tuple[str, str], ...] = ()
+    private_names: tuple[str, ...] = ()
+    buckets: bool = False
+
+
+@dataclass(frozen=True)
+class Vpc:
+    id: str
+    account: str
+    region: str
+    cidrs: tuple[str, ...]
+    resolvers: tuple[str, ...]  # base+2 and 169.254.169.253; nothing listens there unless dns_support
+    dns_support: bool
+    dns_hostnames: bool
+    subnets: dict[str, Subnet]
+    route_tables: dict[str, RouteTable]
+    acls: dict[str, NetworkAcl]
+    groups: dict[str, SecurityGroup]
+    interfaces: dict[str, Interface]
+    endpoints: dict[str, Endpoint]
+
+    @cached_property
+    def interface_at(self) -> dict[str, Interface]:
+        """By private address."""
+        return {interface.address: interface for interface in self.interfaces.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A namespace in which code runs. `address/prefix_length` on eth0 and a default route to `gateway`; None: loopback only.
+
+    `resolvers`, `search`, `hostname`: what its resolv.conf and hosts file say. `credentials`: 169.254.170.2 is there.
+    """
+
+    id: str
+    network: NetworkKind
+    address: str | None = None
+    prefix_length: int = 32
+    gateway: str | None = None
+    mac: str | None = None
+    vpc_id: str | None = None
+    interface_id: str | None = None
+    resolvers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    hostname: str = "localhost"
+    isolated: bool = False
+    credentials: bool = False
+
+    @property
+    def isolated_namespace(self) -> str:
+        """The loopback-only namespace of an isolated container."""
+        return f"{self.id}-c"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicService:
+    """An AWS service as the internet sees it. `names` may start with `*.` (one label or more)."""
+
+    service: str
+    region: str
+    address: str
+    names: tuple[str, ...]
+    ports: tuple[int, ...] = (443,)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Everything, of one revision of the store."""
+
+    revision: int
+    region: str
+    vpcs: dict[str, Vpc]
+    instances: dict[str, Instance]
+    services: tuple[PublicService, ...]
+    listeners: tuple[Listener, ...]
+    # S2.20: private DNS answers only in availability zones where the endpoint has an interface
+    private_dns_per_zone: bool = False
+
+    @cached_property
+    def endpoint_vpcs(self) -> dict[str, str]:
+        """VPC endpoint id -> VPC id."""
+        return {endpoint: vpc.id for vpc in self.vpcs.values() for endpoint in vpc.endpoints}
+
+    @cached_property
+    def service_at(self) -> dict[str, PublicService]:
+        """By public address."""
+        return {service.address: service for service in self.services}
+
+
+def implicit_deny(direction: Literal["egress", "ingress"], group_ids: tuple[str, ...]) -> str:
+    """What stops a packet that no rule of these groups allows: `egress sg-…,sg-…` (nft comments hold 128 bytes)."""
+    shown = ",".join(group_ids[:5])
+    return f"{direction} {shown}" if len(group_ids) <= 5 else f"{direction} {shown},+{len(group_ids) - 5}"
