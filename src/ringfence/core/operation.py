@@ -24,8 +24,8 @@ class Operation:
     `keys`: condition key -> request member. `passes`: member that holds a role ARN -> service it is passed to;
     members are dotted paths (`ProductionVariants.InstanceType` collects from list items too).
     `also`: further (full action, resources) that must be allowed too, such as s3:GetObject on a copy's source; a
-    function that returns no ARN asks for nothing. `conceals`: error code -> (full action, resource template): who is
-    not allowed that action gets AccessDenied instead of the error (NoSuchKey without s3:ListBucket).
+    function that returns no ARN asks for nothing. `conceals`: error code -> (full action, resources): who is not
+    allowed that action gets AccessDenied instead of the error (NoSuchKey without s3:ListBucket).
     """
 
     service: str
@@ -36,7 +36,7 @@ class Operation:
     keys: Mapping[str, str] = field(default_factory=dict)
     passes: Mapping[str, str] = field(default_factory=dict)
     also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = ()
-    conceals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    conceals: Mapping[str, tuple[str, tuple[str, ...] | Resources]] = field(default_factory=dict)
 
 
 REGISTRY: dict[tuple[str, str], Operation] = {}
@@ -57,7 +57,7 @@ def operation(
     keys: Mapping[str, str] | None = None,
     passes: Mapping[str, str] | None = None,
     also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = (),
-    conceals: Mapping[str, tuple[str, str]] | None = None,
+    conceals: Mapping[str, tuple[str, tuple[str, ...] | Resources]] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed."""
 
