@@ -1,0 +1,211 @@
+"""Which service, region and bucket a request is for: from its host, its credential scope, its target and path.
+
+Not authentication: a scope is only read here, believed by `gateway.authenticate`. Called by `gateway.serve`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from ringfence.core.errors import ServiceError
+from ringfence.protocol.message import HttpRequest
+
+_REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html: the dash form is the legacy one
+_S3_HOST = re.compile(
+    rf"(?:(?P<bucket>.+)\.)?s3(?:-fips)?(?:\.dualstack)?(?:[.-](?P<region>{_REGION}))?\.amazonaws\.com"
+)
+_VPCE_HOST = re.compile(
+    rf"(?:(?P<bucket>.+?)\.)??(?:bucket\.)?vpce-[0-9a-z]+-[0-9a-z]+(?:-{_REGION}[a-z])?"
+    rf"\.(?P<name>[a-z0-9.-]+)\.(?P<region>{_REGION})\.vpce\.amazonaws\.com"
+)
+_AWS_HOST = re.compile(rf"(?P<name>[a-z0-9.-]+?)(?:\.(?P<region>{_REGION}))?\.(?:amazonaws\.com|api\.aws)")
+_LOCAL_BUCKET = re.compile(r"(?P<bucket>.+?)(?:\.s3)?\.localhost")
+
+# The first labels of a host, which are also how the name of a VPC endpoint service ends.
+_BY_NAME: Mapping[str, str] = {
+    "api.sagemaker": "sagemaker",
+    "api-fips.sagemaker": "sagemaker",
+    "api.sagemaker-fips": "sagemaker",
+    "sagemaker.api": "sagemaker",
+    "sagemaker.api-fips": "sagemaker",
+    "runtime.sagemaker": "sagemaker-runtime",
+    "runtime-fips.sagemaker": "sagemaker-runtime",
+    "sagemaker.runtime": "sagemaker-runtime",
+    "sagemaker.runtime-fips": "sagemaker-runtime",
+    "featurestore-runtime.sagemaker": "sagemaker-featurestore-runtime",
+    "featurestore-runtime.sagemaker-fips": "sagemaker-featurestore-runtime",
+    "sagemaker.featurestore-runtime": "sagemaker-featurestore-runtime",
+    "sagemaker.featurestore-runtime-fips": "sagemaker-featurestore-runtime",
+    "metrics.sagemaker": "sagemaker-metrics",
+    "sagemaker.metrics": "sagemaker-metrics",
+    "monitoring": "cloudwatch",
+    "api.ecr": "ecr",
+    "ecr.api": "ecr",
+}
+
+_BY_TARGET: Mapping[str, str] = {
+    "SageMaker": "sagemaker",
+    "Logs_20140328": "logs",
+    "GraniteServiceVersion20100801": "cloudwatch",
+    "TrentService": "kms",
+    "secretsmanager": "secretsmanager",
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
+}
+
+# Four services sign as "sagemaker": where the host does not tell, their paths do.
+_BY_PATH: tuple[tuple[str, str], ...] = (
+    ("/endpoints/", "sagemaker-runtime"),
+    ("/FeatureGroup/", "sagemaker-featurestore-runtime"),
+    ("/BatchGetRecord", "sagemaker-featurestore-runtime"),
+    ("/BatchPutMetrics", "sagemaker-metrics"),
+    ("/BatchGetMetrics", "sagemaker-metrics"),
+)
+
+_SIGNING_NAME: Mapping[str, str] = {
+    "cloudwatch": "monitoring",
+    "sagemaker-runtime": "sagemaker",
+    "sagemaker-featurestore-runtime": "sagemaker",
+    "sagemaker-metrics": "sagemaker",
+}
+_BY_SIGNING_NAME = {"monitoring": "cloudwatch"}
+
+# Services whose one endpoint for the world signs for us-east-1.
+_GLOBAL = frozenset({"iam", "sts", "route53"})
+_GLOBAL_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The credential scope of a signed request: what the client thinks that it talks to."""
+
+    region: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`service` as botocore names it; `bucket` if the host name holds it; `scope` None for an unsigned request."""
+
+    service: str
+    bucket: str | None = None
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a host name says: nothing for an address, `localhost` or a name that is not AWS's."""
+
+    service: str | None = None
+    bucket: str | None = None
+
+
+def route(request: HttpRequest) -> Route:
+    """The service that the request is for. The host decides, as at AWS; on a plain endpoint URL the scope does."""
+    scope = read_scope(request)
+    place = _read_host(request.header("host") or "")
+    service = place.service or (_from_scope(scope, request) if scope else _from_shape(request))
+    return Route(service, place.bucket if service == "s3" else None, scope)
+
+
+def endpoint_service(service_name: str) -> str:
+    """The service behind a VPC endpoint service: `com.amazonaws.us-west-2.sagemaker.runtime` is sagemaker-runtime."""
+    tail = ".".join(service_name.split(".")[3:])
+    return _BY_NAME.get(tail, tail)
+
+
+def signing_name(service: str) -> str:
+    """What the credential scope of a request for the service must say."""
+    return _SIGNING_NAME.get(service, service)
+
+
+def check_scope(found: Route, region: str) -> None:
+    """Raise AWS's error if the scope names another service or region than the one that the request arrived at."""
+    if found.scope is None:
+        return
+    expected = signing_name(found.service)
+    if found.scope.service != expected:
+        raise _scope_error(found.service, f"Credential should be scoped to correct service: '{expected}'.")
+    allowed = {region, _GLOBAL_REGION} if found.service in _GLOBAL else {region}
+    if found.scope.region in allowed:
+        return
+    if found.service == "s3":
+        # boto3 follows the Region member of this error to the right region.
+        message = (
+            f"The authorization header is malformed; the region '{found.scope.region}' is wrong; expecting '{region}'"
+        )
+        raise ServiceError("AuthorizationHeaderMalformed", message, 400, {"Region": region})
+    raise _scope_error(found.service, f"Credential should be scoped to a valid region, not '{found.scope.region}'.")
+
+
+def _scope_error(service: str, message: str) -> ServiceError:
+    match service:
+        case "ec2":
+            return ServiceError("AuthFailure", message, 401)
+        case "iam" | "sts" | "s3" | "route53":
+            return ServiceError("SignatureDoesNotMatch", message, 403)
+        case _:
+            return ServiceError("InvalidSignatureException", message, 403)
+
+
+def read_scope(request: HttpRequest) -> Scope | None:
+    """The credential scope of the Authorization header or of a presigned URL, None if there is none."""
+    credential = _credential(request)
+    if credential is None:
+        return None
+    fields = credential.rsplit("/", 4)
+    return Scope(fields[2], fields[3]) if len(fields) == 5 else None
+
+
+def _credential(request: HttpRequest) -> str | None:
+    header = request.header("authorization")
+    if header is not None:
+        found = re.search(r"Credential=([^,\s]+)", header)
+        return found[1] if found else None
+    if "X-Amz-Credential=" not in request.query:
+        return None
+    for pair in request.query.split("&"):
+        name, _, value = pair.partition("=")
+        if name == "X-Amz-Credential":
+            return unquote(value)
+    return None
+
+
+def _read_host(header: str) -> _Place:
+    host = header.rsplit(":", 1)[0] if not header.endswith("]") else header
+    host = host.lower().rstrip(".")
+    if found := _VPCE_HOST.fullmatch(host):
+        service = _BY_NAME.get(found["name"], found["name"])
+        return _Place(service, found["bucket"])
+    if found := _S3_HOST.fullmatch(host):
+        return _Place("s3", found["bucket"])
+    if found := _AWS_HOST.fullmatch(host):
+        return _Place(_BY_NAME.get(found["name"], found["name"]))
+    if host == "s3.localhost":
+        return _Place("s3")
+    if found := _LOCAL_BUCKET.fullmatch(host):
+        return _Place(None, found["bucket"])
+    return _Place()
+
+
+def _from_scope(scope: Scope, request: HttpRequest) -> str:
+    if scope.service == "sagemaker" and request.header("x-amz-target") is None:
+        return next((service for start, service in _BY_PATH if request.path.startswith(start)), "sagemaker")
+    return _BY_SIGNING_NAME.get(scope.service, scope.service)
+
+
+def _from_shape(request: HttpRequest) -> str:
+    """The service of an unsigned request to a plain endpoint URL: what is not plainly another one's is S3's."""
+    target = request.header("x-amz-target")
+    if target is not None:
+        return _BY_TARGET.get(target.split(".")[0], target.split(".")[0])
+    if request.path.startswith("/service/GraniteServiceVersion20100801/"):
+        return "cloudwatch"
+    if request.method == "POST" and re.fullmatch(r"/endpoints/[^/]+/(async-)?invocations[a-z-]*", request.path):
+        return "sagemaker-runtime"
+    form = (request.header("content-type") or "").startswith("application/x-www-form-urlencoded")
+    if (form and request.method == "POST" and request.path == "/") or request.query.startswith("Action="):
+        return "sts"  # the one service of the query protocol that has unsigned operations
+    return "s3"
