@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from ringfence.core.record import Record
 
 
@@ -29,7 +31,10 @@ class EndpointConfig(SageMakerRecord, frozen=True, kw_only=True):
 
 
 class Endpoint(SageMakerRecord, frozen=True, kw_only=True):
-    """What the user wants: this configuration, or (deleting) nothing. The key ignores case, as endpoint names do."""
+    """What the user wants: the fleet of this generation, or (deleting) nothing.
+
+    The key ignores case, as endpoint names do.
+    """
 
     config_name: str
     modified: datetime
@@ -41,16 +46,52 @@ class Endpoint(SageMakerRecord, frozen=True, kw_only=True):
         return f"{self.account}/{self.region}/{self.name.lower()}"
 
 
-class EndpointStatus(Record, frozen=True, kw_only=True):
-    """What the reconciler saw. `generation` is the Endpoint's that this speaks of."""
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """A production variant and the model behind it, as they were when the endpoint was created or updated.
+
+    `container` is the model's ContainerDefinition. No subnets: SageMaker's own network.
+    """
+
+    name: str
+    model_name: str
+    container: dict[str, Any]
+    role_arn: str
+    instance_type: str
+    count: int
+    weight: float
+    subnet_ids: tuple[str, ...] = ()
+    group_ids: tuple[str, ...] = ()
+    isolated: bool = False
+    download_timeout: int
+    startup_timeout: int
+
+
+class Fleet(Record, frozen=True, kw_only=True):
+    """What one generation of an endpoint runs. It stands on its own: model and configuration may be deleted."""
 
     endpoint_key: str
-    status: str
     generation: int
+    config_name: str
+    variants: tuple[Variant, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.endpoint_key}/{self.generation}"
+
+
+class EndpointStatus(Record, frozen=True, kw_only=True):
+    """What the reconciler saw.
+
+    `generation` is the Endpoint's that has come to its end, well or not; `serving_generation` the one that serves.
+    `instances`: the serving instances behind each variant of that fleet.
+    """
+
+    endpoint_key: str
+    status: str  # InService, OutOfService, Failed
+    generation: int
+    modified: datetime
     failure_reason: str | None = None
-    modified: datetime | None = None
-    # the configuration that serves now, and the instances behind each of its variants
-    serving_config: str | None = None
+    serving_generation: int | None = None
     instances: dict[str, tuple[str, ...]] = {}
 
     @property
@@ -61,7 +102,8 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
 class HostStatus(Record, frozen=True, kw_only=True):
     """One instance that hosts a variant of an endpoint: how far its start has come.
 
-    `phase`: launching, downloading, starting, serving, failed, stopping. `reason` is in AWS's words when failed.
+    `phase`: launching, downloading, starting, serving, failed. `reason` is in AWS's words when failed.
+    `resolved_image`: what the image's name meant when the container was made.
     """
 
     instance_id: str
@@ -71,6 +113,7 @@ class HostStatus(Record, frozen=True, kw_only=True):
     phase: str
     reason: str | None = None
     started: datetime | None = None
+    resolved_image: str | None = None
 
     @property
     def key(self) -> str:

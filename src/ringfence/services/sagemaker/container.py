@@ -1,0 +1,92 @@
+"""A model's container definition: what of it is implemented, and where its model data is.
+
+Called by `sagemaker.model`; `reconcile` reads the model data's place when it launches an instance.
+"""
+
+import re
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
+
+_MEMBERS = frozenset({"ContainerHostname", "Image", "ModelDataUrl", "ModelDataSource", "Environment"})
+_HARMLESS = {"Mode": "SingleModel", "ImageConfig": {"RepositoryAccessMode": "Platform"}}
+_SOURCE_MEMBERS = frozenset({"S3Uri", "S3DataType", "CompressionType"})
+
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
+    r"(?P<repository>[a-z0-9]+([._/-]+[a-z0-9]+)*)(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+_VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-]([a-z0-9-]+\.)?amazonaws\.com")
+_PATH_STYLE = re.compile(r"s3([.-][a-z0-9-]+)?\.amazonaws\.com")
+
+
+class ModelData(msgspec.Struct, frozen=True):
+    """`url` as the user wrote it. form: a gzipped tar, one plain object, or all objects under the key as a prefix."""
+
+    url: str
+    bucket: str
+    key: str
+    form: Literal["tar", "object", "prefix"]
+
+
+def check_container(container: dict[str, Any], where: str) -> None:
+    """Raise ValidationException for what is missing, malformed or not implemented."""
+    refuse_others(container, _MEMBERS, f"{where}.", _HARMLESS)
+    image = container.get("Image")
+    if image is None:
+        raise null_member(f"{where[0].lower()}{where[1:]}.image")
+    if not _ECR.fullmatch(image):
+        # SageMaker's text for an image that is not in Amazon ECR
+        raise invalid(f'Using non-ECR image "{image}" without Vpc repository access mode is not supported.')
+    environment = container.get("Environment", {})
+    if sum(len(key.encode()) + len(value.encode()) for key, value in environment.items()) > 32 * 1024:
+        raise invalid(f"{where}.Environment: the keys and values together must not be longer than 32 KB.")
+    model_data(container)
+
+
+def model_data(container: dict[str, Any]) -> ModelData | None:
+    """Where the model data is; None if the container has none. ValidationException for a form we do not know."""
+    url, source = container.get("ModelDataUrl"), container.get("ModelDataSource")
+    if url and source:
+        raise invalid("ModelDataUrl and ModelDataSource cannot both be specified for a container.")
+    if url:
+        return ModelData(url, *_bucket_and_key(url), "tar")
+    if source:
+        return _from_source(source)
+    return None
+
+
+def _from_source(source: dict[str, Any]) -> ModelData:
+    refuse_others(source, frozenset({"S3DataSource"}), "ModelDataSource.")
+    data = source["S3DataSource"]
+    refuse_others(data, _SOURCE_MEMBERS, "ModelDataSource.S3DataSource.")
+    bucket, key = _bucket_and_key(data["S3Uri"])
+    match data["S3DataType"], data["CompressionType"]:
+        case "S3Object", "Gzip":
+            return ModelData(data["S3Uri"], bucket, key, "tar")
+        case "S3Object", "None":
+            return ModelData(data["S3Uri"], bucket, key, "object")
+        case "S3Prefix", "None" if key.endswith("/") or not key:
+            return ModelData(data["S3Uri"], bucket, key, "prefix")
+        case "S3Prefix", "None":
+            raise invalid(f'The S3Uri of an S3Prefix data source must end with a slash: "{data["S3Uri"]}".')
+        case kind, compression:
+            raise invalid(f"S3DataType {kind} cannot be used with CompressionType {compression}.")
+
+
+def _bucket_and_key(url: str) -> tuple[str, str]:
+    """Of `s3://bucket/key` and of S3's https URLs in virtual-host, path and dash style."""
+    parts = urlsplit(url)
+    host, path = parts.netloc, parts.path.lstrip("/")
+    if parts.scheme == "s3":
+        return host, url.split("://", 1)[1].partition("/")[2]
+    if found := _VIRTUAL_HOST.fullmatch(host):
+        return found["bucket"], unquote(path)
+    if _PATH_STYLE.fullmatch(host):
+        bucket, _, key = path.partition("/")
+        return bucket, unquote(key)
+    raise invalid(f'The model data URL "{url}" is not the URL of an object in Amazon S3.')

@@ -1,0 +1,170 @@
+"""Endpoints: what the user wants of them. What they are is said by the statuses that `reconcile` writes."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
+from ringfence.core.record import Reader
+from ringfence.core.tags import from_list, set_tags
+from ringfence.resources.sagemaker import (
+    Endpoint,
+    EndpointConfig,
+    EndpointStatus,
+    Fleet,
+    HostStatus,
+    Variant,
+)
+from ringfence.services.sagemaker.fleet import make_fleet
+from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
+from ringfence.services.sagemaker.lookup import arn_of, check_new, find
+from ringfence.services.sagemaker.refusal import invalid, refuse_others
+from ringfence.services.sagemaker.tag import tagging_resources
+
+_CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags"})
+_UPDATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName"})
+_UPDATE_HARMLESS: dict[str, Any] = {"RetainAllVariantProperties": False, "RetainDeploymentConfig": False}
+
+
+@operation(
+    "CreateEndpoint",
+    on=("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    also=(("sagemaker:AddTags", tagging_resources("endpoint/{EndpointName}")),),
+)
+def create_endpoint(call: Call, request: Request) -> Result:
+    refuse_others(request, _CREATE_MEMBERS)
+    name = request["EndpointName"]
+    check_new(call, Endpoint, name)
+    config = find(call, EndpointConfig, request["EndpointConfigName"])
+    arn = arn_of(call, Endpoint, name)
+    endpoint = Endpoint(
+        name=name,
+        account=call.account,
+        region=call.region,
+        arn=arn,
+        created=call.now,
+        modified=call.now,
+        config_name=config.name,
+    )
+    call.records.put(endpoint)
+    call.records.put(make_fleet(call, endpoint, config))
+    set_tags(call.records, arn, from_list(request.get("Tags", [])))
+    return {"EndpointArn": arn}
+
+
+@operation("UpdateEndpoint", on=("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"))
+def update_endpoint(call: Call, request: Request) -> Result:
+    """All at once: a new fleet starts, takes over when it serves, and the old one ends."""
+    refuse_others(request, _UPDATE_MEMBERS, harmless=_UPDATE_HARMLESS)
+    endpoint = find(call, Endpoint, request["EndpointName"])
+    state = endpoint_state(call.records, endpoint)
+    if state == "Failed":
+        raise invalid(f'Cannot update endpoint "{endpoint.arn}" in status Failed: it can only be deleted.')
+    if state not in ("InService", "OutOfService"):
+        raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+    config = find(call, EndpointConfig, request["EndpointConfigName"])
+    updated = msgspec.structs.replace(
+        endpoint, config_name=config.name, modified=call.now, generation=endpoint.generation + 1
+    )
+    call.records.put(updated)
+    call.records.put(make_fleet(call, updated, config))
+    return {"EndpointArn": endpoint.arn}
+
+
+@operation("DescribeEndpoint", on=("endpoint/{EndpointName}",))
+def describe_endpoint(call: Call, request: Request) -> Result:
+    endpoint = find(call, Endpoint, request["EndpointName"])
+    status = call.records.get(EndpointStatus, endpoint.key)
+    serving = status.serving_generation if status else None
+    fleet = call.records.get(Fleet, f"{endpoint.key}/{serving}") if serving else None
+    result: Result = {
+        "EndpointName": endpoint.name,
+        "EndpointArn": endpoint.arn,
+        "EndpointConfigName": fleet.config_name if fleet else endpoint.config_name,
+        "EndpointStatus": endpoint_state(call.records, endpoint),
+        "CreationTime": endpoint.created,
+        "LastModifiedTime": _modified(call.records, endpoint),
+    }
+    if status and status.failure_reason and status.generation == endpoint.generation:
+        result["FailureReason"] = status.failure_reason
+    if fleet and status:
+        result["ProductionVariants"] = [_variant_summary(call.records, status, variant) for variant in fleet.variants]
+    return result
+
+
+@operation("ListEndpoints")
+def list_endpoints(call: Call, request: Request) -> Result:
+    before, after = request.get("LastModifiedTimeBefore"), request.get("LastModifiedTimeAfter")
+    wanted = request.get("StatusEquals")
+
+    def state(endpoint: Endpoint) -> str:
+        return endpoint_state(call.records, endpoint)
+
+    items = [
+        item
+        for item in filtered(owned(call, Endpoint), request)
+        if (wanted is None or state(item) == wanted)
+        and (before is None or _modified(call.records, item) < before)
+        and (after is None or _modified(call.records, item) >= after)
+    ]
+    endpoints, token = sorted_page(items, request, state)
+    listed = [
+        {
+            "EndpointName": item.name,
+            "EndpointArn": item.arn,
+            "CreationTime": item.created,
+            "LastModifiedTime": _modified(call.records, item),
+            "EndpointStatus": state(item),
+        }
+        for item in endpoints
+    ]
+    return {"Endpoints": listed, **({"NextToken": token} if token else {})}
+
+
+@operation("DeleteEndpoint", on=("endpoint/{EndpointName}",))
+def delete_endpoint(call: Call, request: Request) -> Result:
+    """The reconciler ends the instances and then removes the records."""
+    endpoint = find(call, Endpoint, request["EndpointName"])
+    if not endpoint.deleting:
+        call.records.put(msgspec.structs.replace(endpoint, deleting=True, modified=call.now))
+    return {}
+
+
+def endpoint_state(records: Reader, endpoint: Endpoint) -> str:
+    """EndpointStatus: what the reconciler saw, or what is under way until it has come to an end."""
+    status = records.get(EndpointStatus, endpoint.key)
+    if endpoint.deleting:
+        return "Deleting"
+    if status is None:
+        return "Creating"
+    if status.generation < endpoint.generation:
+        return "Updating"
+    return status.status
+
+
+def _modified(records: Reader, endpoint: Endpoint) -> datetime:
+    status = records.get(EndpointStatus, endpoint.key)
+    return max(endpoint.modified, status.modified) if status else endpoint.modified
+
+
+def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant) -> Result:
+    serving = status.instances.get(variant.name, ())
+    summary: Result = {
+        "VariantName": variant.name,
+        "CurrentWeight": variant.weight,
+        "DesiredWeight": variant.weight,
+        "CurrentInstanceCount": len(serving),
+        "DesiredInstanceCount": variant.count,
+    }
+    host = records.get(HostStatus, serving[0]) if serving else None
+    if host and host.resolved_image and host.started:
+        summary["DeployedImages"] = [
+            {
+                "SpecifiedImage": variant.container["Image"],
+                "ResolvedImage": host.resolved_image,
+                "ResolutionTime": host.started,
+            }
+        ]
+    return summary

@@ -1,0 +1,101 @@
+"""Endpoint configurations: which models run on how many instances of which type."""
+
+from typing import Any
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
+from ringfence.core.tags import drop_tags, from_list, set_tags
+from ringfence.resources.sagemaker import EndpointConfig, Model
+from ringfence.runtime.instance_type import limits
+from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
+from ringfence.services.sagemaker.lookup import arn_of, check_new, find
+from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
+from ringfence.services.sagemaker.tag import tagging_resources
+
+_MEMBERS = frozenset({"EndpointConfigName", "ProductionVariants", "Tags"})
+_HARMLESS: dict[str, Any] = {"EnableNetworkIsolation": False, "ShadowProductionVariants": []}
+_VARIANT_MEMBERS = frozenset(
+    {
+        "VariantName",
+        "ModelName",
+        "InitialInstanceCount",
+        "InstanceType",
+        "InitialVariantWeight",
+        "ModelDataDownloadTimeoutInSeconds",
+        "ContainerStartupHealthCheckTimeoutInSeconds",
+    }
+)
+# RANDOM is what InvokeEndpoint does
+_VARIANT_HARMLESS: dict[str, Any] = {"EnableSSMAccess": False, "RoutingConfig": {"RoutingStrategy": "RANDOM"}}
+
+
+@operation(
+    "CreateEndpointConfig",
+    on=("endpoint-config/{EndpointConfigName}",),
+    keys={"sagemaker:InstanceTypes": "ProductionVariants.InstanceType"},
+    also=(("sagemaker:AddTags", tagging_resources("endpoint-config/{EndpointConfigName}")),),
+)
+def create_endpoint_config(call: Call, request: Request) -> Result:
+    refuse_others(request, _MEMBERS, harmless=_HARMLESS)
+    name, variants = request["EndpointConfigName"], request["ProductionVariants"]
+    check_new(call, EndpointConfig, name)
+    for index, variant in enumerate(variants):
+        _check_variant(call, variant, f"ProductionVariants[{index}]")
+    _check_together(variants)
+    arn = arn_of(call, EndpointConfig, name)
+    spec = {"ProductionVariants": [{"InitialVariantWeight": 1.0, **variant} for variant in variants]}
+    call.records.put(
+        EndpointConfig(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
+    )
+    set_tags(call.records, arn, from_list(request.get("Tags", [])))
+    return {"EndpointConfigArn": arn}
+
+
+@operation("DescribeEndpointConfig", on=("endpoint-config/{EndpointConfigName}",))
+def describe_endpoint_config(call: Call, request: Request) -> Result:
+    config = find(call, EndpointConfig, request["EndpointConfigName"])
+    return {
+        **config.spec,
+        "EndpointConfigName": config.name,
+        "EndpointConfigArn": config.arn,
+        "CreationTime": config.created,
+        "EnableNetworkIsolation": False,
+    }
+
+
+@operation("ListEndpointConfigs")
+def list_endpoint_configs(call: Call, request: Request) -> Result:
+    configs, token = sorted_page(filtered(owned(call, EndpointConfig), request), request)
+    listed = [
+        {"EndpointConfigName": item.name, "EndpointConfigArn": item.arn, "CreationTime": item.created}
+        for item in configs
+    ]
+    return {"EndpointConfigs": listed, **({"NextToken": token} if token else {})}
+
+
+@operation("DeleteEndpointConfig", on=("endpoint-config/{EndpointConfigName}",))
+def delete_endpoint_config(call: Call, request: Request) -> Result:
+    """Endpoints that were made of it go on, as with AWS."""
+    config = find(call, EndpointConfig, request["EndpointConfigName"])
+    call.records.delete(config)
+    drop_tags(call.records, config.arn)
+    return {}
+
+
+def _check_variant(call: Call, variant: dict[str, Any], where: str) -> None:
+    refuse_others(variant, _VARIANT_MEMBERS, f"{where}.", _VARIANT_HARMLESS)
+    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+        if member not in variant:
+            raise null_member(f"p{where[1:]}.{member[0].lower()}{member[1:]}")
+    find(call, Model, variant["ModelName"])
+    if limits(variant["InstanceType"]) is None:
+        raise invalid(f"Ringfence does not implement the instance type {variant['InstanceType']}.")
+
+
+def _check_together(variants: list[dict[str, Any]]) -> None:
+    """AWS's texts for these two are not published: ours."""
+    names = [variant["VariantName"].lower() for variant in variants]
+    if len(set(names)) < len(names):
+        raise invalid("The names of the production variants of an endpoint configuration must be unique.")
+    if not sum(variant.get("InitialVariantWeight", 1.0) for variant in variants):
+        raise invalid("At least one production variant must have an InitialVariantWeight greater than 0.")

@@ -1,0 +1,58 @@
+"""What an endpoint's generation runs: configuration and models copied into one record when it is created or updated,
+so that deleting either later changes nothing, as with AWS."""
+
+from typing import Any
+
+from ringfence.core.call import Call
+from ringfence.core.errors import ServiceError
+from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Fleet, Model, Variant
+from ringfence.runtime.instance_type import limits
+from ringfence.services.sagemaker.lookup import find
+from ringfence.services.sagemaker.model import primary_container
+from ringfence.services.sagemaker.vpc_config import check_hosting_zones, check_vpc_config
+
+# "must succeed within 4 minutes" and the download's own limit, which AWS does not publish: the members' maximum
+# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+_STARTUP_SECONDS = 240
+_DOWNLOAD_SECONDS = 3600
+
+
+def make_fleet(call: Call, endpoint: Endpoint, config: EndpointConfig) -> Fleet:
+    """The fleet of the endpoint's generation; ValidationException if a model or its network is not as hosting needs."""
+    variants = tuple(_variant(call, spec) for spec in config.spec["ProductionVariants"])
+    return Fleet(endpoint_key=endpoint.key, generation=endpoint.generation, config_name=config.name, variants=variants)
+
+
+def _variant(call: Call, spec: dict[str, Any]) -> Variant:
+    _check_limit(spec["InstanceType"], spec["InitialInstanceCount"])
+    model = find(call, Model, spec["ModelName"])
+    network = model.spec.get("VpcConfig")
+    if network:
+        check_vpc_config(call, network)
+        check_hosting_zones(call, tuple(network["Subnets"]))
+    return Variant(
+        name=spec["VariantName"],
+        model_name=model.name,
+        container=primary_container(model.spec),
+        role_arn=model.spec["ExecutionRoleArn"],
+        instance_type=spec["InstanceType"],
+        count=spec["InitialInstanceCount"],
+        weight=spec["InitialVariantWeight"],
+        subnet_ids=tuple(network["Subnets"]) if network else (),
+        group_ids=tuple(network["SecurityGroupIds"]) if network else (),
+        isolated=model.spec.get("EnableNetworkIsolation", False),
+        download_timeout=spec.get("ModelDataDownloadTimeoutInSeconds", _DOWNLOAD_SECONDS),
+        startup_timeout=spec.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
+    )
+
+
+def _check_limit(instance_type: str, count: int) -> None:
+    """There are no accelerators here: the account's limit for such types is 0, as with a new account of AWS's."""
+    known = limits(instance_type)
+    if known is None or known.accelerators:
+        raise ServiceError(
+            "ResourceLimitExceeded",
+            f"The account-level service limit '{instance_type} for endpoint usage' is 0 Instances, with current "
+            f"utilization of 0 Instances and a request delta of {count} Instances. Please contact AWS support to "
+            "request an increase for this limit.",
+        )

@@ -1,0 +1,49 @@
+"""Records by name, and AWS's errors for one that is missing or already there."""
+
+from typing import TypeVar
+
+from ringfence.core.call import Call
+from ringfence.core.errors import ServiceError
+from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Model, SageMakerRecord
+from ringfence.services.sagemaker.refusal import invalid
+
+S = TypeVar("S", bound=SageMakerRecord)
+
+# record class -> (AWS's noun in messages, the resource's prefix in ARNs)
+_NOUNS: dict[type[SageMakerRecord], tuple[str, str]] = {
+    Model: ("model", "model"),
+    EndpointConfig: ("endpoint configuration", "endpoint-config"),
+    Endpoint: ("endpoint", "endpoint"),
+}
+
+
+def find(call: Call, kind: type[S], name: str) -> S:
+    """The caller's record of that name; ValidationException `Could not find …` if there is none."""
+    found = call.records.get(kind, _key(call, kind, name))
+    if found is None:
+        raise missing(kind, arn_of(call, kind, name))
+    return found
+
+
+def check_new(call: Call, kind: type[SageMakerRecord], name: str) -> None:
+    """ValidationException `Cannot create already existing …` if the name is taken."""
+    found = call.records.get(kind, _key(call, kind, name))
+    if found is not None:
+        raise invalid(f'Cannot create already existing {_NOUNS[kind][0]} "{found.arn}".')
+
+
+def arn_of(call: Call, kind: type[SageMakerRecord], name: str) -> str:
+    return call.arn("sagemaker", f"{_NOUNS[kind][1]}/{name}")
+
+
+def missing(kind: type[SageMakerRecord], arn: str) -> ServiceError:
+    return invalid(f'Could not find {_NOUNS[kind][0]} "{arn}".')
+
+
+def kind_of(prefix: str) -> type[SageMakerRecord] | None:
+    """The record class behind an ARN's resource prefix."""
+    return next((kind for kind, (_, known) in _NOUNS.items() if known == prefix), None)
+
+
+def _key(call: Call, kind: type[SageMakerRecord], name: str) -> str:
+    return call.scoped(name.lower() if kind is Endpoint else name)

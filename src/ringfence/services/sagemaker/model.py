@@ -1,0 +1,94 @@
+"""Models: a container image, its model data, the role and the VPC that its instances get."""
+
+from typing import Any
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
+from ringfence.core.tags import drop_tags, from_list, set_tags
+from ringfence.resources.sagemaker import Model
+from ringfence.services.sagemaker.container import check_container, model_data
+from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
+from ringfence.services.sagemaker.lookup import arn_of, check_new, find
+from ringfence.services.sagemaker.model_data import check_model_data, check_role
+from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
+from ringfence.services.sagemaker.tag import tagging_resources
+from ringfence.services.sagemaker.vpc_config import check_vpc_config
+
+_MEMBERS = frozenset(
+    {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation", "Tags"}
+)
+
+
+@operation(
+    "CreateModel",
+    on=("model/{ModelName}",),
+    keys={
+        "sagemaker:VpcSubnets": "VpcConfig.Subnets",
+        "sagemaker:VpcSecurityGroupIds": "VpcConfig.SecurityGroupIds",
+        "sagemaker:NetworkIsolation": "EnableNetworkIsolation",
+    },
+    passes={"ExecutionRoleArn": "sagemaker.amazonaws.com"},
+    also=(("sagemaker:AddTags", tagging_resources("model/{ModelName}")),),
+)
+def create_model(call: Call, request: Request) -> Result:
+    """Without a VpcConfig the model data is checked here; with one at launch, through the VPC, since a bucket that
+    admits only the VPC would refuse a check from here."""
+    refuse_others(request, _MEMBERS, harmless={"InferenceExecutionConfig": {"Mode": "Serial"}})
+    name = request["ModelName"]
+    check_new(call, Model, name)
+    container = primary_container(request)
+    check_role(call, request)
+    if "VpcConfig" in request:
+        check_vpc_config(call, request["VpcConfig"])
+    elif data := model_data(container):
+        check_model_data(call, request["ExecutionRoleArn"], data)
+    arn = arn_of(call, Model, name)
+    spec = {member: value for member, value in request.items() if member not in ("ModelName", "Tags")}
+    call.records.put(Model(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec))
+    set_tags(call.records, arn, from_list(request.get("Tags", [])))
+    return {"ModelArn": arn}
+
+
+@operation("DescribeModel", on=("model/{ModelName}",))
+def describe_model(call: Call, request: Request) -> Result:
+    model = find(call, Model, request["ModelName"])
+    isolated = model.spec.get("EnableNetworkIsolation", False)
+    return {
+        **model.spec,
+        "ModelName": model.name,
+        "ModelArn": model.arn,
+        "CreationTime": model.created,
+        "EnableNetworkIsolation": isolated,
+    }
+
+
+@operation("ListModels")
+def list_models(call: Call, request: Request) -> Result:
+    models, token = sorted_page(filtered(owned(call, Model), request), request)
+    listed = [{"ModelName": item.name, "ModelArn": item.arn, "CreationTime": item.created} for item in models]
+    return {"Models": listed, **({"NextToken": token} if token else {})}
+
+
+@operation("DeleteModel", on=("model/{ModelName}",))
+def delete_model(call: Call, request: Request) -> Result:
+    """Endpoints that run the model go on: they keep what they were made of."""
+    model = find(call, Model, request["ModelName"])
+    call.records.delete(model)
+    drop_tags(call.records, model.arn)
+    return {}
+
+
+def primary_container(spec: dict[str, Any]) -> dict[str, Any]:
+    """The one container of a model, checked. Pipelines of several are refused."""
+    containers = spec.get("Containers") or []
+    if "PrimaryContainer" in spec:
+        if containers:
+            raise invalid("PrimaryContainer and Containers cannot both be specified.")
+        check_container(spec["PrimaryContainer"], "PrimaryContainer")
+        return dict(spec["PrimaryContainer"])
+    if not containers:
+        raise null_member("primaryContainer")
+    if len(containers) > 1:
+        raise invalid("Ringfence does not implement Containers with more than one container.")
+    check_container(containers[0], "Containers")
+    return dict(containers[0])

@@ -1,0 +1,31 @@
+"""The loud refusal of members that Ringfence does not act on: what is not on a list of known members is refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ringfence.core.errors import ServiceError
+
+
+def invalid(message: str) -> ServiceError:
+    """SageMaker's error for almost everything."""
+    return ServiceError("ValidationException", message)
+
+
+def refuse_others(
+    given: Mapping[str, Any], known: frozenset[str], where: str = "", harmless: Mapping[str, Any] | None = None
+) -> None:
+    """Raise if `given` has a member that is not `known`, unless it holds its default as told by `harmless`.
+
+    `where` is the path of `given` in the request, with a dot at the end.
+    """
+    for member, value in given.items():
+        if member in known or (harmless and member in harmless and value == harmless[member]):
+            continue
+        raise invalid(f"Ringfence does not implement {where}{member}.")
+
+
+def null_member(path: str) -> ServiceError:
+    """AWS's error for a member that the service needs although its shape does not require it."""
+    return invalid(
+        f"1 validation error detected: Value null at '{path}' failed to satisfy constraint: Member must not be null"
+    )

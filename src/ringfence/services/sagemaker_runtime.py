@@ -1,0 +1,140 @@
+"""InvokeEndpoint: picks a variant and an instance; the gateway forwards the body to its container.
+
+Not the transport: the handler returns a Forward, and `finish` makes the result of what the container replied.
+"""
+
+from functools import partial
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
+from ringfence.core.record import Reader
+from ringfence.core.results import Forward, ForwardReply
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+
+# 25 MB today: https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html (botocore's shape still says 6 MB)
+MAX_BODY = 25 * 1024 * 1024
+# "a model container must respond within 60 seconds"
+# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+TIMEOUT_SECONDS = 60.0
+
+_HEADERS = {
+    "ContentType": "Content-Type",
+    "Accept": "Accept",
+    "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
+    "InferenceId": "X-Amzn-SageMaker-Inference-Id",
+}
+_REFUSED = (
+    "TargetModel",
+    "TargetContainerHostname",
+    "EnableExplanations",
+    "InferenceComponentName",
+    "SessionId",
+    "PrefixAwareId",
+)
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+# ours: AWS's text for a container that closes the connection is not published
+_BROKEN = "Unable to get a response from container primary: the connection was {failure}."
+
+
+@operation("InvokeEndpoint", on=("endpoint/{EndpointName}",))
+def invoke_endpoint(call: Call, request: Request) -> Forward:
+    for member in _REFUSED:
+        if member in request:
+            raise _validation_error(f"Ringfence does not implement {member}.")
+    body: bytes = request["Body"]
+    if len(body) > MAX_BODY:
+        raise _validation_error(f"The request body is larger than {MAX_BODY} bytes.")
+    endpoint, status, fleet = _serving(call, request["EndpointName"])
+    variant = _choose_variant(call, fleet, status, request.get("TargetVariant"))
+    instances = status.instances[variant.name]
+    instance_id = instances[int(_fraction(call) * len(instances))]
+    headers = {"Content-Type": "application/octet-stream"} | {
+        header: request[member] for member, header in _HEADERS.items() if member in request
+    }
+    return Forward(
+        instance_id=instance_id,
+        method="POST",
+        path="/invocations",
+        headers=headers,
+        body=body,
+        timeout=TIMEOUT_SECONDS,
+        finish=partial(_finish, endpoint, variant.name),
+    )
+
+
+def _serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet]:
+    """The endpoint, its status and the fleet that serves; ValidationError if it is not there or does not serve."""
+    records: Reader = call.records
+    endpoint = records.get(Endpoint, call.scoped(name.lower()))
+    if endpoint is None:
+        raise _validation_error(f"Endpoint {name} of account {call.account} not found.")
+    status = records.get(EndpointStatus, endpoint.key)
+    fleet = records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
+    if endpoint.deleting or status is None or fleet is None or not any(status.instances.values()):
+        raise _validation_error(f"Endpoint {name} of account {call.account} is not InService.")
+    return endpoint, status, fleet
+
+
+def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: str | None) -> Variant:
+    """The target, or by weight among those that have instances now."""
+    if target is not None:
+        for variant in fleet.variants:
+            if variant.name == target and status.instances.get(target):
+                return variant
+        raise _validation_error(f"Variant {target} not found in endpoint configuration {fleet.config_name}.")
+    able = [variant for variant in fleet.variants if status.instances.get(variant.name)]
+    left = _fraction(call) * sum(variant.weight for variant in able)
+    for variant in able:
+        left -= variant.weight
+        if left < 0:
+            return variant
+    return able[-1]
+
+
+def _fraction(call: Call) -> float:
+    """At least 0 and less than 1."""
+    return int.from_bytes(call.entropy(4)) / 2**32
+
+
+def _finish(endpoint: Endpoint, variant: str, reply: ForwardReply) -> Result:
+    """The container's 2xx reply as the result; anything else is a ModelError."""
+    if reply.failure is not None or not 200 <= reply.status < 300:
+        raise _model_error(endpoint, reply)
+    found = {name.lower(): value for name, value in reply.headers.items()}
+    result: Result = {"Body": reply.body, "InvokedProductionVariant": variant}
+    if "content-type" in found:
+        result["ContentType"] = found["content-type"]
+    if "x-amzn-sagemaker-custom-attributes" in found:
+        result["CustomAttributes"] = found["x-amzn-sagemaker-custom-attributes"]
+    return result
+
+
+def _model_error(endpoint: Endpoint, reply: ForwardReply) -> ServiceError:
+    """The message's form: https://github.com/aws/amazon-sagemaker-examples/issues/799"""
+    if reply.failure is None:
+        status, original = reply.status, reply.body.decode(errors="replace")
+    else:
+        status, original = 0, _TIMED_OUT if reply.failure == "timeout" else _BROKEN.format(failure=reply.failure)
+    kind = "client" if 400 <= status < 500 else "server"
+    group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
+    console = f"https://{endpoint.region}.console.aws.amazon.com/cloudwatch/home?region={endpoint.region}"
+    return ServiceError(
+        "ModelError",
+        f'Received {kind} error ({status}) from primary with message "{original}". '
+        f"See {console}#logEventViewer:group={group} in account {endpoint.account} for more information.",
+        424,
+        {
+            "OriginalStatusCode": status,
+            "OriginalMessage": original,
+            "LogStreamArn": f"arn:aws:logs:{endpoint.region}:{endpoint.account}:log-group:{group}",
+        },
+    )
+
+
+def _validation_error(message: str) -> ServiceError:
+    """The runtime's code has no `Exception` at its end."""
+    return ServiceError("ValidationError", message)
