@@ -24,7 +24,7 @@ class Place:
     """An instance as the daemon describes it: where its namespace is and what its files in /etc say."""
 
     namespace: str
-    resolver: str
+    resolver: str | None
     search: str
     hostname: str
     address: str
@@ -33,9 +33,8 @@ class Place:
 def entering(place: Place, directory: Path) -> Callable[[], None]:
     """What the child has to run before exec. The files that it mounts are written into `directory` now."""
     files = {Path("/etc") / name: directory / name for name in ("resolv.conf", "hosts", "nsswitch.conf")}
-    (directory / "resolv.conf").write_text(
-        f"nameserver {place.resolver}\nsearch {place.search}\noptions timeout:2 attempts:2\n"
-    )
+    resolver = f"nameserver {place.resolver}\n" if place.resolver else ""
+    (directory / "resolv.conf").write_text(f"{resolver}search {place.search}\noptions timeout:2 attempts:2\n")
     (directory / "hosts").write_text(f"127.0.0.1 localhost\n{place.address} {place.hostname}\n")
     # Resolvers other than DNS (systemd's, mDNS) would answer with this machine's view.
     (directory / "nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
