@@ -1,0 +1,41 @@
+"""Requests as botocore sends them, captured whole with their real signatures instead of being sent."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest
+
+
+class _Captured(Exception):
+    def __init__(self, request: AWSPreparedRequest) -> None:
+        self.request = request
+
+
+def capture(service: str, operation: str, parameters: dict[str, Any], **client: Any) -> str:
+    """The HTTP/1.1 request, as text, that a boto3 client made with `client` arguments would send."""
+    made = boto3.client(service, **client)
+
+    def stop(request: AWSPreparedRequest, **_: Any) -> None:
+        raise _Captured(request)
+
+    made.meta.events.register("before-send", stop)
+    try:
+        getattr(made, operation)(**parameters)
+    except _Captured as captured:
+        return _as_text(captured.request)
+    raise AssertionError("the client sent nothing")
+
+
+def _as_text(request: AWSPreparedRequest) -> str:
+    parts = urlsplit(request.url)
+    body = request.body or b""
+    body = body.encode() if isinstance(body, str) else bytes(body)
+    headers = {
+        key: value.decode() if isinstance(value, bytes) else str(value) for key, value in request.headers.items()
+    }
+    headers.setdefault("Host", parts.netloc)
+    headers["Content-Length"] = str(len(body))
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = f"{request.method} {target} HTTP/1.1\r\n" + "".join(f"{key}: {value}\r\n" for key, value in headers.items())
+    return head + "\r\n" + body.decode("latin-1")

@@ -1,0 +1,76 @@
+"""The command without a daemon: help, wrong options, and errors that say what to do next."""
+
+from pathlib import Path
+
+import pytest
+from click import Group
+from click.testing import CliRunner, Result
+
+from ringfence.cli import exec as exec_module
+from ringfence.cli.main import main
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, env={"RINGFENCE_STATE": None})
+
+
+@pytest.mark.parametrize("name", ["", *main.commands])
+def test_every_command_has_help(name: str) -> None:
+    result = run(*([name] if name else []), "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_every_option_is_explained() -> None:
+    def walk(group: Group) -> None:
+        for command in group.commands.values():
+            assert command.help
+            if isinstance(command, Group):
+                walk(command)
+
+    walk(main)
+
+
+@pytest.mark.parametrize("command", [["env"], ["status"], ["image", "list"]])
+def test_without_a_daemon_it_says_how_to_start_one(command: list[str], tmp_path: Path) -> None:
+    result = run(*command, "--state", str(tmp_path / "none"))
+    assert result.exit_code == 69
+    assert "ringfence up" in result.output
+
+
+def test_down_of_no_state_directory(tmp_path: Path) -> None:
+    result = run("down", "--state", str(tmp_path))
+    assert result.exit_code == 69
+    assert "nothing to stop" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["true"], "say where to stand"),
+        (["--subnet", "subnet-1", "--internet", "true"], "say where to stand"),
+        (["--internet", "--security-group", "sg-1", "true"], "goes with --subnet"),
+        (["--subnet", "subnet-1", "--source-ip", "203.0.113.9", "true"], "goes with --internet"),
+    ],
+)
+def test_exec_refuses_contradictions(arguments: list[str], message: str) -> None:
+    result = run("exec", *arguments)
+    assert result.exit_code == 64
+    assert message in result.output
+
+
+def test_exec_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_module.os, "geteuid", lambda: 1000)
+    result = run("exec", "--internet", "true")
+    assert result.exit_code == 77
+    assert "sudo" in result.output
+
+
+def test_up_refuses_an_account_that_is_none(tmp_path: Path) -> None:
+    result = run("up", "--state", str(tmp_path), "--account", "12")
+    assert result.exit_code == 64
+    assert "twelve digits" in result.output
+
+
+def test_explain_path_needs_one_source(tmp_path: Path) -> None:
+    assert run("explain", "path", "--to", "internet").exit_code == 64
