@@ -49,6 +49,12 @@ class Snapshot:
         for key in sorted(key for key in table if key.startswith(prefix) and key > after):
             yield table[key]  # type: ignore[misc]
 
+    def changed_kinds(self, earlier: "Snapshot | None") -> frozenset[str]:
+        """Names of the kinds that were written between an earlier snapshot of the same store and this one."""
+        if earlier is None:
+            return frozenset(self._tables)
+        return frozenset(name for name, table in self._tables.items() if earlier._tables.get(name) is not table)
+
 
 class Transaction:
     """Reads see the store and the transaction's own writes. Satisfies `core.record.Writer`."""
