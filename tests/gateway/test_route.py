@@ -1,12 +1,37 @@
 """Routing: which service and bucket, from the host, the scope, the target and the path."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
-from ringfence.gateway.route import Scope, check_scope, endpoint_service, route
+from ringfence.gateway.route import Route, Scope, check_endpoint, endpoint_service, expected_region, route
 from ringfence.protocol.message import HttpRequest
+from ringfence.resources.ec2 import VpcEndpoint
+from ringfence.store.database import open_store
 
 PLAIN = "127.0.0.1:4566"
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def endpoint(name):
+    return VpcEndpoint(
+        id=f"vpce-{name}",
+        account="123456789012",
+        region="us-west-2",
+        vpc_id="vpc-1",
+        service_name=f"com.amazonaws.us-west-2.sagemaker.{name}",
+        type="Interface",
+        policy="{}",
+        created=datetime(2026, 1, 2, tzinfo=UTC),
+    )
 
 
 def request(host=PLAIN, *, scope=None, path="/", query="", method="POST", **headers):
@@ -101,14 +126,30 @@ def test_the_service_behind_an_endpoint_service(name, service):
     assert endpoint_service(name) == service
 
 
-def test_a_wrong_service_or_region_in_the_scope_is_refused():
-    check_scope(route(request(scope="sts")), "us-west-2")
-    with pytest.raises(ServiceError, match="correct service: 'sagemaker'") as refusal:
-        check_scope(route(request("api.sagemaker.us-west-2.amazonaws.com", scope="sts")), "us-west-2")
-    assert refusal.value.code == "InvalidSignatureException"
-    with pytest.raises(ServiceError, match="valid region, not 'us-west-2'") as refusal:
-        check_scope(route(request(scope="ec2")), "eu-west-1")
-    assert refusal.value.code == "AuthFailure"
-    with pytest.raises(ServiceError, match="expecting 'eu-west-1'") as refusal:
-        check_scope(route(request(scope="s3")), "eu-west-1")
-    assert refusal.value.fields == {"Region": "eu-west-1"}
+def test_services_of_the_world_may_be_signed_for_us_east_1():
+    def scoped(service, region):
+        return Route(service, scope=Scope(region, service))
+
+    assert expected_region(scoped("iam", "us-east-1"), "us-west-2") == "us-east-1"
+    assert expected_region(scoped("sts", "us-west-2"), "us-west-2") == "us-west-2"
+    assert expected_region(scoped("sts", "eu-west-1"), "us-west-2") == "us-west-2"
+    assert expected_region(scoped("s3", "us-east-1"), "us-west-2") == "us-west-2"
+
+
+@pytest.mark.parametrize(("vpce_id", "refused"), [(None, False), ("vpce-runtime", False), ("vpce-api", True)])
+def test_an_endpoint_serves_its_own_service_only(store, vpce_id, refused):
+    with store.transaction() as records:
+        for name in ("api", "runtime"):
+            records.put(endpoint(name))
+        arrival = Arrival("10.0.0.7", vpc_id="vpc-1", vpce_id=vpce_id)
+        found = route(request(scope="sagemaker", path="/endpoints/e/invocations"))
+        if not refused:
+            check_endpoint(found, arrival, records)
+            return
+        with pytest.raises(ServiceError, match=r"is for com.amazonaws.us-west-2.sagemaker.api: it does not serve"):
+            check_endpoint(found, arrival, records)
+
+
+def test_a_request_through_an_endpoint_that_is_gone_is_refused(store):
+    with store.transaction() as records, pytest.raises(ServiceError, match="has been deleted"):
+        check_endpoint(route(request(scope="s3")), Arrival("10.0.0.7", vpce_id="vpce-gone"), records)

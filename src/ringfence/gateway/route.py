@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
+from ringfence.core.record import Reader
 from ringfence.protocol.message import HttpRequest
+from ringfence.resources.ec2 import VpcEndpoint
 
 _REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
 
@@ -64,12 +67,6 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     ("/BatchGetMetrics", "sagemaker-metrics"),
 )
 
-_SIGNING_NAME: Mapping[str, str] = {
-    "cloudwatch": "monitoring",
-    "sagemaker-runtime": "sagemaker",
-    "sagemaker-featurestore-runtime": "sagemaker",
-    "sagemaker-metrics": "sagemaker",
-}
 _BY_SIGNING_NAME = {"monitoring": "cloudwatch"}
 
 # Services whose one endpoint for the world signs for us-east-1.
@@ -116,38 +113,23 @@ def endpoint_service(service_name: str) -> str:
     return _BY_NAME.get(tail, tail)
 
 
-def signing_name(service: str) -> str:
-    """What the credential scope of a request for the service must say."""
-    return _SIGNING_NAME.get(service, service)
-
-
-def check_scope(found: Route, region: str) -> None:
-    """Raise AWS's error if the scope names another service or region than the one that the request arrived at."""
-    if found.scope is None:
+def check_endpoint(found: Route, arrival: Arrival, records: Reader) -> None:
+    """Raise unless the VPC endpoint that the request came through, if any, serves this service."""
+    if arrival.vpce_id is None:
         return
-    expected = signing_name(found.service)
-    if found.scope.service != expected:
-        raise _scope_error(found.service, f"Credential should be scoped to correct service: '{expected}'.")
-    allowed = {region, _GLOBAL_REGION} if found.service in _GLOBAL else {region}
-    if found.scope.region in allowed:
-        return
-    if found.service == "s3":
-        # boto3 follows the Region member of this error to the right region.
-        message = (
-            f"The authorization header is malformed; the region '{found.scope.region}' is wrong; expecting '{region}'"
-        )
-        raise ServiceError("AuthorizationHeaderMalformed", message, 400, {"Region": region})
-    raise _scope_error(found.service, f"Credential should be scoped to a valid region, not '{found.scope.region}'.")
+    endpoint = records.get(VpcEndpoint, arrival.vpce_id)
+    if endpoint is None:
+        raise ServiceError("ServiceUnavailable", f"The VPC endpoint {arrival.vpce_id} has been deleted.", 503)
+    if endpoint_service(endpoint.service_name) != found.service:
+        message = f"The VPC endpoint {endpoint.id} is for {endpoint.service_name}: it does not serve {found.service}."
+        raise ServiceError("UnknownOperationException", message, 404)
 
 
-def _scope_error(service: str, message: str) -> ServiceError:
-    match service:
-        case "ec2":
-            return ServiceError("AuthFailure", message, 401)
-        case "iam" | "sts" | "s3" | "route53":
-            return ServiceError("SignatureDoesNotMatch", message, 403)
-        case _:
-            return ServiceError("InvalidSignatureException", message, 403)
+def expected_region(found: Route, region: str) -> str:
+    """The region that the credential scope must name: the daemon's, or us-east-1 for what AWS has once for the world."""
+    if found.service in _GLOBAL and found.scope is not None and found.scope.region == _GLOBAL_REGION:
+        return _GLOBAL_REGION
+    return region
 
 
 def read_scope(request: HttpRequest) -> Scope | None:
