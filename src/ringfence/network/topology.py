@@ -195,7 +195,7 @@ class Vpc:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A namespace in which code runs. `address/prefix_length` on eth0 and a default route to `gateway`; None: loopback only.
+    """A namespace in which code runs: `address/prefix_length` on eth0, default route to `gateway`; None: loopback only.
 
     `resolvers`, `search`, `hostname`: what its resolv.conf and hosts file say. `credentials`: 169.254.170.2 is there.
     """

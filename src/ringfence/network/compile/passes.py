@@ -1,9 +1,18 @@
-"""The passes in their order."""
+"""The passes in their order: VPCs (groups, ACLs, routes, endpoints, interfaces), instances, services, listeners."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ringfence.core.record import Reader
+from ringfence.network.compile.instance import compile_instances
+from ringfence.network.compile.listener import compile_listeners
+from ringfence.network.compile.service import compile_services
+from ringfence.network.compile.vpc import VpcRecords, compile_vpc
 from ringfence.network.topology import Topology
+from ringfence.resources import ec2
+from ringfence.resources.instance import Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,4 +25,45 @@ class NetworkSettings:
 
 def compile_topology(records: Reader, settings: NetworkSettings) -> Topology:
     """What the records want the network to be. Never raises for what records may hold: what cannot be is left out."""
-    raise NotImplementedError
+    instances = records.all(Instance)
+    vpcs = {found.vpc.id: compile_vpc(found) for found in _gather(records, instances)}
+    hosts = compile_instances(instances, vpcs, records)
+    regions = (
+        {settings.region: None} | {vpc.region: None for vpc in vpcs.values()} | {i.region: None for i in instances}
+    )
+    services = compile_services(tuple(regions), settings.region)
+    listeners = compile_listeners(vpcs.values(), hosts.values(), services)
+    return Topology(records.revision, settings.region, vpcs, hosts, services, listeners, settings.private_dns_per_zone)
+
+
+_R = TypeVar("_R", bound="ec2.Subnet | ec2.RouteTable | ec2.NetworkAcl | ec2.SecurityGroup | ec2.VpcEndpoint")
+
+
+def _by_vpc(found: Iterable[_R]) -> dict[str, list[_R]]:
+    grouped: dict[str, list[_R]] = defaultdict(list)
+    for record in found:
+        grouped[record.vpc_id].append(record)
+    return grouped
+
+
+def _gather(records: Reader, instances: list[Instance]) -> list[VpcRecords]:
+    """The records of each VPC."""
+    subnets, tables = _by_vpc(records.all(ec2.Subnet)), _by_vpc(records.all(ec2.RouteTable))
+    acls, groups = _by_vpc(records.all(ec2.NetworkAcl)), _by_vpc(records.all(ec2.SecurityGroup))
+    endpoints = _by_vpc(endpoint for endpoint in records.all(ec2.VpcEndpoint) if not endpoint.deleting)
+    rules: dict[str, list[ec2.SecurityGroupRule]] = defaultdict(list)
+    for rule in records.all(ec2.SecurityGroupRule):
+        rules[rule.group_id].append(rule)
+    interfaces: dict[str, list[ec2.NetworkInterface]] = defaultdict(list)
+    for interface in records.all(ec2.NetworkInterface):
+        interfaces[interface.vpc_id].append(interface)
+    owners = {one.network_interface_id: one.id for one in instances if one.network == "vpc"}
+    for endpoint in (endpoint for found in endpoints.values() for endpoint in found):
+        owners |= dict.fromkeys(endpoint.network_interface_ids, endpoint.id)
+    return [
+        VpcRecords(
+            vpc, subnets[vpc.id], tables[vpc.id], acls[vpc.id], groups[vpc.id], rules, interfaces[vpc.id],
+            endpoints[vpc.id], owners,
+        )
+        for vpc in records.all(ec2.Vpc)
+    ]  # fmt: skip

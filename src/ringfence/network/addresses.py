@@ -1,0 +1,187 @@
+"""Constants of the world outside a VPC: public addresses, prefix lists, services and their names.
+
+All public addresses are from documentation and benchmark ranges (RFC 5737, RFC 2544), so that nothing of ours can be
+mistaken for somebody's host: S3 and DynamoDB of region n own 198.18.n.0/24, its other services live in 198.19.n.0/24.
+Read by the compiler, the EC2 handlers (prefix lists, endpoint services) and the resolver.
+"""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Network, ip_address, ip_network
+
+SERVICE_RANGE = IPv4Network("198.18.0.0/15")
+LINK_LOCAL_RESOLVER = "169.254.169.253"
+CREDENTIALS_ADDRESS = "169.254.170.2"
+PUBLIC_RESOLVER = "198.51.100.53"
+EXAMPLE_ADDRESS = "198.51.100.80"
+EXAMPLE_NAMES = ("example.com", "www.example.com")
+INTERNET_ROUTER = "198.51.100.1"  # next hop of the hosts on the internet
+DEFAULT_PUBLIC_HOSTS = IPv4Network("203.0.113.0/24")
+PLATFORM_RANGE = IPv4Network("100.64.0.0/10")
+PLATFORM_ROUTER = "100.64.0.1"
+PLATFORM_RESOLVER = "100.64.0.2"
+PLATFORM_PUBLIC = "192.0.2.10"  # what the internet sees of SageMaker's own network
+ENDPOINT_ROUTER = "169.254.168.1"  # next hop of a gateway endpoint; no route of a user's may be in 169.254.168.0/22
+ENDPOINT_HOST = "169.254.168.2"
+
+# fmt: off
+_REGIONS = (
+    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "af-south-1", "ap-east-1",
+    "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+    "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
+    "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1",
+    "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1",
+    "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-gov-east-1", "us-gov-west-1",
+)
+# fmt: on
+_GLOBAL = 255  # the third byte of the addresses of services without a region
+
+# The ids of AWS's own prefix lists are fixed per region; the ones not known here are made up, once and for all.
+_S3_PREFIX_LISTS = {"us-east-1": "pl-63a5400a", "us-west-2": "pl-68a54001", "eu-west-1": "pl-6da54004"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """An AWS service that answers here. `service` as in endpoint services' names.
+
+    `names` and `private_names` are templates; `{r}` is the region. `host`: last byte of the public address.
+    `endpoints`: the kinds of VPC endpoint that it has.
+    """
+
+    service: str
+    host: int
+    names: tuple[str, ...]
+    private_names: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    plain_http: bool = False
+    policy_supported: bool = True
+    region_free: bool = False
+
+
+def _plain(service: str, host: int, *names: str) -> ServiceFacts:
+    """A service whose interface endpoint owns its first public name."""
+    return ServiceFacts(service, host, names, names[:1], ("Interface",))
+
+
+_S3_NAMES = tuple(
+    star + name
+    for name in ("s3.{r}.amazonaws.com", "s3-{r}.amazonaws.com", "s3.dualstack.{r}.amazonaws.com")
+    for star in ("", "*.")
+)
+
+SERVICES: tuple[ServiceFacts, ...] = (
+    ServiceFacts("s3", 10, _S3_NAMES, _S3_NAMES[:2], ("Gateway", "Interface"), plain_http=True),
+    _plain("sagemaker.api", 11, "api.sagemaker.{r}.amazonaws.com", "api.sagemaker.{r}.api.aws"),
+    _plain("sagemaker.runtime", 12, "runtime.sagemaker.{r}.amazonaws.com", "runtime.sagemaker.{r}.api.aws"),
+    _plain("sts", 13, "sts.{r}.amazonaws.com"),
+    _plain("ec2", 14, "ec2.{r}.amazonaws.com", "ec2.{r}.api.aws"),
+    _plain("logs", 15, "logs.{r}.amazonaws.com", "logs.{r}.api.aws"),
+    _plain("monitoring", 16, "monitoring.{r}.amazonaws.com", "monitoring.{r}.api.aws"),
+    ServiceFacts("iam", 17, ("iam.amazonaws.com",), region_free=True),
+    ServiceFacts("sts.global", 18, ("sts.amazonaws.com",), region_free=True),
+)
+# Without a region in the name S3 answers with the daemon's own region.
+S3_GLOBAL_NAMES = ("s3.amazonaws.com", "*.s3.amazonaws.com")
+
+_BY_SERVICE = {facts.service: facts for facts in SERVICES}
+
+
+@cache
+def region_number(region: str) -> int:
+    """The third byte of a region's addresses: its place in the list; a region unknown here shares 64-250 by hash."""
+    if region in _REGIONS:
+        return _REGIONS.index(region) + 1
+    return 64 + zlib.crc32(region.encode()) % 187
+
+
+def public_address(facts: ServiceFacts, region: str) -> str:
+    """Where the service answers on the internet. S3's address is in its prefix list."""
+    if facts.region_free:
+        return f"198.19.{_GLOBAL}.{facts.host}"
+    second = 18 if facts.service == "s3" else 19
+    return f"198.{second}.{region_number(region)}.{facts.host}"
+
+
+def prefix_lists(region: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """AWS's prefix lists of a region: id -> (name, CIDRs)."""
+    number = region_number(region)
+    s3 = _S3_PREFIX_LISTS.get(region) or _made_up_id(region, "s3")
+    return {
+        s3: (f"com.amazonaws.{region}.s3", (f"198.18.{number}.0/26", f"198.18.{number}.64/26")),
+        _made_up_id(region, "dynamodb"): (f"com.amazonaws.{region}.dynamodb", (f"198.18.{number}.128/25",)),
+    }
+
+
+def prefix_list_cidrs(region: str, prefix_list_id: str) -> tuple[str, ...]:
+    """The CIDRs of a prefix list; none for one that does not exist."""
+    _, cidrs = prefix_lists(region).get(prefix_list_id, ("", ()))
+    return cidrs
+
+
+def prefix_list_of(service_name: str, region: str) -> str | None:
+    """The prefix list that a gateway endpoint of `com.amazonaws.<region>.s3` puts into route tables."""
+    return next((id for id, (name, _) in prefix_lists(region).items() if name == service_name), None)
+
+
+def endpoint_services(region: str) -> dict[str, ServiceFacts]:
+    """Service name (`com.amazonaws.<region>.sagemaker.api`) -> facts, of the services that have VPC endpoints here."""
+    return {f"com.amazonaws.{region}.{facts.service}": facts for facts in SERVICES if facts.endpoints}
+
+
+def service_of(service_name: str, region: str) -> ServiceFacts | None:
+    """The facts of an endpoint service by its full name."""
+    return endpoint_services(region).get(service_name)
+
+
+def service_facts(service: str) -> ServiceFacts | None:
+    """The facts by short name: `sagemaker.api`."""
+    return _BY_SERVICE.get(service)
+
+
+def private_dns_names(service_name: str, region: str) -> tuple[str, ...]:
+    """The private names of an interface endpoint of this service, the one to show first; `*.` for any label."""
+    facts = service_of(service_name, region)
+    return tuple(name.format(r=region) for name in facts.private_names) if facts else ()
+
+
+def vpce_names(
+    endpoint_id: str, label: str, service: str, region: str, zones: tuple[str, ...]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """An interface endpoint's own names: the regional one and one per zone as (zone, name). `service`: sagemaker.api.
+
+    The middle is the service's host (`api.sagemaker`), not the service's name (`sagemaker.api`).
+    """
+    facts = service_facts(service)
+    host = facts.private_names[0].removesuffix(".{r}.amazonaws.com") if facts and facts.private_names else service
+    tail = f"{host}.{region}.vpce.amazonaws.com"
+    return f"{endpoint_id}-{label}.{tail}", tuple((zone, f"{endpoint_id}-{label}-{zone}.{tail}") for zone in zones)
+
+
+def internal_domain(region: str) -> str:
+    """The domain of instances' private names and the default DHCP option."""
+    return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+
+
+def private_name(address: str, region: str) -> str:
+    """`ip-10-0-1-5.us-west-2.compute.internal`"""
+    return f"ip-{address.replace('.', '-')}.{internal_domain(region)}"
+
+
+def vpc_resolver(cidr: str) -> str:
+    """base+2 of the VPC's primary CIDR."""
+    return str(IPv4Network(cidr)[2])
+
+
+def may_be_public_host(address: str) -> bool:
+    """Whether a host on our internet may own this address: unicast, and nobody's already."""
+    parsed = ip_address(address)
+    taken = address in (PUBLIC_RESOLVER, EXAMPLE_ADDRESS, INTERNET_ROUTER, PLATFORM_PUBLIC) or parsed in SERVICE_RANGE
+    special = parsed.is_multicast or parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified
+    private = any(parsed in ip_network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+    return parsed.version == 4 and not (taken or special or private or parsed in PLATFORM_RANGE or parsed.is_reserved)
+
+
+def _made_up_id(region: str, service: str) -> str:
+    return "pl-" + hashlib.sha256(f"{region}/{service}".encode()).hexdigest()[:8]

@@ -1,0 +1,110 @@
+"""Instances: what their namespaces are attached to, their addresses and resolvers."""
+
+import hashlib
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+
+from ringfence.core.record import Reader
+from ringfence.network import addresses
+from ringfence.network.topology import Instance, Vpc
+from ringfence.resources import ec2
+from ringfence.resources import instance as records_of
+
+
+def compile_instances(
+    instances: list[records_of.Instance], vpcs: Mapping[str, Vpc], records: Reader
+) -> dict[str, Instance]:
+    """An instance whose interface is gone, or whose public address somebody has, gets loopback only."""
+    taken: set[str] = {addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER, addresses.INTERNET_ROUTER}
+    return {instance.id: _compile_instance(instance, vpcs, records, taken) for instance in instances}
+
+
+def _compile_instance(
+    instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, taken: set[str]
+) -> Instance:
+    match instance.network:
+        case "vpc":
+            return _in_vpc(instance, vpcs, records)
+        case "platform":
+            address = _pick(instance.id, addresses.PLATFORM_RANGE, taken)
+            router, resolver = addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER
+            return _outside(instance, address, router, resolver)
+        case "internet":
+            given = instance.public_ip
+            if given is not None and (given in taken or not addresses.may_be_public_host(given)):
+                return _alone(instance)
+            address = given or _pick(instance.id, addresses.DEFAULT_PUBLIC_HOSTS, taken)
+            taken.add(address)
+            return _outside(instance, address, addresses.INTERNET_ROUTER, addresses.PUBLIC_RESOLVER)
+        case "none":
+            return _alone(instance)
+
+
+def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader) -> Instance:
+    record = records.get(ec2.NetworkInterface, instance.network_interface_id or "")
+    vpc = vpcs.get(record.vpc_id) if record else None
+    interface = vpc.interfaces.get(record.id) if vpc and record else None
+    if vpc is None or interface is None or interface.namespace != instance.id:
+        return _alone(instance)
+    subnet = vpc.subnets[interface.subnet_id]
+    resolvers, search = _dhcp(records, vpc)
+    return Instance(
+        instance.id,
+        "vpc",
+        interface.address,
+        IPv4Network(subnet.cidr).prefixlen,
+        subnet.router,
+        interface.mac,
+        vpc.id,
+        interface.id,
+        resolvers,
+        search,
+        addresses.private_name(interface.address, vpc.region),
+        instance.isolated,
+        instance.role_arn is not None,
+    )
+
+
+def _dhcp(records: Reader, vpc: Vpc) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Resolvers and search domains as the VPC's DHCP options give them."""
+    record = records.get(ec2.Vpc, vpc.id)
+    options = records.get(ec2.DhcpOptions, record.dhcp_options_id) if record else None
+    if options is None:
+        return (), ()
+    servers = options.options.get("domain-name-servers", ())
+    resolvers = tuple(vpc.resolvers[0] if server == "AmazonProvidedDNS" else server for server in servers)
+    return resolvers, tuple(" ".join(options.options.get("domain-name", ())).split())
+
+
+def _outside(instance: records_of.Instance, address: str, router: str, resolver: str) -> Instance:
+    return Instance(
+        instance.id,
+        instance.network,
+        address,
+        32,
+        router,
+        _made_up_mac(instance.id),
+        resolvers=(resolver,),
+        hostname=f"ip-{address.replace('.', '-')}",
+        isolated=instance.isolated,
+        credentials=instance.role_arn is not None,
+    )
+
+
+def _alone(instance: records_of.Instance) -> Instance:
+    return Instance(instance.id, "none", isolated=instance.isolated, credentials=instance.role_arn is not None)
+
+
+def _pick(instance_id: str, network: IPv4Network, taken: set[str]) -> str:
+    """An address that follows from the id, so that it stays over restarts; the next free one if somebody has it."""
+    first = int.from_bytes(hashlib.sha256(instance_id.encode()).digest()[:8]) % (network.num_addresses - 2)
+    for step in range(network.num_addresses - 2):
+        address = str(network[1 + (first + step) % (network.num_addresses - 2)])
+        if address not in taken:
+            taken.add(address)
+            return address
+    return str(network[1])
+
+
+def _made_up_mac(instance_id: str) -> str:
+    return "02:" + hashlib.sha256(instance_id.encode()).digest()[:5].hex(":")
