@@ -1,5 +1,6 @@
 """A call as a handler sees it: who, from where, when, and the transaction that it may write in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -64,6 +65,8 @@ class Call:
     now: datetime
     request_id: str
     entropy: ids.Entropy
+    # condition keys that only the authenticated HTTP request can tell: aws:UserAgent, s3:authType, s3:signatureAge …
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def new_id(self, prefix: str) -> str:
         """A fresh EC2-style id, `prefix-0…`."""
