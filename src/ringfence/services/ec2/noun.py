@@ -1,0 +1,81 @@
+"""EC2's nouns: how their ids look, what their ARNs are called and which error says that one does not exist."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ringfence.core.call import Call
+from ringfence.core.errors import ServiceError
+from ringfence.resources import ec2
+
+T = TypeVar("T", bound=ec2.Ec2Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """`resource`: the word of ARNs and TagSpecifications. `code`: of the errors. `label`: how messages call an id."""
+
+    kind: type[ec2.Ec2Record]
+    prefix: str
+    resource: str
+    code: str
+    label: str
+
+
+_ALL = (
+    Noun(ec2.Vpc, "vpc", "vpc", "InvalidVpcID", "vpc ID"),
+    Noun(ec2.Subnet, "subnet", "subnet", "InvalidSubnetID", "subnet ID"),
+    Noun(ec2.RouteTable, "rtb", "route-table", "InvalidRouteTableID", "routeTable ID"),
+    Noun(ec2.InternetGateway, "igw", "internet-gateway", "InvalidInternetGatewayID", "internetGateway ID"),
+    Noun(ec2.SecurityGroup, "sg", "security-group", "InvalidGroup", "security group"),
+    Noun(ec2.SecurityGroupRule, "sgr", "security-group-rule", "InvalidSecurityGroupRuleId", "security group rule ID"),
+    Noun(ec2.NetworkAcl, "acl", "network-acl", "InvalidNetworkAclID", "network acl ID"),
+    Noun(ec2.NetworkInterface, "eni", "network-interface", "InvalidNetworkInterfaceID", "networkInterface ID"),
+    Noun(
+        ec2.NetworkInterfacePermission,
+        "eni-perm",
+        "network-interface-permission",
+        "InvalidNetworkInterfacePermissionID",
+        "network interface permission ID",
+    ),
+    Noun(ec2.VpcEndpoint, "vpce", "vpc-endpoint", "InvalidVpcEndpointId", "Vpc Endpoint Id"),
+    Noun(ec2.DhcpOptions, "dopt", "dhcp-options", "InvalidDhcpOptionID", "dhcpOption ID"),
+)
+BY_KIND = {noun.kind: noun for noun in _ALL}
+BY_PREFIX = {noun.prefix: noun for noun in _ALL}
+
+
+def find(call: Call, kind: type[T], id: str) -> T:
+    """The caller's record of this id in this region, or the noun's Malformed or NotFound error."""
+    noun = BY_KIND[kind]
+    if not re.fullmatch(noun.prefix + "-([0-9a-f]{8}|[0-9a-f]{17})", id):
+        code = "InvalidGroupId" if noun.prefix == "sg" else noun.code
+        raise ServiceError(f"{code}.Malformed", f'Invalid id: "{id}" (expecting "{noun.prefix}-...")')
+    found = call.records.get(kind, id)
+    if found is None or not _mine(call, found):
+        raise ServiceError(f"{noun.code}.NotFound", f"The {noun.label} '{id}' does not exist")
+    return found
+
+
+def find_all(call: Call, kind: type[T], ids: Iterable[str]) -> list[T]:
+    """The records of these ids, each once, in the order given."""
+    return [find(call, kind, id) for id in dict.fromkeys(ids)]
+
+
+def mine(call: Call, kind: type[T]) -> list[T]:
+    """The caller's records of this kind in this region, in the order of their ids."""
+    return sorted((record for record in call.records.all(kind) if _mine(call, record)), key=lambda record: record.id)
+
+
+def arn(call: Call, kind: type[ec2.Ec2Record], id: str) -> str:
+    return call.arn("ec2", f"{BY_KIND[kind].resource}/{id}")
+
+
+def dependency(noun: str, id: str) -> ServiceError:
+    """The refusal to delete what something else still uses."""
+    return ServiceError("DependencyViolation", f"The {noun} '{id}' has dependencies and cannot be deleted.")
+
+
+def _mine(call: Call, record: ec2.Ec2Record) -> bool:
+    return record.account == call.account and record.region == call.region

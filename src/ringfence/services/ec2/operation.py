@@ -1,0 +1,60 @@
+"""EC2's `@operation`: core's, plus what each EC2 operation has in common.
+
+A parameter that the operation does not list in `takes` is refused aloud; `DryRun` runs the whole handler before it
+says that the request would have succeeded (the error rolls the transaction back); a creation with TagSpecifications
+needs ec2:CreateTags on what it tags.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+
+from ringfence.core import operation as core
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+
+Handler = Callable[[Call, Request], Result]
+
+# operation -> the request members that it honours
+TAKES: dict[str, frozenset[str]] = {}
+
+
+def operation(
+    name: str,
+    *,
+    takes: str = "",
+    on: tuple[str, ...] | core.Resources = (),
+    keys: Mapping[str, str] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Register the decorated handler of EC2's operation `name`. `takes`: its parameters, parted by spaces."""
+    TAKES[name] = frozenset(takes.split()) | {"DryRun"}
+
+    def register(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def checked(call: Call, request: Request) -> Result:
+            _refuse_unknown(name, request)
+            result = handler(call, request)
+            if request.get("DryRun"):
+                raise ServiceError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+            return result
+
+        also = (("ec2:CreateTags", _tagged),) if "TagSpecifications" in TAKES[name] else ()
+        core.operation(name, on=on, keys=keys, also=also)(checked)
+        return checked
+
+    return register
+
+
+def _tagged(call: Call, request: Request) -> list[str]:
+    """The ARNs, not known yet, of the new resources that a creation gives tags to.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+    """
+    given = request.get("TagSpecifications") or ()
+    return [call.arn("ec2", f"{one.get('ResourceType', '*')}/*") for one in given if one.get("Tags")]
+
+
+def _refuse_unknown(name: str, request: Request) -> None:
+    """A flag that is false and an empty value ask for nothing: they are as good as absent."""
+    for member, value in request.items():
+        if member not in TAKES[name] and value not in (None, False, "", [], {}):
+            raise not_implemented(f"the parameter {member} of {name}")

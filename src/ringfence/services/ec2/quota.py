@@ -1,0 +1,25 @@
+"""AWS's default quotas of the VPC family, and the errors that say one is reached.
+
+https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+"""
+
+from ringfence.core.errors import ServiceError
+
+VPCS = 5  # per region
+CIDRS_PER_VPC = 5
+SUBNETS_PER_VPC = 200
+ROUTE_TABLES_PER_VPC = 200
+ROUTES_PER_TABLE = 500
+SECURITY_GROUPS = 2500  # per region
+RULES_PER_DIRECTION = 60  # per group, IPv4 and IPv6 each
+GROUPS_PER_INTERFACE = 5
+INTERFACES = 5000  # per region
+GATEWAY_ENDPOINTS = 20  # per region
+INTERFACE_ENDPOINTS_PER_VPC = 50
+INTERNET_GATEWAYS = 5  # per region
+
+
+def check(have: int, most: int, code: str, what: str) -> None:
+    """Refuse one more when `have` are there already."""
+    if have >= most:
+        raise ServiceError(code, f"The maximum number of {what} has been reached.")

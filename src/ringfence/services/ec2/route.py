@@ -1,0 +1,119 @@
+"""CreateRoute, ReplaceRoute and DeleteRoute. Routes to gateway endpoints are written by `vpc_endpoint` alone."""
+
+from ipaddress import IPv4Network
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.resources.ec2 import InternetGateway, Route, RouteTable, Vpc
+from ringfence.services.ec2 import noun, quota
+from ringfence.services.ec2.cidr import parse_block
+from ringfence.services.ec2.operation import operation
+
+_TAKES = "RouteTableId DestinationCidrBlock GatewayId"
+_LINK_LOCAL = IPv4Network("169.254.168.0/22")
+
+
+@operation("CreateRoute", takes=_TAKES, on=("route-table/{RouteTableId}",))
+def create_route(call: Call, request: Request) -> Result:
+    table = noun.find(call, RouteTable, request["RouteTableId"])
+    route = _wanted(call, table, request)
+    if any(known.destination_cidr == route.destination_cidr for known in table.routes):
+        raise ServiceError("RouteAlreadyExists", f"The route identified by {route.destination_cidr} already exists.")
+    quota.check(len(table.routes), quota.ROUTES_PER_TABLE, "RouteLimitExceeded", "routes")
+    call.records.put(msgspec.structs.replace(table, routes=(*table.routes, route)))
+    return {"Return": True}
+
+
+@operation("ReplaceRoute", takes=_TAKES, on=("route-table/{RouteTableId}",))
+def replace_route(call: Call, request: Request) -> Result:
+    table = noun.find(call, RouteTable, request["RouteTableId"])
+    destination = _destination(request)
+    old = _find(table, destination)
+    if old is not None and old.gateway_id == "local":
+        raise not_implemented("another target for a local route")
+    new = _wanted(call, table, request)
+    if old is None:
+        raise _missing(table, destination)
+    routes = tuple(new if route is old else route for route in table.routes)
+    call.records.put(msgspec.structs.replace(table, routes=routes))
+    return {}
+
+
+@operation(
+    "DeleteRoute",
+    takes="RouteTableId DestinationCidrBlock DestinationPrefixListId",
+    on=("route-table/{RouteTableId}",),
+)
+def delete_route(call: Call, request: Request) -> Result:
+    table = noun.find(call, RouteTable, request["RouteTableId"])
+    if prefix_list := request.get("DestinationPrefixListId"):
+        if any(route.destination_prefix_list_id == prefix_list for route in table.routes):
+            raise ServiceError(
+                "InvalidParameterValue", f"cannot remove VPC endpoint route {prefix_list} in route table {table.id}"
+            )
+        raise _missing(table, prefix_list)
+    destination = _destination(request)
+    gone = _find(table, destination)
+    if gone is None:
+        raise _missing(table, destination)
+    if gone.gateway_id == "local":
+        raise ServiceError(
+            "InvalidParameterValue", f"cannot remove local route {destination} in route table {table.id}"
+        )
+    left = tuple(route for route in table.routes if route is not gone)
+    call.records.put(msgspec.structs.replace(table, routes=left))
+    return {}
+
+
+def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
+    """The route that the request spells, if its target can be reached from the table's VPC."""
+    destination, target = _destination(request), request.get("GatewayId")
+    if not target:
+        raise ServiceError("MissingParameter", "The request must contain exactly one of gatewayId, natGatewayId, "
+                           "networkInterfaceId, vpcPeeringConnectionId, transitGatewayId or vpcEndpointId")  # fmt: skip
+    if not target.startswith("igw-"):
+        raise not_implemented(f"a route to {target}: only internet gateways can be targets of CreateRoute")
+    gateway = noun.find(call, InternetGateway, target)
+    if gateway.vpc_id != table.vpc_id:
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"route table {table.id} and network gateway {gateway.id} belong to different networks",
+        )
+    _refuse_inside(call, table, IPv4Network(destination))
+    return Route(destination_cidr=destination, gateway_id=gateway.id)
+
+
+def _refuse_inside(call: Call, table: RouteTable, block: IPv4Network) -> None:
+    """Traffic within the VPC cannot leave by a gateway. https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html"""
+    vpc = noun.find(call, Vpc, table.vpc_id)
+    for cidr in (vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs)):
+        if block.subnet_of(IPv4Network(cidr)):
+            raise ServiceError(
+                "InvalidParameterValue",
+                f"The destination CIDR block {block} is equal to or more specific than one of this VPC's CIDR blocks. "
+                "This route can target only an interface or an instance.",
+            )
+    if block.subnet_of(_LINK_LOCAL):
+        raise ServiceError("InvalidParameterValue", f"The destination CIDR block {block} is reserved.")
+
+
+def _destination(request: Request) -> str:
+    text = request.get("DestinationCidrBlock")
+    if not text:
+        raise ServiceError(
+            "MissingParameter",
+            "The request must contain the parameter destinationCidrBlock or destinationIpv6CidrBlock",
+        )
+    return str(parse_block(text, parameter="destinationCidrBlock"))
+
+
+def _find(table: RouteTable, destination: str) -> Route | None:
+    return next((route for route in table.routes if route.destination_cidr == destination), None)
+
+
+def _missing(table: RouteTable, destination: str) -> ServiceError:
+    return ServiceError(
+        "InvalidRoute.NotFound", f"no route with destination-cidr-block {destination} in route table {table.id}"
+    )

@@ -1,0 +1,143 @@
+"""Subnets: blocks of a VPC, each in one availability zone."""
+
+from ipaddress import IPv4Network
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError
+from ringfence.resources.ec2 import NetworkInterface, RouteTable, Subnet, Vpc
+from ringfence.services.ec2 import network_acl, noun, quota
+from ringfence.services.ec2.availability_zone import zone
+from ringfence.services.ec2.cidr import free_count, overlapping, parse_block
+from ringfence.services.ec2.listing import Filters, describe, flag, paged
+from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.tagging import described, remove, tag_new
+
+
+@operation(
+    "CreateSubnet",
+    takes="VpcId CidrBlock AvailabilityZone AvailabilityZoneId TagSpecifications",
+    on=("vpc/{VpcId}", "subnet/*"),
+)
+def create_subnet(call: Call, request: Request) -> Result:
+    vpc = noun.find(call, Vpc, request["VpcId"])
+    if "CidrBlock" not in request:
+        raise ServiceError("MissingParameter", "Either 'cidrBlock' or 'ipv6CidrBlock' should be provided.")
+    neighbours = [subnet.cidr for subnet in noun.mine(call, Subnet) if subnet.vpc_id == vpc.id]
+    block = _checked_block(vpc, request["CidrBlock"], neighbours)
+    quota.check(len(neighbours), quota.SUBNETS_PER_VPC, "SubnetLimitExceeded", "subnets")
+    where = zone(call.region, request.get("AvailabilityZone"), request.get("AvailabilityZoneId"))
+    subnet = Subnet(
+        id=call.new_id("subnet"),
+        account=call.account,
+        region=call.region,
+        vpc_id=vpc.id,
+        cidr=str(block),
+        availability_zone=where.name,
+        availability_zone_id=where.id,
+    )
+    call.records.put(subnet)
+    tag_new(call, request, Subnet, subnet.id)
+    network_acl.associate(call, vpc.id, subnet.id)
+    return {"Subnet": _described(call, subnet, 0)}
+
+
+def _checked_block(vpc: Vpc, text: str, neighbours: list[str]) -> IPv4Network:
+    block = parse_block(text)
+    whole = [IPv4Network(cidr) for cidr in (vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs))]
+    if not 16 <= block.prefixlen <= 28 or not any(block.subnet_of(one) for one in whole):
+        raise ServiceError("InvalidSubnet.Range", f"The CIDR '{text}' is invalid.")
+    if overlapping(block, neighbours):
+        raise ServiceError("InvalidSubnet.Conflict", f"The CIDR '{text}' conflicts with another subnet")
+    return block
+
+
+@operation("DeleteSubnet", takes="SubnetId", on=("subnet/{SubnetId}",))
+def delete_subnet(call: Call, request: Request) -> Result:
+    subnet = noun.find(call, Subnet, request["SubnetId"])
+    if any(interface.subnet_id == subnet.id for interface in call.records.all(NetworkInterface)):
+        raise noun.dependency("subnet", subnet.id)
+    for table in noun.mine(call, RouteTable):
+        left = tuple(one for one in table.associations if one.subnet_id != subnet.id)
+        if left != table.associations:
+            call.records.put(msgspec.structs.replace(table, associations=left))
+    network_acl.disassociate(call, subnet.vpc_id, subnet.id)
+    remove(call, subnet)
+    return {}
+
+
+@operation("ModifySubnetAttribute", takes="SubnetId MapPublicIpOnLaunch", on=("subnet/{SubnetId}",))
+def modify_subnet_attribute(call: Call, request: Request) -> Result:
+    """MapPublicIpOnLaunch is about EC2 instances, of which there are none: SageMaker's interfaces stay private."""
+    subnet = noun.find(call, Subnet, request["SubnetId"])
+    value = (request.get("MapPublicIpOnLaunch") or {}).get("Value")
+    if value is None:
+        raise ServiceError("InvalidParameterCombination", "No attributes specified.")
+    call.records.put(msgspec.structs.replace(subnet, map_public_ip_on_launch=value))
+    return {}
+
+
+def _used(call: Call, subnet_id: str) -> int:
+    return sum(interface.subnet_id == subnet_id for interface in call.records.all(NetworkInterface))
+
+
+_FILTERS: Filters = {
+    "availability-zone": lambda call, item: item.availability_zone,
+    "availabilityZone": lambda call, item: item.availability_zone,
+    "availability-zone-id": lambda call, item: item.availability_zone_id,
+    "available-ip-address-count": lambda call, item: str(free_count(item.cidr, _used(call, item.id))),
+    "cidr-block": lambda call, item: item.cidr,
+    "cidr": lambda call, item: item.cidr,
+    "cidrBlock": lambda call, item: item.cidr,
+    "default-for-az": lambda call, item: flag(item.default_for_az),
+    "defaultForAz": lambda call, item: flag(item.default_for_az),
+    "ipv6-cidr-block-association.ipv6-cidr-block": lambda call, item: None,
+    "ipv6-cidr-block-association.association-id": lambda call, item: None,
+    "ipv6-cidr-block-association.state": lambda call, item: None,
+    "ipv6-native": lambda call, item: "false",
+    "map-public-ip-on-launch": lambda call, item: flag(item.map_public_ip_on_launch),
+    "outpost-arn": lambda call, item: None,
+    "owner-id": lambda call, item: item.account,
+    "state": lambda call, item: "available",
+    "subnet-arn": lambda call, item: noun.arn(call, Subnet, item.id),
+    "subnet-id": lambda call, item: item.id,
+    "vpc-id": lambda call, item: item.vpc_id,
+}
+
+
+@operation("DescribeSubnets", takes="SubnetIds NextToken MaxResults Filters")
+def describe_subnets(call: Call, request: Request) -> Result:
+    found, token = describe(call, request, Subnet, ids="SubnetIds", filters=_FILTERS)
+    used = dict.fromkeys((subnet.id for subnet in found), 0)
+    for interface in call.records.all(NetworkInterface):
+        if interface.subnet_id in used:
+            used[interface.subnet_id] += 1
+    return paged("Subnets", [_described(call, subnet, used[subnet.id]) for subnet in found], token)
+
+
+def _described(call: Call, subnet: Subnet, used: int) -> Result:
+    return {
+        "SubnetId": subnet.id,
+        "SubnetArn": noun.arn(call, Subnet, subnet.id),
+        "OwnerId": subnet.account,
+        "VpcId": subnet.vpc_id,
+        "CidrBlock": subnet.cidr,
+        "AvailabilityZone": subnet.availability_zone,
+        "AvailabilityZoneId": subnet.availability_zone_id,
+        "AvailableIpAddressCount": free_count(subnet.cidr, used),
+        "DefaultForAz": subnet.default_for_az,
+        "MapPublicIpOnLaunch": subnet.map_public_ip_on_launch,
+        "MapCustomerOwnedIpOnLaunch": False,
+        "AssignIpv6AddressOnCreation": False,
+        "Ipv6CidrBlockAssociationSet": [],
+        "Ipv6Native": False,
+        "EnableDns64": False,
+        "PrivateDnsNameOptionsOnLaunch": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
+        "State": "available",
+        **described(call, subnet),
+    }

@@ -1,0 +1,41 @@
+"""DescribeVpcAttribute and ModifyVpcAttribute: the two DNS switches of a VPC."""
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.resources.ec2 import Vpc
+from ringfence.services.ec2 import noun
+from ringfence.services.ec2.operation import operation
+
+
+@operation("ModifyVpcAttribute", takes="VpcId EnableDnsSupport EnableDnsHostnames", on=("vpc/{VpcId}",))
+def modify_vpc_attribute(call: Call, request: Request) -> Result:
+    vpc = noun.find(call, Vpc, request["VpcId"])
+    given = [name for name in ("EnableDnsSupport", "EnableDnsHostnames") if name in request]
+    if len(given) > 1:
+        raise ServiceError("InvalidParameterCombination", "Fields for multiple attribute types specified")
+    if not given:
+        raise ServiceError("InvalidParameterCombination", "No attributes specified.")
+    value = request[given[0]].get("Value")
+    if value is None:
+        raise ServiceError("MissingParameter", f"The request must contain the parameter {given[0]}.Value")
+    field = {"EnableDnsSupport": "dns_support", "EnableDnsHostnames": "dns_hostnames"}[given[0]]
+    call.records.put(msgspec.structs.replace(vpc, **{field: value}))
+    return {}
+
+
+@operation("DescribeVpcAttribute", takes="VpcId Attribute", on=("vpc/{VpcId}",))
+def describe_vpc_attribute(call: Call, request: Request) -> Result:
+    vpc = noun.find(call, Vpc, request["VpcId"])
+    match request["Attribute"]:
+        case "enableDnsSupport":
+            return {"VpcId": vpc.id, "EnableDnsSupport": {"Value": vpc.dns_support}}
+        case "enableDnsHostnames":
+            return {"VpcId": vpc.id, "EnableDnsHostnames": {"Value": vpc.dns_hostnames}}
+        case "enableNetworkAddressUsageMetrics":
+            raise not_implemented("network address usage metrics of a VPC")
+        case other:
+            raise ServiceError(
+                "InvalidParameterValue", f"Value ({other}) for parameter attribute is invalid. Unknown attribute."
+            )

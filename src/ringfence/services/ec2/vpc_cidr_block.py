@@ -1,0 +1,67 @@
+"""AssociateVpcCidrBlock and DisassociateVpcCidrBlock: further IPv4 blocks of a VPC."""
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError
+from ringfence.resources.ec2 import Subnet, Vpc
+from ringfence.services.ec2 import noun, quota, route_table
+from ringfence.services.ec2.cidr import overlapping, parse_block
+from ringfence.services.ec2.operation import operation
+
+
+@operation("AssociateVpcCidrBlock", takes="VpcId CidrBlock", on=("vpc/{VpcId}",))
+def associate_vpc_cidr_block(call: Call, request: Request) -> Result:
+    vpc = noun.find(call, Vpc, request["VpcId"])
+    if "CidrBlock" not in request:
+        raise ServiceError("MissingParameter", "The request must contain the parameter cidrBlock")
+    block = parse_block(request["CidrBlock"])
+    if not 16 <= block.prefixlen <= 28:
+        raise ServiceError("InvalidVpc.Range", f"The CIDR '{request['CidrBlock']}' is invalid.")
+    taken = [vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs)]
+    if overlapping(block, taken):
+        raise ServiceError("InvalidVpc.Conflict", f"The CIDR '{block}' conflicts with another CIDR of the VPC {vpc.id}")
+    quota.check(len(taken), quota.CIDRS_PER_VPC, "CidrLimitExceeded", "CIDR blocks per VPC")
+    id = call.new_id("vpc-cidr-assoc")
+    call.records.put(msgspec.structs.replace(vpc, secondary_cidrs=(*vpc.secondary_cidrs, (id, str(block)))))
+    for table in route_table.tables_of(call, vpc.id):
+        local = route_table.local_route(str(block))
+        call.records.put(msgspec.structs.replace(table, routes=(*table.routes, local)))
+    return {"VpcId": vpc.id, "CidrBlockAssociation": _described(id, str(block), "associating")}
+
+
+@operation("DisassociateVpcCidrBlock", takes="AssociationId")
+def disassociate_vpc_cidr_block(call: Call, request: Request) -> Result:
+    id = request["AssociationId"]
+    for vpc in noun.mine(call, Vpc):
+        if id == vpc.cidr_association_id:
+            raise ServiceError(
+                "OperationNotPermitted", f"The vpc CIDR block with association ID {id} may not be disassociated."
+            )
+        for pair in vpc.secondary_cidrs:
+            if pair[0] == id:
+                return _disassociate(call, vpc, pair)
+    raise ServiceError(
+        "InvalidVpcCidrBlockAssociationID.NotFound",
+        f"The vpc CIDR block association ID '{id}' does not exist",
+    )
+
+
+def _disassociate(call: Call, vpc: Vpc, pair: tuple[str, str]) -> Result:
+    block = parse_block(pair[1])
+    subnets = [subnet.cidr for subnet in noun.mine(call, Subnet) if subnet.vpc_id == vpc.id]
+    if overlapping(block, subnets):
+        raise ServiceError(
+            "InvalidCidrBlock.InUse", f"The vpc {vpc.id} currently has a subnet within CIDR block {pair[1]}."
+        )
+    left = tuple(one for one in vpc.secondary_cidrs if one != pair)
+    call.records.put(msgspec.structs.replace(vpc, secondary_cidrs=left))
+    gone = route_table.local_route(pair[1])
+    for table in route_table.tables_of(call, vpc.id):
+        routes = tuple(route for route in table.routes if route != gone)
+        call.records.put(msgspec.structs.replace(table, routes=routes))
+    return {"VpcId": vpc.id, "CidrBlockAssociation": _described(*pair, "disassociating")}
+
+
+def _described(id: str, cidr: str, state: str) -> Result:
+    return {"AssociationId": id, "CidrBlock": cidr, "CidrBlockState": {"State": state}}
