@@ -126,7 +126,7 @@ def check_endpoint(found: Route, arrival: Arrival, records: Reader) -> None:
 
 
 def expected_region(found: Route, region: str) -> str:
-    """The region that the credential scope must name: the daemon's, or us-east-1 for what AWS has once for the world."""
+    """The region that the scope must name: the daemon's, or us-east-1 for what AWS has once for the world."""
     if found.service in _GLOBAL and found.scope is not None and found.scope.region == _GLOBAL_REGION:
         return _GLOBAL_REGION
     return region

@@ -1,0 +1,75 @@
+"""Bodies on their way in: read into memory up to a limit, or received onto the disk while they are verified.
+
+Not the arithmetic of hashes and signatures (`gateway.chunked`). Called by `gateway.serve`.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Protocol
+
+from ringfence.core.errors import ServiceError
+from ringfence.core.results import Blob
+from ringfence.gateway.chunked import BodyVerifier
+from ringfence.store.blobs import BlobStore
+
+
+class Body(Protocol):
+    """The body of a request, still on its way. Asking for its first chunk tells a waiting client to send it."""
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length; None for a chunked transfer."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+async def read(body: Body, limit: int) -> bytes:
+    """The whole body; refused as soon as it is known to be longer than `limit`."""
+    if body.length == 0:
+        return b""
+    if body.length is not None and body.length > limit:
+        raise _too_large(limit)
+    pieces, size = [], 0
+    async for chunk in body.chunks():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(chunk)
+    return b"".join(pieces)
+
+
+async def read_verified(body: Body, limit: int, verifier: BodyVerifier) -> bytes:
+    """The payload of a small S3 body whose hash or chunk signatures are known beforehand."""
+    raw = await read(body, limit)
+    payload = verifier.feed(raw)
+    verifier.finish()
+    return payload
+
+
+async def receive(body: Body, limit: int, verifier: BodyVerifier, blobs: BlobStore) -> Blob:
+    """The payload on disk, verified to its last byte; nothing is left there if it is not what was signed."""
+    if body.length is not None and body.length > limit:
+        raise _entity_too_large(limit)
+    blob = await blobs.receive(_payload(body, limit, verifier))
+    return replace(blob, checksums=verifier.checksums)
+
+
+async def _payload(body: Body, limit: int, verifier: BodyVerifier) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in body.chunks():
+        size += len(chunk)
+        if size > limit:
+            raise _entity_too_large(limit)
+        if payload := verifier.feed(chunk):
+            yield payload
+    verifier.finish()
+
+
+def _too_large(limit: int) -> ServiceError:
+    return ServiceError("RequestEntityTooLargeException", f"The request body is larger than {limit} bytes.", 413)
+
+
+def _entity_too_large(limit: int) -> ServiceError:
+    message = "Your proposed upload exceeds the maximum allowed size"
+    return ServiceError("EntityTooLarge", message, 400, {"MaxSizeAllowed": limit})

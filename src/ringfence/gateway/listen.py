@@ -1,0 +1,143 @@
+"""HTTP on a socket: aiohttp's low-level server turns bytes into messages and hands them to `gateway.serve.serve`.
+
+One handler a listener, which stamps each request with the Arrival of its socket: the peer's address and what the
+listener knows, never a header. Made by `app` for the API's own socket and by privatelink's listeners inside namespaces.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from ringfence.core.call import Arrival
+from ringfence.core.errors import ServiceError
+from ringfence.core.results import Stream
+from ringfence.gateway.body import Body
+from ringfence.protocol.message import HttpRequest, HttpResponse
+from ringfence.store.blobs import BlobStore
+
+# `gateway.serve.serve` with its Gateway bound.
+Serve = Callable[[HttpRequest, Body, Arrival], Awaitable[HttpResponse]]
+Admin = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+ADMIN_PATH = "/_ringfence/"
+# AWS closes idle connections after about a minute too; clients pool them for less.
+_IDLE_SECONDS = 75.0
+_STALL_SECONDS = 60.0
+_LINE_LIMIT = 32 * 1024
+_HEADER_LIMIT = 32 * 1024
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a listener knows of the path to it: the rest of the Arrival is the peer's address."""
+
+    name: str
+    tls: bool = False
+    vpc_id: str | None = None
+    vpce_id: str | None = None
+
+
+class IncomingBody:
+    """The body of an aiohttp request as `gateway.body.Body`."""
+
+    def __init__(self, raw: web.BaseRequest) -> None:
+        self._raw = raw
+        self.length = None if raw.headers.get("Transfer-Encoding") else raw.content_length or 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        content = self._raw.content
+        if self._raw.headers.get("Expect", "").lower() == "100-continue" and self._raw.transport is not None:
+            self._raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while True:
+            try:
+                async with asyncio.timeout(_STALL_SECONDS):
+                    chunk = await content.readany()
+            except TimeoutError:
+                raise _stalled() from None
+            except web.RequestPayloadError:
+                raise ServiceError("IncompleteBody", "The request body ended before it was whole.", 400) from None
+            if not chunk:
+                return
+            yield chunk
+
+
+def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | None = None) -> web.Server:
+    """A protocol factory for `loop.create_server`. `admin` answers `/_ringfence/…`, on the loopback listener only."""
+
+    async def handle(raw: web.BaseRequest) -> web.StreamResponse:
+        if admin is not None and raw.raw_path.startswith(ADMIN_PATH):
+            return await admin(raw)
+        response = await serve(_read_head(raw), IncomingBody(raw), _arrive(stamp, raw))
+        return await _write(blobs, raw, response)
+
+    return web.Server(
+        handle,
+        access_log=None,
+        auto_decompress=False,  # the signature and the stored object are of the bytes as sent
+        keepalive_timeout=_IDLE_SECONDS,
+        max_line_size=_LINE_LIMIT,
+        max_field_size=_HEADER_LIMIT,
+        read_bufsize=_CHUNK,
+    )
+
+
+def _arrive(stamp: Stamp, raw: web.BaseRequest) -> Arrival:
+    peer = raw.transport.get_extra_info("peername") if raw.transport is not None else None
+    address = peer[0] if peer else ""
+    return Arrival(address, stamp.vpc_id, stamp.vpce_id, stamp.tls, stamp.name)
+
+
+def _read_head(raw: web.BaseRequest) -> HttpRequest:
+    target = raw.raw_path
+    if not target.startswith("/"):  # absolute form, as proxies send it: the authority is not the path
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    path, _, query = target.partition("?")
+    headers = tuple((_text(name), _text(value)) for name, value in raw.raw_headers)
+    return HttpRequest(raw.method, path, query, headers, b"")
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+async def _write(blobs: BlobStore, raw: web.BaseRequest, response: HttpResponse) -> web.StreamResponse:
+    headers = CIMultiDict(response.headers)
+    headers.setdefault("Server", "Ringfence")
+    if not isinstance(response.body, Stream):
+        answer: web.StreamResponse = web.Response(status=response.status, headers=headers, body=response.body)
+        _close_if_unread(raw, answer)
+        return answer
+    # entered without a pause since the commit: the blobs stay while they are sent
+    headers["Content-Length"] = str(response.body.length)
+    with blobs.read(response.body) as chunks:
+        if response.body.length <= _CHUNK:
+            body = b"".join([chunk async for chunk in chunks])
+            return web.Response(status=response.status, headers=headers, body=body)
+        answer = web.StreamResponse(status=response.status, headers=headers)
+        await answer.prepare(raw)
+        async for chunk in chunks:
+            async with asyncio.timeout(_STALL_SECONDS):
+                await answer.write(chunk)
+        await answer.write_eof()
+        return answer
+
+
+def _close_if_unread(raw: web.BaseRequest, answer: web.StreamResponse) -> None:
+    """A refused client may still be sending, or waiting for leave to: the next request needs a new connection."""
+    if not raw.content.is_eof():
+        answer.force_close()
+
+
+def _stalled() -> ServiceError:
+    message = (
+        "Your socket connection to the server was not read from or written to within the timeout period. "
+        "Idle connections will be closed."
+    )
+    return ServiceError("RequestTimeout", message, 400)

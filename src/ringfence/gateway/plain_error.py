@@ -1,0 +1,34 @@
+"""Errors that no protocol writes: the service is unknown, or Ringfence does not have it; and our own faults.
+
+Called by `gateway.serve`; everything else is written by the request's `protocol.wire.Wire`.
+"""
+
+import json
+from xml.sax.saxutils import escape
+
+from ringfence.core.errors import ServiceError
+from ringfence.protocol.message import HttpRequest, HttpResponse
+
+
+def write_plain_error(error: ServiceError, request: HttpRequest, request_id: str) -> HttpResponse:
+    """JSON for a client that sends JSON, else the XML that query and rest-xml clients read."""
+    stamp = (("x-amzn-RequestId", request_id),)
+    kind = request.header("content-type") or ""
+    if request.header("x-amz-target") or "json" in kind or "cbor" in kind:
+        body = json.dumps({"__type": error.code, "message": error.message}).encode()
+        headers = (*stamp, ("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", error.code))
+        return HttpResponse(error.status, headers, body)
+    fault = "Receiver" if error.status >= 500 else "Sender"
+    text = (
+        f"<ErrorResponse><Error><Type>{fault}</Type><Code>{escape(error.code)}</Code>"
+        f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+    return HttpResponse(error.status, (*stamp, ("Content-Type", "text/xml")), text.encode())
+
+
+def internal_failure(service: str | None) -> ServiceError:
+    """A fault of ours, as the service words it; the log has the rest under the request's id."""
+    if service in ("s3", "ec2"):
+        return ServiceError("InternalError", "We encountered an internal error. Please try again.", 500)
+    message = "The request processing has failed because of an unknown error, exception or failure."
+    return ServiceError("InternalFailure", message, 500)

@@ -1,0 +1,72 @@
+"""AWS calls that the platform makes itself, in process: with a role's session or as a service, never around the rules.
+
+The real `reconcile.ports.Caller`. Each call is authorized, handled and committed as one from a socket; it has no
+address and crosses no endpoint, which its Arrival says.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ringfence.core.call import Arrival, Principal, Request, Result
+from ringfence.core.ids import uuid4
+from ringfence.core.results import Forward
+from ringfence.gateway.serve import Caller, Gateway, find_operation, perform
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSession:
+    """Credentials of an assumed role, and the principal that calls made with them have."""
+
+    principal: Principal
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expiration: datetime
+
+
+class PlatformCaller:
+    """Calls through the gateway's own authorization; synchronous."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:
+        """The operation's result; raises ServiceError as a client would see it."""
+        gateway = self._gateway
+        request_id = uuid4(gateway.entropy)
+        caller = Caller(principal, Arrival(source_ip=""), {})
+        result = perform(gateway, find_operation(service, operation), request, caller, request_id)
+        if isinstance(result, Forward):
+            raise TypeError(f"{service}:{operation} needs a container: it cannot be called in process")
+        return result
+
+    def assume(self, role_arn: str, session_name: str) -> RoleSession:
+        """Assume a role as sagemaker.amazonaws.com does; raises ServiceError if it is absent or does not trust it."""
+        request: Request = {"RoleArn": role_arn, "RoleSessionName": session_name}
+        account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
+        result = self.call(service_principal(SAGEMAKER, account), "sts", "AssumeRole", request)
+        credentials, assumed = result["Credentials"], result["AssumedRoleUser"]
+        principal = Principal(
+            kind="role",
+            account=account,
+            arn=assumed["Arn"],
+            id=assumed["AssumedRoleId"],
+            role_arn=role_arn,
+            session_name=session_name,
+            token_issued=self._gateway.now(),
+            access_key_id=credentials["AccessKeyId"],
+        )
+        return RoleSession(
+            principal,
+            credentials["AccessKeyId"],
+            credentials["SecretAccessKey"],
+            credentials["SessionToken"],
+            credentials["Expiration"],
+        )
+
+
+def service_principal(name: str, account: str) -> Principal:
+    """An AWS service that acts for an account of ours."""
+    return Principal(kind="service", account=account, arn=name, id=name, service=name)

@@ -1,0 +1,155 @@
+"""The life of a request: read this first.
+
+One straight function, `serve`: what arrived on a socket goes in, what goes back comes out. It knows nothing of sockets
+and connections (`gateway.listen` does) and nothing of any one operation (`services` do).
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ringfence.core.call import Arrival, Call, Principal, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.ids import Entropy, uuid4
+from ringfence.core.operation import REGISTRY, Operation
+from ringfence.core.results import Blob, Forward, ForwardReply
+from ringfence.gateway.authenticate import Authenticated, authenticate
+from ringfence.gateway.authorize import authorize
+from ringfence.gateway.body import Body, read, read_verified, receive
+from ringfence.gateway.plain_error import internal_failure, write_plain_error
+from ringfence.gateway.route import Route, check_endpoint, expected_region, route
+from ringfence.protocol.message import HttpRequest, HttpResponse
+from ringfence.protocol.wire import Wire, choose
+from ringfence.store.blob_reference import is_kept
+from ringfence.store.blobs import BlobStore
+from ringfence.store.database import Store
+
+log = logging.getLogger("ringfence.gateway")
+
+_MEGABYTE = 1024 * 1024
+# Bodies that are held in memory. InvokeEndpoint's limit is AWS's of today; the other is above any that AWS states.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
+_LIMITS = {"sagemaker-runtime": 25 * _MEGABYTE}
+_LIMIT = 16 * _MEGABYTE
+# Of one PutObject or UploadPart; the framing of signed chunks comes on top.
+_OBJECT_LIMIT = 5 * 1024 * _MEGABYTE + 64 * _MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers."""
+
+    region: str
+    store: Store
+    blobs: BlobStore
+    services: frozenset[str]
+    forward: Callable[[Forward], Awaitable[ForwardReply]]
+    now: Callable[[], datetime]
+    entropy: Entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls and by which path, once it is proven; `facts` are condition keys of the HTTP request."""
+
+    principal: Principal
+    arrival: Arrival
+    facts: Mapping[str, str]
+
+
+async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arrival) -> HttpResponse:
+    """Answer one request; `request.body` is empty and comes from `body`. Raises for nothing that a client can do."""
+    request_id = uuid4(gateway.entropy)
+    wire: Wire | None = None
+    name: str | None = None
+    try:
+        found = route(request)
+        wire = _choose_wire(gateway, found, request)
+        with gateway.store.transaction() as records:
+            check_endpoint(found, arrival, records)
+        if found.service == "s3":
+            # its headers say what the body must be: decide before the first byte of it
+            caller = _authenticate(gateway, found, request, arrival)
+            name = wire.identify(request)
+            request = replace(request, body=await _receive(gateway, body, caller, wire.streams_input(name)))
+        else:
+            # the body is a part of what is signed
+            request = replace(request, body=await read(body, _LIMITS.get(found.service, _LIMIT)))
+            caller = _authenticate(gateway, found, request, arrival)
+            name = wire.identify(request)
+        operation = find_operation(found.service, name)
+        parameters = wire.parse(name, request)
+        outcome = perform(gateway, operation, parameters, Caller(caller.principal, arrival, caller.facts), request_id)
+        result = outcome.finish(await gateway.forward(outcome)) if isinstance(outcome, Forward) else outcome
+        return wire.write_result(name, result, request_id)
+    except ServiceError as error:
+        return _write_error(wire, name, error, request, request_id)
+    except Exception:
+        log.exception("request %s failed: %s %s (%s)", request_id, request.method, request.path, name)
+        fault = internal_failure(wire.service if wire else None)
+        return _write_error(wire, name, fault, request, request_id)
+    finally:
+        _drop_unwanted(gateway, request)
+
+
+def perform(
+    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, request_id: str
+) -> Result | Forward:
+    """Authorize and handle in one transaction: on any exception nothing has changed, on return all is on disk."""
+    with gateway.store.transaction() as records:
+        call = Call(
+            records=records,
+            account=caller.principal.account,
+            region=gateway.region,
+            principal=caller.principal,
+            arrival=caller.arrival,
+            now=gateway.now(),
+            request_id=request_id,
+            entropy=gateway.entropy,
+            facts=caller.facts,
+        )
+        authorize(operation, call, parameters)
+        if operation.service == "ec2" and parameters.get("DryRun"):
+            raise ServiceError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+        return operation.handler(call, parameters)
+
+
+def find_operation(service: str, name: str) -> Operation:
+    """The registered operation; a loud refusal of one that Ringfence does not have."""
+    operation = REGISTRY.get((service, name))
+    if operation is None:
+        raise not_implemented(f"the operation {service}:{name}")
+    return operation
+
+
+def _choose_wire(gateway: Gateway, found: Route, request: HttpRequest) -> Wire:
+    if found.service not in gateway.services:
+        raise not_implemented(f"the service '{found.service}'")
+    return choose(found.service, request, bucket=found.bucket)
+
+
+def _authenticate(gateway: Gateway, found: Route, request: HttpRequest, arrival: Arrival) -> Authenticated:
+    region = expected_region(found, gateway.region)
+    with gateway.store.transaction() as records:
+        return authenticate(request, records, arrival, gateway.now(), service=found.service, region=region)
+
+
+async def _receive(gateway: Gateway, body: Body, caller: Authenticated, streams: bool) -> bytes | Blob:
+    if streams:
+        return await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs)
+    return await read_verified(body, _LIMIT, caller.payload)
+
+
+def _drop_unwanted(gateway: Gateway, request: HttpRequest) -> None:
+    """A body that was received for an operation that then refused it: no record names it."""
+    if isinstance(request.body, Blob) and not is_kept(gateway.store, request.body.id):
+        gateway.blobs.delete(request.body.id)
+
+
+def _write_error(
+    wire: Wire | None, name: str | None, error: ServiceError, request: HttpRequest, request_id: str
+) -> HttpResponse:
+    if wire is None:
+        return write_plain_error(error, request, request_id)
+    return wire.write_error(name, error, request_id)
