@@ -13,6 +13,7 @@ from ringfence.core.call import Principal, Request, Result
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader
 from ringfence.network.topology import Topology
+from ringfence.runtime.driver import Image
 
 # The network compiler with its settings bound: `lambda records: network.compile.compile(records, settings)`.
 Compile = Callable[[Reader], Topology]
@@ -64,6 +65,24 @@ class Listeners(Protocol):
 
     async def apply(self, topology: Topology) -> None:
         """Open and close so that exactly `topology.listeners` answer; returns when they do."""
+        ...
+
+
+class Images(Protocol):
+    """The images of this machine (`runtime.image.ImageStore`)."""
+
+    def resolve(self, name: str) -> Image | None: ...
+
+
+class ContainerLogs(Protocol):
+    """Ships what containers write to CloudWatch Logs (`container_log`)."""
+
+    def follow(self, path: Path, account: str, region: str, group: str, stream: str) -> None:
+        """Begin, or go on where an earlier daemon stopped; returns at once."""
+        ...
+
+    async def finish(self, path: Path) -> None:
+        """Ship what is left and stop; no error if the path is not followed."""
         ...
 
 

@@ -1,0 +1,44 @@
+"""Puts the reconciler together from the parts that `app` has made."""
+
+from ringfence.config import Config
+from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.clock import SystemEdge
+from ringfence.reconcile.endpoint import Endpoints
+from ringfence.reconcile.host import Hosts
+from ringfence.reconcile.loop import Reconciler
+from ringfence.reconcile.parts import Parts
+from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
+from ringfence.reconcile.vpc_endpoint import VpcEndpoints
+from ringfence.runtime.driver import Driver
+from ringfence.store.database import Store
+
+
+def make_reconciler(
+    *,
+    config: Config,
+    store: Store,
+    compile: Compile,
+    network: Network,
+    listeners: Listeners,
+    driver: Driver,
+    images: Images,
+    caller: Caller,
+    logs: ContainerLogs,
+    edge: Edge | None = None,
+    applied: Applied | None = None,
+) -> Reconciler:
+    """`applied`, if given, tells its maker how far the kernel has come (`ringfence exec` waits for its namespace)."""
+    applied = applied or Applied()
+    parts = Parts(
+        config=config,
+        store=store,
+        network=network,
+        driver=driver,
+        images=images,
+        caller=caller,
+        logs=logs,
+        edge=edge or SystemEdge(),
+        applied=applied,
+    )
+    nouns = (VpcEndpoints(store), Endpoints(parts, Hosts(parts)))
+    return Reconciler(store, compile, network, listeners, applied, nouns)

@@ -1,0 +1,212 @@
+"""Endpoints: which instances there should be, and what status follows from those that are.
+
+Sole writer of EndpointStatus; removes the records of an endpoint that is deleted. The instances are `host`'s.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from ringfence.core import ids
+from ringfence.core.record import Record
+from ringfence.core.tags import drop_tags
+from ringfence.reconcile.host import Hosts
+from ringfence.reconcile.parts import Parts
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus, Variant
+from ringfence.store.database import Snapshot, Transaction
+
+log = logging.getLogger("ringfence.reconcile")
+
+_LONGEST_DELAY = 30.0  # seconds between replacements of an instance that keeps failing
+
+# What is done once the decisions are on disk.
+_Actions = list[Callable[[], None]]
+
+
+class Endpoints:
+    """The endpoints' noun of the loop."""
+
+    def __init__(self, parts: Parts, hosts: Hosts) -> None:
+        self._parts = parts
+        self._hosts = hosts
+        self._recovered = False
+        # instances of a serving variant that failed one after another: endpoint and variant -> how many
+        self._failures: Counter[tuple[str, str]] = Counter()
+
+    async def reconcile(self, records: Snapshot, applied: bool) -> None:
+        if not self._recovered:
+            if not applied:
+                return  # without namespaces no container could answer, and all would be replaced
+            await self._hosts.recover()
+            self._recovered = True
+        actions: _Actions = []
+        with self._parts.store.transaction() as transaction:
+            self._decide(transaction, actions)
+        for act in actions:
+            act()
+
+    async def close(self) -> None:
+        await self._hosts.close()
+
+    def _decide(self, records: Transaction, actions: _Actions) -> None:
+        """On the records as they are now: time has passed since the cycle began."""
+        hosts: dict[str, list[HostStatus]] = {}
+        for host in records.all(HostStatus):
+            hosts.setdefault(host.endpoint_key, []).append(host)
+        for endpoint in records.all(Endpoint):
+            _Decision(self._parts, self._hosts, self._failures, records, endpoint, actions).decide(
+                hosts.pop(endpoint.key, [])
+            )
+        for orphans in hosts.values():
+            actions.extend(_ending(self._hosts, host) for host in orphans)
+
+
+class _Decision:
+    """One endpoint, one look."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        hosts: Hosts,
+        failures: Counter[tuple[str, str]],
+        records: Transaction,
+        endpoint: Endpoint,
+        actions: _Actions,
+    ) -> None:
+        self._parts = parts
+        self._hosts = hosts
+        self._failures = failures
+        self._records = records
+        self._endpoint = endpoint
+        self._actions = actions
+
+    def decide(self, hosts: list[HostStatus]) -> None:
+        endpoint, status = self._endpoint, self._records.get(EndpointStatus, self._endpoint.key)
+        if endpoint.deleting:
+            if hosts:
+                self._end(hosts)
+            else:
+                self._remove(status)
+            return
+        pending = endpoint.generation if status is None or status.generation < endpoint.generation else None
+        serving = status.serving_generation if status else None
+        self._end([host for host in hosts if host.generation not in (pending, serving)])
+        self._forget_fleets(hosts, {pending, serving})
+        alive = [host for host in hosts if not self._hosts.is_ending(host.instance_id)]
+        if serving is not None:
+            assert status is not None
+            status = self._keep(status, self._fleet(serving), [host for host in alive if host.generation == serving])
+        if pending is not None:
+            self._bring_up(status, self._fleet(pending), [host for host in alive if host.generation == pending])
+
+    def _bring_up(self, status: EndpointStatus | None, fleet: Fleet, hosts: list[HostStatus]) -> None:
+        """A new fleet: serves when every instance does; one that fails fails it, and the old fleet goes on."""
+        if failed := next((host for host in hosts if host.phase == "failed"), None):
+            self._settle_failure(status, fleet, failed.reason)
+            return
+        for variant in fleet.variants:
+            mine = [host for host in hosts if host.variant == variant.name]
+            for _ in range(variant.count - len(mine)):
+                self._launch(fleet, variant, 0.0)
+        wanted = sum(variant.count for variant in fleet.variants)
+        if len(hosts) == wanted and all(host.phase == "serving" for host in hosts):
+            self._put(
+                EndpointStatus(
+                    endpoint_key=self._endpoint.key,
+                    status="InService",
+                    generation=fleet.generation,
+                    modified=self._parts.edge.now(),
+                    serving_generation=fleet.generation,
+                    instances=_behind(fleet, hosts),
+                )
+            )
+
+    def _settle_failure(self, status: EndpointStatus | None, fleet: Fleet, reason: str | None) -> None:
+        serving = status.serving_generation if status else None
+        self._put(
+            EndpointStatus(
+                endpoint_key=self._endpoint.key,
+                status=status.status if status and serving is not None else "Failed",
+                generation=fleet.generation,
+                modified=self._parts.edge.now(),
+                failure_reason=(reason or "")[:1024],
+                serving_generation=serving,
+                instances=status.instances if status and serving is not None else {},
+            )
+        )
+
+    def _keep(self, status: EndpointStatus, fleet: Fleet, hosts: list[HostStatus]) -> EndpointStatus:
+        """The fleet that serves: what failed is replaced; OutOfService while a variant has no instance."""
+        failed = [host for host in hosts if host.phase == "failed"]
+        self._end(failed)
+        for host in failed:
+            self._failures[self._endpoint.key, host.variant] += 1
+        for variant in fleet.variants:
+            mine = [host for host in hosts if host.variant == variant.name and host not in failed]
+            key = (self._endpoint.key, variant.name)
+            for _ in range(variant.count - len(mine)):
+                failures = self._failures[key]
+                self._launch(fleet, variant, min(2.0 ** (failures - 1), _LONGEST_DELAY) if failures > 1 else 0.0)
+            if len(mine) == variant.count and all(host.phase == "serving" for host in mine):
+                self._failures.pop(key, None)
+        instances = _behind(fleet, hosts)
+        state = "InService" if all(instances.values()) else "OutOfService"
+        if (state, instances) == (status.status, status.instances):
+            return status
+        changed = msgspec.structs.replace(status, status=state, instances=instances, modified=self._parts.edge.now())
+        self._put(changed)
+        return changed
+
+    def _launch(self, fleet: Fleet, variant: Variant, delay: float) -> None:
+        """The record first: a daemon that dies in between finds it and cleans up."""
+        instance_id, endpoint = ids.resource_id("i", self._parts.edge.entropy), self._endpoint
+        self._put(
+            HostStatus(
+                instance_id=instance_id,
+                endpoint_key=endpoint.key,
+                variant=variant.name,
+                generation=fleet.generation,
+                phase="launching",
+            )
+        )
+        self._actions.append(lambda: self._hosts.launch(endpoint, variant, instance_id, delay))
+
+    def _end(self, hosts: list[HostStatus]) -> None:
+        self._actions.extend(_ending(self._hosts, host) for host in hosts)
+
+    def _fleet(self, generation: int) -> Fleet:
+        fleet = self._records.get(Fleet, f"{self._endpoint.key}/{generation}")
+        assert fleet is not None, "a generation's fleet is written with it"
+        return fleet
+
+    def _forget_fleets(self, hosts: list[HostStatus], wanted: set[int | None]) -> None:
+        needed = wanted | {host.generation for host in hosts}
+        for fleet in list(self._records.scan(Fleet, f"{self._endpoint.key}/")):
+            if fleet.generation not in needed:
+                self._records.delete(fleet)
+
+    def _remove(self, status: EndpointStatus | None) -> None:
+        self._forget_fleets([], set())
+        if status is not None:
+            self._records.delete(status)
+        drop_tags(self._records, self._endpoint.arn)
+        self._records.delete(self._endpoint)
+
+    def _put(self, record: Record) -> None:
+        self._records.put(record)
+
+
+def _ending(hosts: Hosts, host: HostStatus) -> Callable[[], None]:
+    return lambda: hosts.end(host.instance_id)
+
+
+def _behind(fleet: Fleet, hosts: list[HostStatus]) -> dict[str, tuple[str, ...]]:
+    """The serving instances of each variant."""
+    return {
+        variant.name: tuple(
+            host.instance_id for host in hosts if host.variant == variant.name and host.phase == "serving"
+        )
+        for variant in fleet.variants
+    }

@@ -1,0 +1,139 @@
+"""Hosting instances, one asyncio task each: launched, adopted from an earlier daemon, watched, ended.
+
+`endpoint` decides which there should be. Here and in `host_launch`, `host_end` HostStatus is written.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Coroutine
+from typing import Any
+
+from ringfence.reconcile import host_interface
+from ringfence.reconcile.host_end import end_host, is_hosted, remove_interface
+from ringfence.reconcile.host_launch import (
+    INTERNAL_ERROR,
+    Launch,
+    LaunchFailed,
+    container_namespace,
+    follow_log,
+    set_phase,
+)
+from ringfence.reconcile.parts import Parts
+from ringfence.reconcile.ping import answers_ping
+from ringfence.resources.ec2 import NetworkInterface
+from ringfence.resources.instance import Instance
+from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
+from ringfence.runtime.driver import Exited, Running
+
+log = logging.getLogger("ringfence.reconcile")
+
+# "SIGKILL 30 seconds later": https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+_GRACE = 30.0
+_RETRY = 2.0  # seconds
+_ADOPT_PINGS = 3
+
+
+class Hosts:
+    """Which instances have a task; the records say which there are."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, asyncio.Task[None]] = {}
+
+    def launch(self, endpoint: Endpoint, variant: Variant, instance_id: str, delay: float) -> None:
+        """Start an instance whose HostStatus has been written; after `delay` seconds if others failed before it."""
+        self._begin(instance_id, self._launch(endpoint, variant, instance_id, delay))
+
+    def end(self, instance_id: str, grace: float = _GRACE) -> None:
+        """Begin to end an instance, at whatever point it is; no-op if that is under way."""
+        if instance_id not in self._ends:
+            life = self._lives.pop(instance_id, None)
+            self._ends[instance_id] = asyncio.create_task(
+                self._end(instance_id, life, grace), name=f"end {instance_id}"
+            )
+
+    def is_ending(self, instance_id: str) -> bool:
+        return instance_id in self._ends
+
+    async def recover(self) -> None:
+        """What an earlier daemon left: serving containers go on without a new start, everything half-made ends."""
+        records = self._parts.store.snapshot()
+        statuses = records.all(HostStatus)
+        await asyncio.gather(*(self._adopt(status) for status in statuses if status.phase == "serving"))
+        known = {status.instance_id for status in statuses}
+        for status in statuses:
+            if status.instance_id not in self._lives:
+                self.end(status.instance_id, grace=0)
+        for instance in records.all(Instance):
+            if is_hosted(instance) and instance.id not in known:
+                self.end(instance.id, grace=0)
+        for container in self._parts.driver.list_ids():
+            if container not in known:
+                self.end(container, grace=0)
+        for interface in records.all(NetworkInterface):
+            if host_interface.is_hosting_interface(interface) and interface.attachment is None:
+                remove_interface(self._parts, interface)
+        await asyncio.to_thread(self._sweep, known | {instance.id for instance in records.all(Instance)})
+
+    async def close(self) -> None:
+        """Leave everything as it is, for the next daemon to adopt."""
+        tasks = [*self._lives.values(), *self._ends.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, instance_id: str, life: Coroutine[Any, Any, None]) -> None:
+        self._lives[instance_id] = asyncio.create_task(life, name=f"host {instance_id}")
+
+    async def _launch(self, endpoint: Endpoint, variant: Variant, instance_id: str, delay: float) -> None:
+        try:
+            await asyncio.sleep(delay)
+            await Launch(self._parts, endpoint, variant, instance_id).run()
+        except LaunchFailed as failure:
+            set_phase(self._parts, instance_id, "failed", failure.reason)
+        except Exception:
+            log.exception("launching `%s` for `%s` failed", instance_id, endpoint.name)
+            set_phase(self._parts, instance_id, "failed", INTERNAL_ERROR)
+        else:
+            await self._watch(instance_id)
+
+    async def _watch(self, instance_id: str) -> None:
+        """Until the container of a serving instance ends by itself."""
+        state = await self._parts.driver.wait(instance_id)
+        detail = ", out of memory" if isinstance(state, Exited) and state.out_of_memory else ""
+        log.warning("the container of `%s` ended by itself%s", instance_id, detail)
+        set_phase(self._parts, instance_id, "failed", f"The container ended by itself{detail}.")
+
+    async def _adopt(self, status: HostStatus) -> None:
+        records = self._parts.store.snapshot()
+        instance = records.get(Instance, status.instance_id)
+        endpoint = records.get(Endpoint, status.endpoint_key)
+        if instance is None or endpoint is None or not isinstance(self._parts.driver.state(instance.id), Running):
+            return
+        for _ in range(_ADOPT_PINGS):
+            if await answers_ping(self._parts.network, container_namespace(instance)):
+                follow_log(self._parts, endpoint, status.variant, instance.id)
+                self._begin(instance.id, self._watch(instance.id))
+                return
+
+    async def _end(self, instance_id: str, life: asyncio.Task[None] | None, grace: float) -> None:
+        if life is not None:
+            life.cancel()
+            await asyncio.gather(life, return_exceptions=True)
+        while True:
+            try:
+                await end_host(self._parts, instance_id, grace)
+                break
+            except Exception:
+                log.exception("ending `%s` failed, will retry", instance_id)
+                await asyncio.sleep(_RETRY)
+        del self._ends[instance_id]
+
+    def _sweep(self, known: set[str]) -> None:
+        """Directories of instances that are no more."""
+        if self._parts.config.instances.is_dir():
+            for path in self._parts.config.instances.iterdir():
+                if path.name.startswith("i-") and path.name not in known:
+                    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,97 @@
+"""The network interface of a hosting instance in the customer's VPC: made and removed with the execution role, so that
+the role's EC2 permissions count at each launch, as with AWS. Called by `host`.
+"""
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from ringfence.core import ids
+from ringfence.core.call import Principal
+from ringfence.core.errors import ServiceError
+from ringfence.core.record import Reader, Writer
+from ringfence.reconcile.ports import Caller, Edge
+from ringfence.resources.ec2 import Attachment, NetworkInterface
+from ringfence.resources.sagemaker import Variant
+
+# Ours: SageMaker's text for hosting is not published; in the style of Studio's and the notebooks'.
+_DESCRIPTION = "[DO NOT DELETE] ENI managed by SageMaker for Endpoint({endpoint}) - {instance}"
+# The account that SageMaker's instances run in: ours, AWS does not publish its own.
+SERVICE_ACCOUNT = "770088000000"
+# "at least two private IP addresses for each model instance"
+# https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
+_ADDRESSES = 2
+
+
+class NoFreeAddresses(Exception):
+    """No subnet of the VpcConfig has two free addresses."""
+
+
+def create_interface(
+    caller: Caller, role: Principal, variant: Variant, zones: Counter[str], endpoint: str, instance_id: str
+) -> str:
+    """Make an interface in the subnet that spreads best over the zones (`zones`: instances that each has already).
+
+    Raises ServiceError if the role may not, NoFreeAddresses if there is no room.
+    """
+    subnet_id = _choose_subnet(caller, role, variant, zones)
+    created = caller.call(
+        role,
+        "ec2",
+        "CreateNetworkInterface",
+        {
+            "SubnetId": subnet_id,
+            "Groups": list(variant.group_ids),
+            "Description": _DESCRIPTION.format(endpoint=endpoint, instance=instance_id),
+        },
+    )
+    interface_id: str = created["NetworkInterface"]["NetworkInterfaceId"]
+    try:
+        permission = {"AwsAccountId": SERVICE_ACCOUNT, "Permission": "INSTANCE-ATTACH"}
+        caller.call(role, "ec2", "CreateNetworkInterfacePermission", {"NetworkInterfaceId": interface_id, **permission})
+    except ServiceError:
+        caller.call(role, "ec2", "DeleteNetworkInterface", {"NetworkInterfaceId": interface_id})
+        raise
+    return interface_id
+
+
+def attach(records: Writer, interface: NetworkInterface, instance_id: str, edge: Edge) -> None:
+    """Attach it to the instance, as the service that the permission was given to."""
+    attachment = Attachment(
+        id=ids.resource_id("eni-attach", edge.entropy),
+        instance_owner=SERVICE_ACCOUNT,
+        attached_at=edge.now(),
+        instance_id=instance_id,
+    )
+    records.put(msgspec.structs.replace(interface, attachment=attachment))
+
+
+def detach(records: Writer, interface: NetworkInterface) -> None:
+    records.put(msgspec.structs.replace(interface, attachment=None))
+
+
+def find_interface(records: Reader, instance_id: str) -> NetworkInterface | None:
+    """The interface that was made for the instance, attached or not (a daemon may have died in between)."""
+    end = f" - {instance_id}"
+    start = _DESCRIPTION.partition("{")[0]
+    for interface in records.all(NetworkInterface):
+        if interface.description.startswith(start) and interface.description.endswith(end):
+            return interface
+    return None
+
+
+def is_hosting_interface(interface: NetworkInterface) -> bool:
+    """Whether a hosting instance's launch made it."""
+    return interface.description.startswith(_DESCRIPTION.partition("{")[0])
+
+
+def _choose_subnet(caller: Caller, role: Principal, variant: Variant, zones: Counter[str]) -> str:
+    ids = list(variant.subnet_ids)
+    subnets: list[dict[str, Any]] = caller.call(role, "ec2", "DescribeSubnets", {"SubnetIds": ids})["Subnets"]
+    able = [subnet for subnet in subnets if subnet["AvailableIpAddressCount"] >= _ADDRESSES]
+    if not able:
+        raise NoFreeAddresses
+    able.sort(key=lambda subnet: (zones[subnet["AvailabilityZone"]], ids.index(subnet["SubnetId"])))
+    chosen: str = able[0]["SubnetId"]
+    return chosen

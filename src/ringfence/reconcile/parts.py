@@ -1,0 +1,27 @@
+"""What the hosting files of `reconcile` share: everything they act through. Made by `assemble`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringfence.config import Config
+from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.ports import Caller, ContainerLogs, Edge, Images, Network
+from ringfence.runtime.driver import Driver
+from ringfence.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    config: Config
+    store: Store
+    network: Network
+    driver: Driver
+    images: Images
+    caller: Caller
+    logs: ContainerLogs
+    edge: Edge
+    applied: Applied
+
+    def directory(self, instance_id: str) -> Path:
+        """Where an instance's model and log are."""
+        return self.config.instances / instance_id
