@@ -43,11 +43,11 @@ class CborWire:
         """The parameters, not yet validated."""
         described = self.model.operation_model(operation)
         refuse_event_stream(described)
-        body = body_bytes(request)
         shape = described.input_shape
         if shape is None:
             return {}
         try:
+            body = body_bytes(request)
             found: dict[str, Any] = _decode(shape, _parse(body) if body else {})
         except Malformed as error:
             raise ServiceError("SerializationException", error.reason) from None

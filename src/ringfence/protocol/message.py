@@ -1,9 +1,14 @@
 """HTTP messages without I/O: what a listener hands to the gateway, and what it is handed back."""
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
 from ringfence.core.results import Blob, Stream
+from ringfence.protocol.errors import Malformed
+
+# what a compressed request may become: a kilobyte of zeros compresses to a byte
+_LARGEST = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,25 @@ class HttpResponse:
 
 
 def body_bytes(request: HttpRequest) -> bytes:
-    """The body of a request whose operation has no streaming member; a Blob here is a fault of the gateway's."""
+    """The document in a request's body; a Blob here is a fault of the gateway's.
+
+    SDKs compress the larger bodies of some operations (CloudWatch's PutMetricData):
+    https://smithy.io/2.0/spec/behavior-traits.html#requestcompression-trait
+    """
     if not isinstance(request.body, bytes):
         raise TypeError("the body of this operation is not a stream")
-    return request.body
+    coding = request.header("content-encoding")
+    if coding is None or coding.rpartition(",")[2].strip().lower() != "gzip":
+        return request.body
+    return _gunzip(request.body)
+
+
+def _gunzip(body: bytes) -> bytes:
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        inflated = inflater.decompress(body, _LARGEST)
+    except zlib.error:
+        raise Malformed("Unable to decompress the request body") from None
+    if not inflater.eof:
+        raise Malformed("Unable to decompress the request body")
+    return inflated

@@ -143,6 +143,8 @@ def _require_text(value: str, header: str) -> str:
 def _read_header(shape: Shape, value: str, header: str) -> Any:
     if shape.type_name == "list":
         member = shape.member
+        if not value.strip():
+            return []
         return [_read_text(member, item, header) for item in split_list(value, dates=member.type_name == "timestamp")]
     if shape.serialization.get("jsonvalue"):
         return json_value.parse_document(text.unbase64(value))
