@@ -5,6 +5,8 @@ listener knows, never a header. Made by `app` for the API's own socket and by pr
 """
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -26,6 +28,8 @@ ADMIN_PATH = "/_ringfence/"
 # AWS closes idle connections after about a minute too; clients pool them for less.
 _IDLE_SECONDS = 75.0
 _STALL_SECONDS = 60.0
+_HANDSHAKE_SECONDS = 10.0
+_BACKLOG = 1024
 _LINE_LIMIT = 32 * 1024
 _HEADER_LIMIT = 32 * 1024
 _CHUNK = 256 * 1024
@@ -141,3 +145,25 @@ def _stalled() -> ServiceError:
         "Idle connections will be closed."
     )
     return ServiceError("RequestTimeout", message, 400)
+
+
+class HttpSocket:
+    """A listening socket with a server behind it, until it is closed."""
+
+    def __init__(self, factory: web.Server, server: asyncio.Server) -> None:
+        self._factory = factory
+        self._server = server
+
+    async def close(self, patience: float = 1.0) -> None:
+        """Accept no more, let what is being answered finish for so many seconds, cut the rest off."""
+        self._server.close()
+        self._factory.pre_shutdown()  # idle connections would otherwise be waited for
+        await self._factory.shutdown(patience)
+
+
+async def open_http(factory: web.Server, listening: socket.socket, tls: ssl.SSLContext | None = None) -> HttpSocket:
+    """Serve on a socket that is bound; returns when it answers."""
+    options: dict[str, float] = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS} if tls else {}
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(factory, sock=listening, ssl=tls, backlog=_BACKLOG, **options)
+    return HttpSocket(factory, server)

@@ -1,0 +1,58 @@
+"""`python -m ringfence.app --state DIR`: the daemon in the foreground. `ringfence up` starts it so."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from ringfence.app.daemon import App, Machine, remove_everything, run
+from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Config
+from ringfence.dataplane.apply import Dataplane
+from ringfence.runtime.oci import OciDriver
+from ringfence.store.database import StoreLocked, open_store
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ringfence.app", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free one")
+    parser.add_argument("--region", default=DEFAULT_REGION)
+    parser.add_argument("--account", default=DEFAULT_ACCOUNT)
+    parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    config = Config(given.state.resolve(), port=given.port, region=given.region, account=given.account)
+    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        asyncio.run(_clean(config) if given.remove_everything else run(config, linux_machine(config), announce))
+    except StoreLocked:
+        print(f"ringfence: another daemon has `{config.state}`: see `ringfence status`", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"ringfence: could not start on {config.url}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def linux_machine(config: Config) -> Machine:
+    """This machine: namespaces, nftables, an OCI runtime."""
+    return Machine(Dataplane(config), OciDriver(config))
+
+
+def announce(app: App) -> None:
+    told = f"region {app.config.region}, account {app.config.account}"
+    print(f"ringfence is ready at {app.url} ({told})", flush=True)
+
+
+async def _clean(config: Config) -> None:
+    store = open_store(config.state)
+    try:
+        await remove_everything(linux_machine(config))
+        config.daemon_file.unlink(missing_ok=True)
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""The daemon put together: what exists, in which order it starts and stops.
+
+Not the parts themselves. Called by `app.__main__` with this machine's dataplane and runtime, by tests with fakes.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from ringfence import services
+from ringfence.app.first_start import prepare
+from ringfence.app.openers import Openers
+from ringfence.config import Config
+from ringfence.core.call import Principal, Request, Result
+from ringfence.core.operation import REGISTRY
+from ringfence.gateway import admin, session
+from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
+from ringfence.gateway.platform import PlatformCaller
+from ringfence.gateway.serve import Gateway, serve
+from ringfence.gateway.upstream import Upstream
+from ringfence.network.compile import NetworkSettings, compile_topology
+from ringfence.network.topology import Topology
+from ringfence.privatelink.authority import Authority, open_authority
+from ringfence.privatelink.listener import Listeners
+from ringfence.reconcile import ports
+from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.assemble import make_reconciler
+from ringfence.reconcile.container_log import ContainerLogs
+from ringfence.resources.instance import Instance
+from ringfence.runtime.driver import Driver
+from ringfence.runtime.image import ImageStore
+from ringfence.store.blob_reference import Kept, collect_forever
+from ringfence.store.blobs import BlobStore
+from ringfence.store.database import open_store
+
+log = logging.getLogger("ringfence")
+
+_SETTLE_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+class Network(ports.Network, Protocol):
+    """The dataplane, which can also take away all that it made."""
+
+    async def remove_everything(self) -> None: ...
+
+
+class Runtime(Driver, Protocol):
+    async def remove_everything(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the daemon does its work with. `listeners`: None for real sockets in the network's namespaces."""
+
+    network: Network
+    driver: Runtime
+    listeners: ports.Listeners | None = None
+
+
+class App:
+    """One daemon on one state directory. `gateway.admin.Running` is what the command line sees of it."""
+
+    def __init__(self, config: Config, machine: Machine) -> None:
+        services.load()  # before the store: it reads every kind of record that is imported
+        self.config = config
+        self.stopping = asyncio.Event()
+        self.url = config.url
+        self._machine = machine
+        self._purge = False
+        self.store = open_store(config.state)
+        told = prepare(self.store, config, self.now(), os.urandom)
+        self.admin_token = told.token
+        self.images = ImageStore(config.images)
+        self._blobs = BlobStore(config.blobs)
+        self._blobs.sweep(Kept(self.store))
+        self._applied = Applied()
+        self._upstream = Upstream(machine.network.open_socket, self._container_namespace)
+        gateway = Gateway(
+            region=config.region,
+            store=self.store,
+            blobs=self._blobs,
+            services=frozenset(service for service, _ in REGISTRY),
+            forward=self._upstream.perform,
+            now=self.now,
+            entropy=os.urandom,
+        )
+        self._serve: Serve = partial(serve, gateway)
+        self._caller = PlatformCaller(gateway)
+        self._api: HttpSocket | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._own_listeners = self._make_listeners(open_authority(config.ca_bundle.parent))
+        self._reconciler = make_reconciler(
+            config=config,
+            store=self.store,
+            compile=partial(compile_topology, settings=NetworkSettings(config.region)),
+            network=machine.network,
+            listeners=machine.listeners or self._own_listeners,
+            driver=machine.driver,
+            images=self.images,
+            caller=self._caller,
+            logs=ContainerLogs(self.store),
+            applied=self._applied,
+        )
+
+    # What the command line reaches: gateway.admin.Running
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def entropy(self, size: int, /) -> bytes:
+        return os.urandom(size)
+
+    def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:
+        return self._caller.call(principal, service, operation, request)
+
+    def namespace_path(self, namespace: str) -> Path:
+        return self._machine.network.namespace_path(namespace)
+
+    def topology(self) -> Topology | None:
+        return self._applied.topology
+
+    async def settled(self, revision: int) -> Topology:
+        return await self._applied.through(revision)
+
+    def shut_down(self) -> None:
+        """`ringfence down`: stop, and leave nothing on the machine."""
+        self._purge = True
+        self.stopping.set()
+
+    # Start and stop
+
+    async def start(self) -> None:
+        """Return once the machine agrees with the records and the API answers."""
+        listening = socket.create_server((self.config.host, self.config.port), backlog=1)
+        listening.setblocking(False)
+        with self.store.transaction() as records:
+            session.remove_all(records)
+        self._spawn(self._reconciler.run(), "reconcile")
+        self._spawn(collect_forever(self.store, self._blobs), "collect blobs")
+        self._spawn(self._forget_pools(), "forget pools")
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._reconciler.settled.wait()
+        except TimeoutError:
+            log.warning("the machine does not agree with the records after %d s: see above; going on", _SETTLE_SECONDS)
+        server = make_server(self._serve, self._blobs, Stamp("loopback"), partial(admin.handle, app=self))
+        self._api = await open_http(server, listening)
+        port = listening.getsockname()[1]
+        self.url = f"http://{self.config.host}:{port}"
+        self._write_daemon_file(port)
+
+    async def stop(self) -> None:
+        """Answer what is being asked, then leave. What runs stays for the next daemon unless `shut_down` was asked."""
+        if self._api is not None:
+            await self._api.close(_STOP_SECONDS)
+        await self._reconciler.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._own_listeners.close()
+        await self._upstream.close()
+        if self._purge:
+            await remove_everything(self._machine)
+        self.config.daemon_file.unlink(missing_ok=True)
+        self.store.close()
+
+    def _make_listeners(self, authority: Authority) -> Listeners:
+        network = self._machine.network
+        openers = Openers(
+            network, self.store, self._blobs, self._serve, self._caller, authority, self.topology, self.now
+        )
+        return Listeners(openers.by_kind(), network.namespace_path)
+
+    def _container_namespace(self, instance_id: str) -> str:
+        instance = self.store.load(Instance, instance_id)
+        return f"{instance_id}-c" if instance is not None and instance.isolated else instance_id
+
+    async def _forget_pools(self) -> None:
+        """Connections to instances that are gone are of no use."""
+        while True:
+            await self.store.wait(self.store.revision)
+            await self._upstream.forget(self.store.table(Instance))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A task for the life of the daemon; if it ends by itself, the daemon is broken and says so by stopping."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._notice)
+        self._tasks.append(task)
+
+    def _notice(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("the task `%s` failed: stopping", task.get_name(), exc_info=error)
+            self.stopping.set()
+
+    def _write_daemon_file(self, port: int) -> None:
+        config = self.config
+        told = {"pid": os.getpid(), "host": config.host, "port": port, "region": config.region}
+        temporary = config.daemon_file.with_suffix(".new")
+        temporary.write_text(json.dumps(told | {"account": config.account}))
+        temporary.replace(config.daemon_file)
+
+
+async def remove_everything(machine: Machine) -> None:
+    """Every container, namespace, mount and cgroup of this state directory's daemon, running or killed."""
+    await machine.driver.remove_everything()
+    await machine.network.remove_everything()
+
+
+async def run(config: Config, machine: Machine, ready: Callable[[App], None]) -> None:
+    """The whole life of a daemon in the foreground; `ready` is called once it serves."""
+    app = App(config, machine)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stopping.set)
+    try:
+        await app.start()
+        ready(app)
+        await app.stopping.wait()
+    finally:
+        await app.stop()
