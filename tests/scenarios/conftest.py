@@ -1,0 +1,60 @@
+"""One daemon for all scenarios, started as a user would; the network, roles and bucket of the demo in it."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import data, leftovers, network
+from demo.story import Story
+from ringfence.config import Config
+from tests.scenarios.hosting import BUCKET, ENDPOINT, Hosting
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scenario")
+
+
+@pytest.fixture(scope="session")
+def daemon(scratch: Path) -> Iterator[Story]:
+    """A daemon with nothing in it. Afterwards nothing of it may be left on the machine."""
+    story = Story(state=scratch / "state")
+    prefix = Config(state=story.state.resolve()).prefix
+    before = leftovers.observe(prefix, story.state)
+    start(story)
+    try:
+        yield story
+    finally:
+        done = story.ringfence("down")
+        assert done.returncode == 0, done.stderr
+    assert not leftovers.difference(before, leftovers.observe(prefix, story.state))
+
+
+def start(story: Story) -> None:
+    """`ringfence up --detach`, and its environment into the story."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = story.ringfence("up", "--detach", "--port", str(port))
+    assert done.returncode == 0, done.stderr
+    rows = [
+        row.removeprefix("export ") for row in story.ringfence("env").stdout.splitlines() if row.startswith("export")
+    ]
+    story.environment = {name: value.strip("'") for name, value in (row.split("=", 1) for row in rows)}
+
+
+@pytest.fixture(scope="session")
+def story(daemon: Story, scratch: Path) -> Story:
+    """The demo's VPC, groups, endpoints, roles, bucket and model archive."""
+    network.build(daemon, BUCKET, ENDPOINT)
+    data.prepare(daemon, BUCKET, scratch)
+    return daemon
+
+
+@pytest.fixture
+def hosting(story: Story) -> Iterator[Hosting]:
+    made = Hosting(story)
+    yield made
+    made.clean()
