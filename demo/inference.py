@@ -6,8 +6,11 @@ Beside predictions it answers to a probe, with which the story looks at the netw
 import json
 import os
 import socket
+import time
 
 import joblib
+
+STARTED = time.time()
 
 
 def model_fn(model_dir):
@@ -23,6 +26,8 @@ def input_fn(body, content_type):
 def predict_fn(data, model):
     if "connect" in data:
         return {"connect": connect(*data["connect"])}
+    if "started" in data:
+        return {"started": STARTED}
     if "interfaces" in data:
         return {"interfaces": [name for _, name in socket.if_nameindex()]}
     return {"classes": model.predict(data["rows"]).tolist()}

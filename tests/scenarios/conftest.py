@@ -23,6 +23,7 @@ def daemon(scratch: Path) -> Iterator[Story]:
     story = Story(state=scratch / "state")
     prefix = Config(state=story.state.resolve()).prefix
     before = leftovers.observe(prefix, story.state)
+    story.facts["prefix"] = prefix
     start(story)
     try:
         yield story
