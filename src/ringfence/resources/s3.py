@@ -88,7 +88,7 @@ class MultipartUpload(Record, frozen=True, kw_only=True):
 
 
 class Part(Record, frozen=True, kw_only=True):
-    """One uploaded part. `checksum` is the part's, in the upload's algorithm; None if nobody could compute it."""
+    """One uploaded part. `checksums`: all that are known, by algorithm; those of a copied range are not."""
 
     CACHED: ClassVar[bool] = False
 
@@ -98,7 +98,7 @@ class Part(Record, frozen=True, kw_only=True):
     size: int
     extents: tuple[Extent, ...]
     last_modified: datetime
-    checksum: str | None = None
+    checksums: dict[str, str] = {}
 
     @property
     def key(self) -> str:

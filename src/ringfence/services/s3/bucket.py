@@ -1,0 +1,170 @@
+"""Buckets themselves: create, head, delete, list, location. What hangs on a bucket has files of its own."""
+
+import re
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.listing import page
+from ringfence.core.operation import operation
+from ringfence.core.tags import drop_tags, set_tags
+from ringfence.resources.s3 import Bucket, S3Object
+from ringfence.services.s3.find import find_bucket, owner
+from ringfence.services.s3.multipart_upload import discard_uploads
+from ringfence.services.s3.parameter import accept_only, bucket_arn, invalid_argument
+from ringfence.services.s3.public_access import BLOCK_ALL
+from ringfence.services.s3.tagging import read_tags
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]")
+_RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+_RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
+
+
+@operation(
+    "CreateBucket",
+    on=("{Bucket}",),
+    keys={"s3:locationconstraint": "CreateBucketConfiguration.LocationConstraint", "s3:x-amz-acl": "ACL"},
+    also=(("s3:TagResource", lambda call, request: _tagged_arn(request)),),
+)
+def create_bucket(call: Call, request: Request) -> Result:
+    accept_only(request, "ACL", "CreateBucketConfiguration", "ObjectOwnership", "ObjectLockEnabledForBucket")
+    name: str = request["Bucket"]
+    _check_name(name)
+    _check_creation(request)
+    configuration = request.get("CreateBucketConfiguration", {})
+    accept_only(configuration, "LocationConstraint", "Tags")
+    _check_location(configuration.get("LocationConstraint"), call.region)
+    existing = call.records.get(Bucket, name)
+    if existing is not None and existing.account != call.account:
+        message = (
+            "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
+            "Please select a different name and try again."
+        )
+        raise ServiceError("BucketAlreadyExists", message, 409, {"BucketName": name})
+    if existing is None:
+        call.records.put(_new_bucket(call, name))
+        set_tags(call.records, bucket_arn(name), read_tags(configuration.get("Tags", []), most=50))
+    elif existing.region != "us-east-1" or call.region != "us-east-1":  # there S3 answers 200 for what you own already
+        message = "Your previous request to create the named bucket succeeded and you already own it."
+        raise ServiceError("BucketAlreadyOwnedByYou", message, 409, {"BucketName": name})
+    location = f"/{name}" if call.region == "us-east-1" else f"http://{name}.s3.amazonaws.com/"
+    return {"Location": location, "BucketArn": bucket_arn(name)}
+
+
+def _new_bucket(call: Call, name: str) -> Bucket:
+    return Bucket(
+        name=name,
+        account=call.account,
+        region=call.region,
+        created=call.now.replace(microsecond=0),
+        public_access_block=dict(BLOCK_ALL),
+    )
+
+
+def _tagged_arn(request: Request) -> list[str]:
+    return [bucket_arn(request["Bucket"])] if request.get("CreateBucketConfiguration", {}).get("Tags") else []
+
+
+def _check_name(name: str) -> None:
+    if (
+        not _NAME.fullmatch(name)
+        or ".." in name
+        or name.startswith(_RESERVED_STARTS)
+        or name.endswith(_RESERVED_ENDS)
+        or _is_address(name)
+    ):
+        raise ServiceError("InvalidBucketName", "The specified bucket is not valid.", 400, {"BucketName": name})
+
+
+def _is_address(name: str) -> bool:
+    try:
+        IPv4Address(name)
+    except AddressValueError:
+        return False
+    return True
+
+
+def _check_creation(request: Request) -> None:
+    if request.get("ACL", "private") != "private":
+        message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        raise ServiceError("InvalidBucketAclWithObjectOwnership", message, 400)
+    if request.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
+        raise not_implemented(f"the object ownership {request['ObjectOwnership']}: access control lists are disabled")
+    if request.get("ObjectLockEnabledForBucket"):
+        raise not_implemented("object lock")
+
+
+def _check_location(constraint: str | None, region: str) -> None:
+    """us-east-1 takes no constraint, every other region its own."""
+    asked = {"EU": "eu-west-1", None: "us-east-1"}.get(constraint, constraint)
+    if constraint == "us-east-1":
+        fields = {"LocationConstraint": constraint}
+        raise ServiceError("InvalidLocationConstraint", "The specified location-constraint is not valid", 400, fields)
+    if asked != region:
+        message = "location constraint is incompatible for the region specific endpoint this request was sent to."
+        raise ServiceError("IllegalLocationConstraintException", f"The {constraint or 'unspecified'} {message}", 400)
+
+
+@operation("HeadBucket", action="ListBucket", on=("{Bucket}",))
+def head_bucket(call: Call, request: Request) -> Result:
+    accept_only(request)
+    bucket = find_bucket(call, request)
+    return {"BucketArn": bucket_arn(bucket.name), "BucketRegion": bucket.region, "AccessPointAlias": False}
+
+
+@operation("GetBucketLocation", on=("{Bucket}",))
+def get_bucket_location(call: Call, request: Request) -> Result:
+    accept_only(request)
+    bucket = find_bucket(call, request)
+    return {} if bucket.region == "us-east-1" else {"LocationConstraint": bucket.region}
+
+
+@operation("DeleteBucket", on=("{Bucket}",))
+def delete_bucket(call: Call, request: Request) -> Result:
+    accept_only(request)
+    bucket = find_bucket(call, request)
+    if next(call.records.scan(S3Object, f"{bucket.name}\0"), None) is not None:
+        message = "The bucket you tried to delete is not empty"
+        raise ServiceError("BucketNotEmpty", message, 409, {"BucketName": bucket.name})
+    discard_uploads(call.records, bucket.name)
+    drop_tags(call.records, bucket_arn(bucket.name))
+    call.records.delete(bucket)
+    return {}
+
+
+@operation("ListBuckets", action="ListAllMyBuckets")
+def list_buckets(call: Call, request: Request) -> Result:
+    accept_only(request, "MaxBuckets", "ContinuationToken", "Prefix", "BucketRegion")
+    prefix: str = request.get("Prefix", "")
+    region = request.get("BucketRegion")
+    limit = request.get("MaxBuckets")
+    if limit is not None and not 1 <= limit <= 10000:
+        raise invalid_argument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", limit)
+    mine = sorted(
+        (
+            bucket
+            for bucket in call.records.all(Bucket)
+            if bucket.account == call.account and bucket.name.startswith(prefix) and region in (None, bucket.region)
+        ),
+        key=lambda bucket: bucket.name,
+    )
+    token = request.get("ContinuationToken")
+    error = invalid_argument("The continuation token provided is incorrect", "continuation-token", token)
+    chosen, following = page(mine, key=lambda bucket: bucket.name, limit=limit, token=token, error=error)
+    result: dict[str, Any] = {"Buckets": [_describe(bucket) for bucket in chosen], "Owner": owner(call.account)}
+    if following is not None:
+        result["ContinuationToken"] = following
+    if prefix:
+        result["Prefix"] = prefix
+    return result
+
+
+def _describe(bucket: Bucket) -> dict[str, Any]:
+    return {
+        "Name": bucket.name,
+        "CreationDate": bucket.created,
+        "BucketRegion": bucket.region,
+        "BucketArn": bucket_arn(bucket.name),
+    }

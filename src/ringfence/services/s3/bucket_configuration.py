@@ -1,0 +1,182 @@
+"""What else tools read of a bucket: encryption, ownership, ACL, versioning, and that the rest was never configured.
+
+The answers are true of every bucket here: objects have one version, lists of grants are disabled, nothing is
+replicated, logged or expired. Putting such a configuration is refused: versioning here, the rest for want of a handler.
+"""
+
+from typing import Any
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.operation import operation
+from ringfence.services.s3.find import find_bucket, find_object, owner
+from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, check_version
+
+_MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
+
+
+@operation("GetBucketEncryption", action="GetEncryptionConfiguration", on=("{Bucket}",))
+def get_bucket_encryption(call: Call, request: Request) -> Result:
+    accept_only(request)
+    found = find_bucket(call, request).encryption or {"SSEAlgorithm": "AES256", "BucketKeyEnabled": False}
+    rule: dict[str, Any] = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": found["SSEAlgorithm"]},
+        "BucketKeyEnabled": found["BucketKeyEnabled"],
+    }
+    return {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
+
+
+@operation("PutBucketEncryption", action="PutEncryptionConfiguration", on=("{Bucket}",))
+def put_bucket_encryption(call: Call, request: Request) -> Result:
+    accept_only(request, *BODY_CHECKS, "ServerSideEncryptionConfiguration")
+    bucket = find_bucket(call, request)
+    rules = request["ServerSideEncryptionConfiguration"]["Rules"]
+    if len(rules) != 1:
+        raise ServiceError("MalformedXML", _MALFORMED, 400)
+    accept_only(rules[0], "ApplyServerSideEncryptionByDefault", "BucketKeyEnabled")
+    default = rules[0].get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
+    if default["SSEAlgorithm"] != "AES256":
+        raise not_implemented(f"server-side encryption with {default['SSEAlgorithm']}")
+    if "KMSMasterKeyID" in default:
+        message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+        raise ServiceError("InvalidArgument", message, 400)
+    encryption = {"SSEAlgorithm": "AES256", "BucketKeyEnabled": bool(rules[0].get("BucketKeyEnabled", False))}
+    call.records.put(msgspec.structs.replace(bucket, encryption=encryption))
+    return {}
+
+
+@operation("DeleteBucketEncryption", action="PutEncryptionConfiguration", on=("{Bucket}",))
+def delete_bucket_encryption(call: Call, request: Request) -> Result:
+    accept_only(request)
+    call.records.put(msgspec.structs.replace(find_bucket(call, request), encryption=None))
+    return {}
+
+
+@operation("GetBucketOwnershipControls", on=("{Bucket}",))
+def get_bucket_ownership_controls(call: Call, request: Request) -> Result:
+    accept_only(request)
+    bucket = find_bucket(call, request)
+    if not bucket.has_ownership_controls:
+        message = "The bucket ownership controls were not found"
+        raise ServiceError("OwnershipControlsNotFoundError", message, 404, {"BucketName": bucket.name})
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}
+
+
+@operation("PutBucketOwnershipControls", on=("{Bucket}",))
+def put_bucket_ownership_controls(call: Call, request: Request) -> Result:
+    accept_only(request, *BODY_CHECKS, "OwnershipControls")
+    bucket = find_bucket(call, request)
+    rules = request["OwnershipControls"]["Rules"]
+    if len(rules) != 1:
+        raise ServiceError("MalformedXML", _MALFORMED, 400)
+    ownership = rules[0]["ObjectOwnership"]
+    if ownership != "BucketOwnerEnforced":
+        raise not_implemented(f"the object ownership {ownership}: access control lists are disabled")
+    call.records.put(msgspec.structs.replace(bucket, has_ownership_controls=True))
+    return {}
+
+
+@operation("DeleteBucketOwnershipControls", action="PutBucketOwnershipControls", on=("{Bucket}",))
+def delete_bucket_ownership_controls(call: Call, request: Request) -> Result:
+    """Without controls S3 would honour lists of grants; here none can be put, so nothing else changes."""
+    accept_only(request)
+    call.records.put(msgspec.structs.replace(find_bucket(call, request), has_ownership_controls=False))
+    return {}
+
+
+def _grants(account: str) -> Result:
+    """What S3 shows of a bucket or object whose lists of grants are disabled."""
+    grantee = {"Type": "CanonicalUser", **owner(account)}
+    return {"Owner": owner(account), "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
+
+
+@operation("GetBucketAcl", on=("{Bucket}",))
+def get_bucket_acl(call: Call, request: Request) -> Result:
+    accept_only(request)
+    return _grants(find_bucket(call, request).account)
+
+
+@operation("GetObjectAcl", on=("{Bucket}/{Key}",))
+def get_object_acl(call: Call, request: Request) -> Result:
+    accept_only(request, "VersionId")
+    check_version(request)
+    bucket = find_bucket(call, request)
+    find_object(call.records, bucket.name, request["Key"])
+    return _grants(bucket.account)
+
+
+@operation("GetBucketVersioning", on=("{Bucket}",))
+def get_bucket_versioning(call: Call, request: Request) -> Result:
+    accept_only(request)
+    find_bucket(call, request)
+    return {}
+
+
+@operation("PutBucketVersioning", on=("{Bucket}",))
+def put_bucket_versioning(call: Call, request: Request) -> Result:
+    """Refused whatever the status: `Suspended` too would make a bucket versioned, if only in name."""
+    find_bucket(call, request)
+    raise not_implemented("versioning of buckets")
+
+
+@operation("GetBucketRequestPayment", on=("{Bucket}",))
+def get_bucket_request_payment(call: Call, request: Request) -> Result:
+    accept_only(request)
+    find_bucket(call, request)
+    return {"Payer": "BucketOwner"}
+
+
+def _nothing(call: Call, request: Request) -> Result:
+    accept_only(request)
+    find_bucket(call, request)
+    return {}
+
+
+@operation("GetBucketLogging", on=("{Bucket}",))
+def get_bucket_logging(call: Call, request: Request) -> Result:
+    return _nothing(call, request)
+
+
+@operation("GetBucketAccelerateConfiguration", action="GetAccelerateConfiguration", on=("{Bucket}",))
+def get_bucket_accelerate_configuration(call: Call, request: Request) -> Result:
+    return _nothing(call, request)
+
+
+@operation("GetBucketNotificationConfiguration", action="GetBucketNotification", on=("{Bucket}",))
+def get_bucket_notification_configuration(call: Call, request: Request) -> Result:
+    return _nothing(call, request)
+
+
+def _absent(call: Call, request: Request, code: str, message: str) -> ServiceError:
+    accept_only(request)
+    return ServiceError(code, message, 404, {"BucketName": find_bucket(call, request).name})
+
+
+@operation("GetBucketCors", action="GetBucketCORS", on=("{Bucket}",))
+def get_bucket_cors(call: Call, request: Request) -> Result:
+    raise _absent(call, request, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
+
+
+@operation("GetBucketWebsite", on=("{Bucket}",))
+def get_bucket_website(call: Call, request: Request) -> Result:
+    message = "The specified bucket does not have a website configuration"
+    raise _absent(call, request, "NoSuchWebsiteConfiguration", message)
+
+
+@operation("GetBucketLifecycleConfiguration", action="GetLifecycleConfiguration", on=("{Bucket}",))
+def get_bucket_lifecycle_configuration(call: Call, request: Request) -> Result:
+    raise _absent(call, request, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
+
+
+@operation("GetBucketReplication", action="GetReplicationConfiguration", on=("{Bucket}",))
+def get_bucket_replication(call: Call, request: Request) -> Result:
+    message = "The replication configuration was not found"
+    raise _absent(call, request, "ReplicationConfigurationNotFoundError", message)
+
+
+@operation("GetObjectLockConfiguration", action="GetBucketObjectLockConfiguration", on=("{Bucket}",))
+def get_object_lock_configuration(call: Call, request: Request) -> Result:
+    message = "Object Lock configuration does not exist for this bucket"
+    raise _absent(call, request, "ObjectLockConfigurationNotFoundError", message)

@@ -1,0 +1,144 @@
+"""ListObjects and ListObjectsV2: keys in the order of their UTF-8 bytes, rolled up at a delimiter."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
+from ringfence.core.record import Reader
+from ringfence.resources.s3 import S3Object
+from ringfence.services.s3.find import find_bucket, owner
+from ringfence.services.s3.parameter import accept_only, invalid_argument, page_size
+
+_KEYS = {"s3:prefix": "Prefix", "s3:delimiter": "Delimiter", "s3:max-keys": "MaxKeys"}
+# Sorts after every key that a prefix has, but for keys that go on with this character itself.
+_LAST = "\U0010ffff"
+
+
+def walk(records: Reader, bucket: str, prefix: str, delimiter: str, after: str) -> Iterator[S3Object | str]:
+    """Objects after the key `after`, and in place of those that share a prefix up to `delimiter` that prefix once.
+
+    A common prefix equal to `after` has been listed already. The keys below one are skipped, not read.
+    """
+    start = f"{bucket}\0"
+    shown = after
+    while True:
+        for found in records.scan(S3Object, start + prefix, start + after if after else ""):
+            cut = found.name.find(delimiter, len(prefix)) if delimiter else -1
+            if cut < 0:
+                yield found
+                continue
+            common = found.name[: cut + len(delimiter)]
+            if common != shown:
+                yield common
+            elif found.name > common + _LAST:
+                continue
+            shown, after = common, common + _LAST
+            break
+        else:
+            return
+
+
+def _list(call: Call, request: Request, after: str) -> tuple[dict[str, Any], str | None]:
+    """What both versions of the listing show, and the last key or prefix of a page that is not the last one."""
+    bucket = find_bucket(call, request)
+    limit = page_size(request, "MaxKeys", "maxKeys")
+    prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
+    encode = key_encoder(request)
+    entries = list(islice(walk(call.records, bucket.name, prefix, delimiter, after), limit + 1)) if limit else []
+    chosen, more = entries[:limit], len(entries) > limit
+    owned = owner(bucket.account) if request.get("FetchOwner", True) else None
+    result: dict[str, Any] = {
+        "Name": bucket.name,
+        "Prefix": encode(prefix),
+        "MaxKeys": limit,
+        "IsTruncated": more,
+    }
+    if contents := [_describe(entry, encode, owned) for entry in chosen if isinstance(entry, S3Object)]:
+        result["Contents"] = contents
+    if prefixes := [{"Prefix": encode(entry)} for entry in chosen if isinstance(entry, str)]:
+        result["CommonPrefixes"] = prefixes
+    if delimiter:
+        result["Delimiter"] = encode(delimiter)
+    if "EncodingType" in request:
+        result["EncodingType"] = request["EncodingType"]
+    last = chosen[-1] if more else None
+    return result, last.name if isinstance(last, S3Object) else last
+
+
+def key_encoder(request: Request) -> Any:
+    """How keys are written: percent-encoded with EncodingType=url, for keys that XML cannot hold."""
+    encoding = request.get("EncodingType")
+    if encoding not in (None, "url"):
+        raise invalid_argument("Invalid Encoding Method specified in Request", "encoding-type", encoding)
+    return (lambda key: quote(key, safe="/*")) if encoding else (lambda key: key)
+
+
+def _describe(found: S3Object, encode: Any, owned: dict[str, str] | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "Key": encode(found.name),
+        "LastModified": found.last_modified,
+        "ETag": f'"{found.etag}"',
+        "Size": found.size,
+        "StorageClass": found.storage_class,
+    }
+    if found.checksums:
+        shown |= {"ChecksumAlgorithm": list(found.checksums), "ChecksumType": found.checksum_type}
+    return {**shown, "Owner": owned} if owned else shown
+
+
+_V1 = ("Delimiter", "EncodingType", "Marker", "MaxKeys", "Prefix", "OptionalObjectAttributes")
+
+
+@operation("ListObjects", action="ListBucket", on=("{Bucket}",), keys=_KEYS)
+def list_objects(call: Call, request: Request) -> Result:
+    accept_only(request, *_V1)
+    marker = request.get("Marker", "")
+    result, last = _list(call, request, marker)
+    encode = key_encoder(request)
+    result["Marker"] = encode(marker)
+    if last is not None and request.get("Delimiter"):
+        result["NextMarker"] = encode(last)
+    return result
+
+
+_V2 = (
+    "Delimiter",
+    "EncodingType",
+    "MaxKeys",
+    "Prefix",
+    "ContinuationToken",
+    "FetchOwner",
+    "StartAfter",
+    "OptionalObjectAttributes",
+)
+
+
+@operation("ListObjectsV2", action="ListBucket", on=("{Bucket}",), keys=_KEYS)
+def list_objects_v2(call: Call, request: Request) -> Result:
+    accept_only(request, *_V2)
+    token, start_after = request.get("ContinuationToken"), request.get("StartAfter", "")
+    after = start_after if token is None else _read_token(token)
+    result, last = _list(call, {"FetchOwner": False, **request}, after)
+    result["KeyCount"] = len(result.get("Contents", ())) + len(result.get("CommonPrefixes", ()))
+    if token is not None:
+        result["ContinuationToken"] = token
+    if start_after:
+        result["StartAfter"] = key_encoder(request)(start_after)
+    if last is not None:
+        result["NextContinuationToken"] = base64.urlsafe_b64encode(b"rf1:" + last.encode()).decode()
+    return result
+
+
+def _read_token(token: str) -> str:
+    try:
+        raw = base64.urlsafe_b64decode(token.encode())
+        if raw.startswith(b"rf1:"):
+            return raw[4:].decode()
+    except (binascii.Error, ValueError):
+        pass
+    raise invalid_argument("The continuation token provided is incorrect", "continuation-token", token)

@@ -1,0 +1,61 @@
+"""Request members that S3's operations share, and the refusal of those that an operation does not implement.
+
+Every handler names what it understands, so a member that a newer client sends is refused and never ignored.
+"""
+
+from ringfence.core.arn import make_arn
+from ringfence.core.call import Request
+from ringfence.core.errors import ServiceError, not_implemented
+
+# Understood everywhere: find_bucket checks the owner; no bucket here is a Requester Pays bucket, where S3 ignores it.
+_EVERYWHERE = frozenset({"Bucket", "Key", "ExpectedBucketOwner", "RequestPayer"})
+# The gateway verifies these against the bytes of a body that is not an object's content.
+BODY_CHECKS = ("ContentMD5", "ChecksumAlgorithm")
+
+
+def accept_only(request: Request, *members: str) -> None:
+    """Refuse loudly any member other than these and those that every operation understands."""
+    for name in request:
+        if name not in _EVERYWHERE and name not in members:
+            raise not_implemented(f"the parameter {name} here")
+
+
+def object_arn(bucket: str, name: str) -> str:
+    """The ARN of an object."""
+    return make_arn("s3", "", "", f"{bucket}/{name}")
+
+
+def bucket_arn(bucket: str) -> str:
+    """The ARN of a bucket."""
+    return make_arn("s3", "", "", bucket)
+
+
+def invalid_argument(message: str, name: str, value: object) -> ServiceError:
+    """InvalidArgument with the fields by which S3 names the culprit."""
+    return ServiceError("InvalidArgument", message, 400, {"ArgumentName": name, "ArgumentValue": str(value)})
+
+
+def check_version(request: Request) -> None:
+    """Buckets are never versioned here: the only version id that an object has is `null`."""
+    version = request.get("VersionId")
+    if version not in (None, "null"):
+        raise invalid_argument("Invalid version id specified", "versionId", version)
+
+
+def check_key(name: str) -> None:
+    """S3's limit on the length of a key: 1,024 bytes of UTF-8."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size > 1024:
+        fields = {"Size": size, "MaxSizeAllowed": 1024}
+        raise ServiceError("KeyTooLongError", "Your key is too long", 400, fields)
+    if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        raise invalid_argument("The key contains characters that S3 cannot store.", "key", name.encode().hex())
+
+
+def page_size(request: Request, name: str, argument: str, most: int = 1000) -> int:
+    """`MaxKeys` and its like: S3's default and ceiling is 1,000."""
+    value: int = request.get(name, most)
+    if not 0 <= value <= 2147483647:
+        message = f"Argument {argument} must be an integer between 0 and 2147483647"
+        raise invalid_argument(message, argument, value)
+    return min(value, most)

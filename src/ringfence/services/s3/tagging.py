@@ -1,0 +1,102 @@
+"""Tags of buckets and objects. They live in core.tags under the ARN, where authorization finds them."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
+from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
+from ringfence.services.s3.find import find_bucket, find_object
+from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, bucket_arn, check_version, object_arn
+
+
+def read_tags(tags: Sequence[Mapping[str, str]], *, most: int) -> dict[str, str]:
+    """A tag set of a request as a mapping; InvalidTag or BadRequest where S3 says so."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        key, value = tag["Key"], tag.get("Value", "")
+        if key in found:
+            raise ServiceError("InvalidTag", "Cannot provide multiple Tags with the same key", 400, {"TagKey": key})
+        if not 1 <= len(key) <= 128:
+            raise ServiceError("InvalidTag", "The TagKey you have provided is invalid", 400, {"TagKey": key})
+        if len(value) > 256:
+            raise ServiceError("InvalidTag", "The TagValue you have provided is invalid", 400, {"TagValue": value})
+        if key.startswith("aws:"):
+            raise ServiceError("InvalidTag", "System tags cannot be added/updated by requester", 400, {"TagKey": key})
+        found[key] = value
+    if len(found) > most:
+        what = "Object tags" if most == 10 else "Bucket tag count"
+        raise ServiceError("BadRequest", f"{what} cannot be greater than {most}", 400)
+    return found
+
+
+def read_tagging_header(header: str | None) -> dict[str, str]:
+    """x-amz-tagging: an object's tags as a URL query."""
+    if not header:
+        return {}
+    try:
+        pairs = parse_qsl(header, keep_blank_values=True, strict_parsing=True, errors="strict")
+    except ValueError:
+        message = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without "
+        fields = {"ArgumentName": "x-amz-tagging", "ArgumentValue": header}
+        raise ServiceError("InvalidArgument", f"{message}tag name duplicates.", 400, fields) from None
+    return read_tags([{"Key": key, "Value": value} for key, value in pairs], most=10)
+
+
+def replace_tags(call: Call, arn: str, tags: Mapping[str, str]) -> None:
+    """Give the resource these tags and no others."""
+    drop_tags(call.records, arn)
+    set_tags(call.records, arn, tags)
+
+
+@operation("PutBucketTagging", on=("{Bucket}",))
+def put_bucket_tagging(call: Call, request: Request) -> Result:
+    accept_only(request, *BODY_CHECKS, "Tagging")
+    bucket = find_bucket(call, request)
+    replace_tags(call, bucket_arn(bucket.name), read_tags(request["Tagging"]["TagSet"], most=50))
+    return {}
+
+
+@operation("GetBucketTagging", on=("{Bucket}",))
+def get_bucket_tagging(call: Call, request: Request) -> Result:
+    accept_only(request)
+    bucket = find_bucket(call, request)
+    tags = tags_of(call.records, bucket_arn(bucket.name))
+    if not tags:
+        raise ServiceError("NoSuchTagSet", "The TagSet does not exist", 404, {"BucketName": bucket.name})
+    return {"TagSet": to_list(tags)}
+
+
+@operation("DeleteBucketTagging", action="PutBucketTagging", on=("{Bucket}",))
+def delete_bucket_tagging(call: Call, request: Request) -> Result:
+    accept_only(request)
+    drop_tags(call.records, bucket_arn(find_bucket(call, request).name))
+    return {}
+
+
+@operation("PutObjectTagging", on=("{Bucket}/{Key}",))
+def put_object_tagging(call: Call, request: Request) -> Result:
+    accept_only(request, *BODY_CHECKS, "Tagging", "VersionId")
+    replace_tags(call, _object_of(call, request), read_tags(request["Tagging"]["TagSet"], most=10))
+    return {}
+
+
+@operation("GetObjectTagging", on=("{Bucket}/{Key}",))
+def get_object_tagging(call: Call, request: Request) -> Result:
+    accept_only(request, "VersionId")
+    return {"TagSet": to_list(tags_of(call.records, _object_of(call, request)))}
+
+
+@operation("DeleteObjectTagging", on=("{Bucket}/{Key}",))
+def delete_object_tagging(call: Call, request: Request) -> Result:
+    accept_only(request, "VersionId")
+    drop_tags(call.records, _object_of(call, request))
+    return {}
+
+
+def _object_of(call: Call, request: Request) -> str:
+    """The ARN of the object that the request names, which exists."""
+    check_version(request)
+    found = find_object(call.records, find_bucket(call, request).name, request["Key"])
+    return object_arn(found.bucket, found.name)
