@@ -29,7 +29,7 @@ DIFFERS: dict[str, str] = {
     "json_1_0:SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsJson1_0": _NO_BODY,
     "json_1_0:SDKAppliedContentEncoding_awsJson1_0": _NO_BODY,
     "query:QueryEmptyQueryMaps": _EMPTY,
-    "query:QueryFlattenedListArgWithXmlName": "botocore sends the element's name for the list's; no service has such a list",
+    "query:QueryFlattenedListArgWithXmlName": "botocore sends the element's name for the list's; no service has both",
     "query:QueryProtocolIdempotencyTokenAutoFill": _TOKEN,
     "query:SDKAppendsGzipAndIgnoresHttpProvidedEncoding_awsQuery": _NO_BODY,
     "query:SDKAppliedContentEncoding_awsQuery": _NO_BODY,

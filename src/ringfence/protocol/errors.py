@@ -48,15 +48,19 @@ class ErrorReply:
         return "Receiver" if self.status >= 500 else "Sender"
 
 
-def reply_for(model: ServiceModel, error: ServiceError) -> ErrorReply:
-    """The error as the model of its service knows it."""
+def reply_for(model: ServiceModel, error: ServiceError, *, from_query: bool = False) -> ErrorReply:
+    """The error as the model of its service knows it.
+
+    `from_query`: statuses of the model are those of `query`, which the service spoke once; it now answers 400 or 500.
+    """
     shape = error_shapes(model).get(error.code)
     if shape is None:
         extras = {key: str(value) for key, value in error.fields.items()}
         return ErrorReply(error.code, error.code, error.status, error.message, None, None, {}, extras)
     status = error.status
     if status == _DEFAULT_STATUS:
-        status = shape.metadata.get("error", {}).get("httpStatusCode", status)
+        modelled = {} if from_query else shape.metadata.get("error", {})
+        status = modelled.get("httpStatusCode", 500 if shape._shape_model.get("fault") else status)
     return ErrorReply(
         name=shape.name,
         code=shape.error_code,

@@ -53,7 +53,7 @@ class JsonWire:
         return HttpResponse(200, self._headers(request_id), body)
 
     def write_error(self, operation: str | None, error: ServiceError, request_id: str) -> HttpResponse:
-        reply = reply_for(self.model, error)
+        reply = reply_for(self.model, error, from_query=self.model.is_query_compatible)
         body = {"__type": reply.name, **error_members(reply, "message")}
         headers = (*self._headers(request_id), ("x-amzn-ErrorType", reply.name), *query_error(self.model, reply))
         return HttpResponse(reply.status, headers, json_value.write_document(body))

@@ -39,16 +39,17 @@ class Bindings:
 
 
 @cache
-def bindings(shape: Shape) -> Bindings:
+def bindings(shape: Shape, *, request: bool = False) -> Bindings:
+    """A response has no path and no query: members that are bound to them are in its body."""
     found = Bindings()
     located = set()
     payload = shape.serialization.get("payload")
     for name, member in shape.members.items():
         entry = (name, member.serialization.get("name", name), member)
         match member.serialization.get("location"):
-            case "uri":
+            case "uri" if request:
                 found.labels.append(entry)
-            case "querystring":
+            case "querystring" if request:
                 found.query.append(entry)
             case "header":
                 found.headers.append(entry)
@@ -70,7 +71,7 @@ def read(operation: OperationModel, path: str, request: HttpRequest, read_body: 
     shape = operation.input_shape
     if shape is None:
         return {}
-    bound = bindings(shape)
+    bound = bindings(shape, request=True)
     params: dict[str, Any] = {}
     if bound.labels:
         labels = uri.read_labels(operation, path)
