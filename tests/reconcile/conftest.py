@@ -1,0 +1,29 @@
+"""The machine that the reconciler's tests run on; its containers answer /ping through one real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from reconcile_machine import Machine
+
+from ringfence.reconcile import ping
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
+    made = Machine(tmp_path)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        status = b"500 sick" if made.driver.sick else b"200 OK"
+        writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    monkeypatch.setattr(ping, "_PORT", server.sockets[0].getsockname()[1])
+    yield made
+    server.close()
+    await server.wait_closed()
+    made.store.close()

@@ -1,0 +1,276 @@
+"""The real store, loop and nouns; the two edges to the machine are fakes."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ringfence.config import Config
+from ringfence.core.call import Principal
+from ringfence.core.errors import ServiceError
+from ringfence.core.record import Reader
+from ringfence.network.topology import Instance as Place
+from ringfence.network.topology import Topology
+from ringfence.reconcile.assemble import make_reconciler
+from ringfence.reconcile.loop import Reconciler
+from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
+from ringfence.resources.instance import Instance
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus, Variant
+from ringfence.runtime.driver import ContainerSpec, Image
+from ringfence.runtime.fake import FakeDriver
+from ringfence.store.database import Store, open_store
+
+ROLE = "arn:aws:iam::123456789012:role/exec"
+IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def compile_network(records: Reader) -> Topology:
+    places = {
+        instance.id: Place(id=instance.id, network=instance.network, resolvers=("169.254.169.253",), hostname="host")
+        for instance in records.all(Instance)
+    }
+    return Topology(revision=records.revision, region="us-west-2", vpcs={}, instances=places, services=(), listeners=())
+
+
+class FakeNetwork:
+    def __init__(self) -> None:
+        self.applied: list[Topology] = []
+        self.failing = 0
+
+    async def apply(self, topology: Topology) -> None:
+        await asyncio.sleep(0)
+        if self.failing:
+            self.failing -= 1
+            raise RuntimeError("the kernel said no")
+        self.applied.append(topology)
+
+    def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:
+        return socket.socket(family, kind)
+
+    def namespace_path(self, namespace: str) -> Path:
+        return Path("/run/netns") / namespace
+
+
+class FakeListeners:
+    async def apply(self, topology: Topology) -> None:
+        await asyncio.sleep(0)
+
+
+class FakeLogs:
+    def __init__(self) -> None:
+        self.followed: dict[Path, str] = {}
+        self.finished: list[Path] = []
+
+    def follow(self, path: Path, account: str, region: str, group: str, stream: str) -> None:
+        self.followed[path] = f"{group} {stream}"
+
+    async def finish(self, path: Path) -> None:
+        self.finished.append(path)
+
+
+class FakeImages:
+    def resolve(self, name: str) -> Image | None:
+        return None if "missing" in name else Image(name=name, digest="sha256:" + "0" * 64, rootfs=Path("/"))
+
+
+@dataclass
+class Session:
+    principal: Principal
+    access_key_id: str = "ASIAEXAMPLE"
+    secret_access_key: str = "secret"
+    session_token: str = "token"
+    expiration: datetime = NOW + timedelta(hours=1)
+
+
+@dataclass
+class FakeCaller:
+    """EC2's part in a launch: two subnets in two zones, one address at a time."""
+
+    store: Store
+    free: dict[str, int] = field(default_factory=lambda: {"subnet-a": 10, "subnet-b": 10})
+    denied: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+
+    def assume(self, role_arn: str, session_name: str) -> Session:
+        if "sts:AssumeRole" in self.denied:
+            raise ServiceError("AccessDenied", "no", 403)
+        return Session(
+            Principal(
+                kind="role",
+                account="123456789012",
+                arn=f"arn:aws:sts::123456789012:assumed-role/exec/{session_name}",
+                id=f"AROAEXAMPLE:{session_name}",
+                role_arn=role_arn,
+            )
+        )
+
+    def call(self, principal: Principal, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(operation)
+        if f"{service}:{operation}" in self.denied:
+            raise ServiceError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+        with self.store.transaction() as records:
+            return getattr(self, f"_{operation}")(records, principal, request)
+
+    def _DescribeSubnets(self, records: Any, principal: Principal, request: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "Subnets": [
+                {"SubnetId": id, "AvailableIpAddressCount": self.free[id], "AvailabilityZone": f"us-west-2{id[-1]}"}
+                for id in request["SubnetIds"]
+            ]
+        }
+
+    def _CreateNetworkInterface(self, records: Any, principal: Principal, request: dict[str, Any]) -> dict[str, Any]:
+        number = len(records.all(NetworkInterface))
+        self.free[request["SubnetId"]] -= 1
+        records.put(
+            NetworkInterface(
+                id=f"eni-{number}-{len(self.calls)}",
+                account="123456789012",
+                region="us-west-2",
+                vpc_id="vpc-1",
+                subnet_id=request["SubnetId"],
+                availability_zone=f"us-west-2{request['SubnetId'][-1]}",
+                private_ip=f"10.0.0.{number + 4}",
+                mac="02:00:00:00:00:01",
+                group_ids=tuple(request["Groups"]),
+                description=request["Description"],
+                requester_id=principal.id,
+            )
+        )
+        return {"NetworkInterface": {"NetworkInterfaceId": f"eni-{number}-{len(self.calls)}"}}
+
+    def _CreateNetworkInterfacePermission(
+        self, records: Any, principal: Principal, request: dict[str, Any]
+    ) -> dict[str, Any]:
+        records.put(
+            NetworkInterfacePermission(
+                id=f"eni-perm-{request['NetworkInterfaceId']}",
+                account="123456789012",
+                region="us-west-2",
+                network_interface_id=request["NetworkInterfaceId"],
+                aws_account_id=request["AwsAccountId"],
+                aws_service=None,
+                permission=request["Permission"],
+            )
+        )
+        return {}
+
+    def _DeleteNetworkInterfacePermission(
+        self, records: Any, principal: Principal, request: dict[str, Any]
+    ) -> dict[str, Any]:
+        records.delete(records.get(NetworkInterfacePermission, request["NetworkInterfacePermissionId"]))
+        return {}
+
+    def _DeleteNetworkInterface(self, records: Any, principal: Principal, request: dict[str, Any]) -> dict[str, Any]:
+        records.delete(records.get(NetworkInterface, request["NetworkInterfaceId"]))
+        return {}
+
+
+class PingDriver(FakeDriver):
+    """Containers that answer /ping, with 500 if the image's name says so: all through one real server."""
+
+    async def start(self, spec: ContainerSpec) -> None:
+        await super().start(spec)
+        self.sick = "sick" in spec.image.name
+
+
+class Machine:
+    """One state directory; `daemon()` is a life of the daemon on it. The driver outlives daemons, as containers do."""
+
+    def __init__(self, directory: Path) -> None:
+        self.config = Config(state=directory)
+        self.store = open_store(directory)
+        self.driver = PingDriver()
+        self.driver.sick = False
+        self.network = FakeNetwork()
+        self.logs = FakeLogs()
+        self.caller = FakeCaller(self.store)
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncIterator[Reconciler]:
+        reconciler = make_reconciler(
+            config=self.config,
+            store=self.store,
+            compile=compile_network,
+            network=self.network,
+            listeners=FakeListeners(),
+            driver=self.driver,
+            images=FakeImages(),
+            caller=self.caller,
+            logs=self.logs,
+        )
+        run = asyncio.create_task(reconciler.run())
+        try:
+            await asyncio.wait_for(reconciler.settled.wait(), 5)
+            yield reconciler
+        finally:
+            await reconciler.stop()
+            await run
+
+    def want(self, *variants: Variant, name: str = "ep", generation: int = 1) -> Endpoint:
+        endpoint = Endpoint(
+            name=name,
+            account="123456789012",
+            region="us-west-2",
+            arn=f"arn:aws:sagemaker:us-west-2:123456789012:endpoint/{name}",
+            created=NOW,
+            modified=NOW,
+            config_name=f"config-{generation}",
+            generation=generation,
+        )
+        with self.store.transaction() as records:
+            records.put(endpoint)
+            records.put(
+                Fleet(
+                    endpoint_key=endpoint.key,
+                    generation=generation,
+                    config_name=f"config-{generation}",
+                    variants=variants,
+                )
+            )
+        return endpoint
+
+    def status(self, endpoint: Endpoint) -> EndpointStatus | None:
+        return self.store.snapshot().get(EndpointStatus, endpoint.key)
+
+    def hosts(self) -> list[HostStatus]:
+        return self.store.snapshot().all(HostStatus)
+
+    async def until(self, condition: Any, seconds: float = 5) -> None:
+        """Wait for the records to satisfy the condition."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await self.store.wait(self.store.revision)
+
+    async def settled(self, endpoint: Endpoint) -> EndpointStatus:
+        def condition() -> bool:
+            status = self.status(endpoint)
+            return status is not None and status.generation == endpoint.generation
+
+        await self.until(condition)
+        status = self.status(endpoint)
+        assert status is not None
+        return status
+
+
+def variant(**changes: Any) -> Variant:
+    given = {
+        "name": "AllTraffic",
+        "model_name": "model",
+        "container": {"Image": IMAGE},
+        "role_arn": ROLE,
+        "instance_type": "ml.m5.large",
+        "count": 1,
+        "weight": 1.0,
+        "download_timeout": 5,
+        "startup_timeout": 5,
+    }
+    return Variant(**{**given, **changes})
+
+
+VPC = {"subnet_ids": ("subnet-a", "subnet-b"), "group_ids": ("sg-1",)}
