@@ -47,14 +47,9 @@ class Daemon:
         own = (self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"])
         key_id, secret = key or own
         settings = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=60, connect_timeout=5)
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            **{"config": settings, **options},
-        )
+        defaults = {"endpoint_url": self.url, "region_name": REGION, "config": settings}
+        keys = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
+        return boto3.client(service, **{**defaults, **keys, **options})
 
     def kill(self) -> None:
         """As a crash would: no chance to clean up."""

@@ -56,16 +56,16 @@ class IncomingBody:
         content = self._raw.content
         if self._raw.headers.get("Expect", "").lower() == "100-continue" and self._raw.transport is not None:
             self._raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while True:
+        while not content.at_eof():
             try:
-                async with asyncio.timeout(_STALL_SECONDS):
-                    chunk = await content.readany()
+                chunk = content.read_nowait()  # most bodies are here already
+                if not chunk and not content.at_eof():
+                    async with asyncio.timeout(_STALL_SECONDS):
+                        chunk = await content.readany()
             except TimeoutError:
                 raise _stalled() from None
             except web.RequestPayloadError:
                 raise ServiceError("IncompleteBody", "The request body ended before it was whole.", 400) from None
-            if not chunk:
-                return
             yield chunk
 
 
