@@ -1,0 +1,86 @@
+"""The dataplane as the rest of the daemon sees it: make the machine's namespaces what a topology says.
+
+Level-triggered and idempotent: observe, plan, execute. Called by the reconciler; sockets by the listeners and the
+platform. Nothing here touches the machine's own network.
+"""
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from ringfence.dataplane.execute import Executor
+from ringfence.dataplane.host import HostState, Pair
+from ringfence.dataplane.observe import list_namespaces, observe
+from ringfence.dataplane.plan import DeleteNamespaces, RunIp, Step, plan
+from ringfence.dataplane.render import Renderer
+from ringfence.network.topology import Topology
+
+
+class Prefixed(Protocol):
+    """What the dataplane needs of the configuration."""
+
+    @property
+    def prefix(self) -> str: ...
+
+
+class Dataplane:
+    """One daemon's namespaces. Methods may be called from any thread; changes happen one at a time."""
+
+    def __init__(self, config: Prefixed) -> None:
+        self._prefix = config.prefix
+        self._executor = Executor(config.prefix)
+        self._renderer = Renderer()
+        self._applied: HostState | None = None  # None: not known, read it from the kernel
+        self._lock = threading.Lock()
+
+    async def apply(self, topology: Topology) -> None:
+        """Returns when the kernel is as the topology says. After a failure the next call starts from what is there."""
+        await asyncio.to_thread(self._apply, topology)
+
+    def open_socket(
+        self, namespace: str, kind: int = socket.SOCK_STREAM, family: int = socket.AF_INET
+    ) -> socket.socket:  # noqa: TID251 - the type only
+        """A socket inside the namespace (about 0.2 ms). FileNotFoundError if there is no such namespace."""
+        return self._executor.open_socket(namespace, kind, family)
+
+    def namespace_path(self, namespace: str) -> Path:
+        """The file that a container joins."""
+        return self._executor.path(namespace)
+
+    def namespaces(self) -> frozenset[str]:
+        """The logical names of those that exist."""
+        return list_namespaces(self._prefix)
+
+    def forget(self) -> None:
+        """Read everything from the kernel at the next apply, and heal what differs."""
+        with self._lock:
+            self._applied = None
+
+    def remove_everything(self) -> None:
+        """Delete every namespace of this prefix with its links, a dead daemon's too. Processes are not its concern."""
+        with self._lock:
+            self._applied = None
+            names = list_namespaces(self._prefix)
+            links = observe(self._executor, names)
+            pairs = sorted(one for part in links.parts.values() for one in part if isinstance(one, Pair))
+            steps: list[Step] = [RunIp(pair.namespace, (f"link delete {pair.name}",)) for pair in pairs]
+            if names:
+                steps.append(DeleteNamespaces(tuple(sorted(names))))
+            self._executor.run(steps)
+
+    def _apply(self, topology: Topology) -> None:
+        with self._lock:
+            desired = self._renderer.render(topology)
+            observed = self._observe()
+            self._applied = None
+            self._executor.run(plan(desired, observed))
+            self._applied = desired
+
+    def _observe(self) -> HostState:
+        """What was applied last, while its namespaces are still the ones that exist; else what the kernel says."""
+        existing = list_namespaces(self._prefix)
+        if self._applied is not None and existing == self._applied.namespaces.keys():
+            return self._applied
+        return observe(self._executor, existing)

@@ -1,0 +1,28 @@
+"""Names and numbers that follow from AWS ids, so that a restart finds what it made: links (15 bytes), tables, marks."""
+
+import zlib
+from collections.abc import Iterable
+from typing import Literal
+
+ETH = "eth0"
+
+
+def link_name(kind: Literal["e", "g", "h"], aws_id: str) -> str:
+    """`e-` of an ENI, `g-` of a gateway endpoint, `h-` of a host, and the last 13 digits of the id."""
+    return f"{kind}-{aws_id[-13:]}"
+
+
+def stable_numbers(keys: Iterable[str], limit: int) -> dict[str, int]:
+    """A number from 1 to `limit` for each key, by hash: adding or removing a key leaves the others' alone.
+
+    Keys that collide take the next free number in the order of their names; only these can move.
+    """
+    numbers: dict[str, int] = {}
+    taken: set[int] = set()
+    for key in sorted(keys):
+        number = zlib.crc32(key.encode()) % limit
+        while number in taken:
+            number = (number + 1) % limit
+        taken.add(number)
+        numbers[key] = number + 1
+    return numbers

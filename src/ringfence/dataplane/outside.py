@@ -1,0 +1,130 @@
+"""The namespaces outside every VPC: the internet with AWS's public addresses, and SageMaker's own network."""
+
+from collections.abc import Iterable, Iterator
+
+from ringfence.dataplane import nftables
+from ringfence.dataplane.host import (
+    MAIN_TABLE,
+    Address,
+    Element,
+    Firewall,
+    KernelObject,
+    Neighbour,
+    Pair,
+    Part,
+    Route,
+    Sysctl,
+    Up,
+)
+from ringfence.dataplane.naming import ETH, link_name
+from ringfence.network import addresses
+from ringfence.network.topology import INTERNET, PLATFORM, Instance, PublicService
+
+_SOURCES, _UPLINK, _PLATFORM_LINK = "sources", "uplink", "platform"
+_PLATFORM_MAC = "02:00:00:00:00:01"
+_TRACKED = "ct state established,related accept"
+_NO_SPOOFING = (
+    nftables.declare("set", _SOURCES, "ifname . ipv4_addr"),
+    nftables.base_chain(
+        "anti_spoof",
+        "prerouting",
+        -300,
+        ['iifname "lo" accept', f"iifname . ip saddr @{_SOURCES} accept", 'counter drop comment "source address"'],
+    ),
+)
+
+
+def render_internet(services: Iterable[PublicService]) -> tuple[Firewall, Part]:
+    """A router whose own addresses are AWS's public ones; hosts reach it and each other."""
+    own = [service.address for service in services]
+    own += [addresses.INTERNET_ROUTER, addresses.PUBLIC_RESOLVER, addresses.EXAMPLE_ADDRESS]
+    found: list[KernelObject] = [Address(INTERNET, "lo", f"{address}/32") for address in own]
+    found.append(Sysctl(INTERNET, "ipv4/ip_forward", "1"))
+    rules = [_TRACKED]
+    rules += [
+        nftables.rule(ports, verdict="accept", cite=INTERNET) for ports in ("tcp dport { 53, 80, 443 }", "udp dport 53")
+    ]
+    rules.append(nftables.rule(verdict="drop", cite=INTERNET))
+    through = [_TRACKED, 'ct state invalid counter drop comment "invalid"', 'oifname "lo" drop', "accept"]
+    blocks = (
+        *_NO_SPOOFING,
+        nftables.base_chain("inward", "input", 0, rules),
+        nftables.base_chain("outward", "output", 0, [_TRACKED]),
+        nftables.base_chain("through", "forward", 0, through),
+    )
+    return nftables.firewall(blocks), frozenset(found)
+
+
+def render_platform() -> tuple[Firewall, Part]:
+    """A router with one way out. Its hosts, of different customers, cannot reach each other; nobody reaches them."""
+    uplink = addresses.PLATFORM_PUBLIC
+    found: list[KernelObject] = [
+        Address(PLATFORM, "lo", f"{addresses.PLATFORM_ROUTER}/32"),
+        Address(PLATFORM, "lo", f"{addresses.PLATFORM_RESOLVER}/32"),
+        Sysctl(PLATFORM, "ipv4/ip_forward", "1"),
+        Pair(INTERNET, _PLATFORM_LINK, PLATFORM, _UPLINK, _PLATFORM_MAC),
+        Up(INTERNET, _PLATFORM_LINK),
+        Route(INTERNET, MAIN_TABLE, uplink, _PLATFORM_LINK),
+        Neighbour(INTERNET, uplink, _PLATFORM_LINK, _PLATFORM_MAC),
+        Element(INTERNET, _SOURCES, (_PLATFORM_LINK, uplink)),
+        Address(PLATFORM, _UPLINK, f"{uplink}/32"),
+        Up(PLATFORM, _UPLINK),
+        Route(PLATFORM, MAIN_TABLE, "default", _UPLINK, addresses.INTERNET_ROUTER),
+    ]
+    sources = (
+        nftables.declare("set", _SOURCES, "ifname . ipv4_addr"),
+        nftables.base_chain(
+            "anti_spoof",
+            "prerouting",
+            -300,
+            [
+                'iifname "lo" accept',
+                f"iifname . ip saddr @{_SOURCES} accept",
+                f'iifname "{_UPLINK}" ip saddr != {addresses.PLATFORM_RANGE} accept',
+                'counter drop comment "source address"',
+            ],
+        ),
+    )
+    resolver = f'ip daddr {addresses.PLATFORM_RESOLVER} iifname != "{_UPLINK}"'
+    rules = [_TRACKED, *(f"{resolver} {protocol} dport 53 accept" for protocol in ("udp", "tcp"))]
+    denied = nftables.rule(verdict="drop", cite=PLATFORM)
+    blocks = (
+        *sources,
+        nftables.base_chain("inward", "input", 0, [*rules, denied]),
+        nftables.base_chain("outward", "output", 0, [_TRACKED]),
+        nftables.base_chain(
+            "through",
+            "forward",
+            0,
+            [
+                _TRACKED,
+                nftables.rule(
+                    f'iifname != "{_UPLINK}" oifname "{_UPLINK}"', "ct state new", verdict="accept", cite=PLATFORM
+                ),
+                nftables.rule(verdict="drop", cite=f"{PLATFORM}/neighbours"),
+            ],
+        ),
+        nftables.chain(
+            "translate",
+            [f'oifname "{_UPLINK}" snat ip to {uplink}'],
+            "type nat hook postrouting priority 100; policy accept;",
+        ),
+    )
+    return nftables.firewall(blocks), frozenset(found)
+
+
+def render_host(instance: Instance) -> Part:
+    """The router's side of a host on the internet or in SageMaker's network."""
+    return frozenset(_render_host(instance))
+
+
+def _render_host(instance: Instance) -> Iterator[KernelObject]:
+    if instance.address is None or instance.mac is None:
+        return
+    router = instance.network
+    link = link_name("h", instance.id)
+    yield Pair(router, link, instance.id, ETH, instance.mac)
+    yield Up(router, link)
+    yield Route(router, MAIN_TABLE, instance.address, link)
+    yield Neighbour(router, instance.address, link, instance.mac)
+    yield Element(router, _SOURCES, (link, instance.address))

@@ -1,0 +1,235 @@
+"""Desired and observed state -> the steps between them. Pure; few steps, because each is one program run.
+
+The order keeps every moment closed: a namespace's rules are there before its first link, a link's elements before it
+comes up; links go before their namespaces.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ringfence.dataplane import nftables
+from ringfence.dataplane.host import (
+    Address,
+    Element,
+    Firewall,
+    HostState,
+    KernelObject,
+    Neighbour,
+    Pair,
+    Route,
+    Rule,
+    Sysctl,
+    Up,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AddNamespaces:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNamespaces:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddPairs:
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunIp:
+    """`ip -batch` inside a namespace."""
+
+    namespace: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunNft:
+    namespace: str
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSysctls:
+    namespace: str
+    values: tuple[Sysctl, ...]
+
+
+Step = AddNamespaces | DeleteNamespaces | AddPairs | RunIp | RunNft | WriteSysctls
+
+
+def plan(desired: HostState, observed: HostState) -> list[Step]:
+    """What to do. Nothing, if the states are equal."""
+    gone = tuple(sorted(observed.namespaces.keys() - desired.namespaces.keys()))
+    new = tuple(sorted(desired.namespaces.keys() - observed.namespaces.keys()))
+    removed, added = _changes(desired, observed)
+    steps: list[Step] = [AddNamespaces(new)] if new else []
+    steps += _plan_firewalls(desired, observed, removed, added)
+    sysctls = [one for one in added if isinstance(one, Sysctl)]
+    steps += _write(one for one in sysctls if not _of_link(one))
+    steps += _plan_removals(removed, added, frozenset(gone))
+    pairs = tuple(sorted(one for one in added if isinstance(one, Pair)))
+    if pairs:
+        steps.append(AddPairs(pairs))
+    steps += _write(one for one in sysctls if _of_link(one))
+    steps += _run_ip((one.namespace, line) for one in sorted(added, key=_order) if (line := _add(one)))
+    if gone:
+        steps.append(DeleteNamespaces(gone))
+    return steps
+
+
+def _changes(desired: HostState, observed: HostState) -> tuple[set[KernelObject], set[KernelObject]]:
+    """Objects to remove and to add. Parts that are the same object, or equal, are not looked into."""
+    before: set[KernelObject] = set()
+    after: set[KernelObject] = set()
+    for key, part in desired.parts.items():
+        old = observed.parts.get(key)
+        if old is not part and old != part:
+            after |= part
+            before |= old or frozenset()
+    for key in observed.parts.keys() - desired.parts.keys():
+        before |= observed.parts[key]
+    removed, added = before - after, after - before
+    if removed:
+        # An object may have moved to a part that has not changed.
+        removed = {one for one in removed if not any(one in part for part in _possible_owners(desired, one))}
+    return removed, added
+
+
+def _possible_owners(desired: HostState, one: KernelObject) -> Iterable[frozenset[KernelObject]]:
+    """Only the namespaces' own parts ever share objects with others."""
+    part = desired.parts.get(f"namespace {one.namespace}")
+    return (part,) if part is not None else ()
+
+
+def _plan_firewalls(
+    desired: HostState, observed: HostState, removed: set[KernelObject], added: set[KernelObject]
+) -> list[Step]:
+    """Whole tables where the static part differs, in one transaction; else only the elements that changed."""
+    changed = {
+        name: firewall
+        for name, firewall in desired.namespaces.items()
+        if _digest(firewall) != _digest(observed.namespaces.get(name))
+    }
+    out, into = _elements(removed), _elements(added)
+    steps: list[Step] = []
+    if changed:
+        everything = _elements(one for part in desired.parts.values() for one in part)
+        for name, firewall in sorted(changed.items()):
+            program = nftables.swap(firewall, everything.get(name, ())) if firewall else nftables.remove_table()
+            steps.append(RunNft(name, program))
+    touched = (out.keys() | into.keys()) - changed.keys()
+    return steps + [
+        RunNft(name, nftables.change_elements(out.get(name, ()), into.get(name, ())))
+        for name in sorted(touched & desired.namespaces.keys())
+    ]
+
+
+def _digest(firewall: Firewall | None) -> str | None:
+    return firewall.digest if firewall else None
+
+
+def _elements(objects: Iterable[KernelObject]) -> Mapping[str, Sequence[Element]]:
+    grouped: dict[str, list[Element]] = defaultdict(list)
+    for one in objects:
+        if isinstance(one, Element):
+            grouped[one.namespace].append(one)
+    return grouped
+
+
+def _plan_removals(removed: set[KernelObject], added: set[KernelObject], gone: frozenset[str]) -> list[Step]:
+    """Links first, which takes along everything on them. What `replace` will overwrite stays until then."""
+    pairs = [one for one in removed if isinstance(one, Pair)]
+    ends = {(pair.namespace, pair.name) for pair in pairs} | {(pair.peer_namespace, pair.peer) for pair in pairs}
+    replaced = {_key(one) for one in added if isinstance(one, Route | Neighbour)}
+    lines = [(pair.namespace, f"link delete {pair.name}") for pair in sorted(pairs)]
+    for one in sorted(removed, key=_order):
+        if (one.namespace, getattr(one, "device", None)) in ends or _key(one) in replaced:
+            continue
+        if line := _remove(one):
+            lines.append((one.namespace, line))
+    # A link of a namespace that goes is deleted too: a process that holds the namespace must not keep its ENI.
+    doomed = {(pair.namespace, f"link delete {pair.name}") for pair in pairs}
+    return _run_ip(item for item in lines if item[0] not in gone or item in doomed)
+
+
+def _key(one: KernelObject) -> object:
+    match one:
+        case Route():
+            return ("route", one.namespace, one.table, one.destination)
+        case Neighbour():
+            return ("neighbour", one.namespace, one.address, one.device)
+        case _:
+            return one
+
+
+def _order(one: KernelObject) -> tuple[int, tuple[str, ...]]:
+    """Addresses before links come up, links before routes over them, routes before rules that lead to them."""
+    rank = {Address: 0, Up: 1, Neighbour: 2, Route: 3, Rule: 4}.get(type(one), 5)
+    return rank, tuple(str(value) for value in one)
+
+
+def _add(one: KernelObject) -> str:
+    match one:
+        case Address():
+            return f"address replace {one.cidr} dev {one.device}"
+        case Up():
+            return f"link set {one.device} up"
+        case Neighbour():
+            return f"neighbour replace {one.address} lladdr {one.mac} dev {one.device} nud permanent"
+        case Route():
+            return f"route replace {_route(one)}"
+        case Rule():
+            return f"rule add {_rule(one)}"
+        case _:
+            return ""
+
+
+def _remove(one: KernelObject) -> str:
+    match one:
+        case Address():
+            return f"address delete {one.cidr} dev {one.device}"
+        case Neighbour():
+            return f"neighbour delete {one.address} dev {one.device}"
+        case Route():
+            return f"route delete {_route(one)}"
+        case Rule():
+            return f"rule delete {_rule(one)}"
+        case _:
+            return ""
+
+
+def _route(route: Route) -> str:
+    kind = "throw " if route.device is None else ""
+    device = f" dev {route.device}" if route.device else ""
+    via = f" via {route.via}" if route.via else ""
+    return f"{kind}{route.destination}{via}{device}{' onlink' if route.via else ''} table {route.table}"
+
+
+def _rule(rule: Rule) -> str:
+    chosen = f"from {rule.source}" if rule.source else f"fwmark {rule.mark:#x}/{rule.mask:#x}"
+    return f"priority {rule.priority} {chosen} lookup {rule.table}"
+
+
+def _of_link(one: Sysctl) -> bool:
+    """Whether the value belongs to a link, which must exist first."""
+    parts = one.path.split("/")
+    return len(parts) > 2 and parts[1] in ("conf", "neigh") and parts[2] not in ("all", "default")
+
+
+def _write(values: Iterable[Sysctl]) -> list[Step]:
+    grouped: dict[str, list[Sysctl]] = defaultdict(list)
+    for one in values:
+        grouped[one.namespace].append(one)
+    return [WriteSysctls(name, tuple(sorted(found))) for name, found in sorted(grouped.items())]
+
+
+def _run_ip(lines: Iterable[tuple[str, str]]) -> list[Step]:
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for namespace, line in lines:
+        grouped[namespace].append(line)
+    return [RunIp(namespace, tuple(found)) for namespace, found in sorted(grouped.items())]

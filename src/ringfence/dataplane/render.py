@@ -1,0 +1,111 @@
+"""Topology -> desired HostState. Pure, but it remembers what it made last: unchanged interfaces cost nothing."""
+
+import hashlib
+from collections.abc import Iterator
+
+from ringfence.dataplane import hosts, outside
+from ringfence.dataplane.host import Firewall, HostState, KernelObject, Part, Sysctl, Up
+from ringfence.dataplane.vpc_firewall import Numbers, number, referenced_groups, render_firewall
+from ringfence.dataplane.vpc_router import render_gateway_link, render_interface, render_router
+from ringfence.network.topology import INTERNET, PLATFORM, Instance, Topology, Vpc
+
+# INVARIANT: every namespace gets these before any link of it comes up. New links inherit `default`.
+_BASE_SYSCTLS = (
+    ("ipv6/conf/all/disable_ipv6", "1"),
+    ("ipv6/conf/default/disable_ipv6", "1"),
+    *(
+        (f"ipv4/conf/{which}/{name}", "0")
+        for which in ("all", "default")
+        for name in ("accept_redirects", "send_redirects", "accept_source_route")
+    ),
+    # The effective value is the greater of `all` and the link's: links of gateway endpoints must be able to say 0.
+    ("ipv4/conf/all/rp_filter", "0"),
+    ("ipv4/conf/default/rp_filter", "1"),
+)
+
+
+class Renderer:
+    """Keeps the parts of the last state by what they were made of."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, tuple[object, Part]] = {}
+        self._contexts: dict[str, object] = {}
+
+    def render(self, topology: Topology) -> HostState:
+        """The whole desired state. Parts that did not change are the same objects as last time."""
+        namespaces: dict[str, Firewall | None] = {}
+        made: dict[str, tuple[object, Part]] = {}
+        for name, firewall, part in _namespaces(topology):
+            namespaces[name] = firewall
+            made[f"namespace {name}"] = self._keep(f"namespace {name}", part)
+        for vpc in topology.vpcs.values():
+            self._interfaces(vpc, namespaces, made)
+        self._parts = made
+        return HostState(namespaces, {key: part for key, (_, part) in made.items()})
+
+    def _keep(self, key: str, part: Part) -> tuple[object, Part]:
+        old = self._parts.get(key)
+        return old if old is not None and old[1] == part else (None, part)
+
+    def _interfaces(
+        self, vpc: Vpc, namespaces: dict[str, Firewall | None], made: dict[str, tuple[object, Part]]
+    ) -> None:
+        numbers, referenced = number(vpc), referenced_groups(vpc)
+        marks = {
+            subnet.id: numbers.mark(subnet.route_table_id, subnet.network_acl_id) for subnet in vpc.subnets.values()
+        }
+        context: object = (tuple(marks.items()), referenced, tuple(numbers.profiles.items()))
+        if self._contexts.get(vpc.id) == context:
+            context = self._contexts[vpc.id]  # the same object compares at once
+        self._contexts[vpc.id] = context
+        for interface in vpc.interfaces.values():
+            if interface.namespace is None or interface.namespace not in namespaces:
+                continue
+            old, source = self._parts.get(interface.id), (interface, context)
+            if old is None or old[0] != source:
+                part = render_interface(vpc, interface, interface.namespace, numbers, referenced)
+                old = (source, old[1] if old is not None and old[1] == part else part)
+            made[interface.id] = old
+
+
+def _namespaces(topology: Topology) -> Iterator[tuple[str, Firewall | None, Part]]:
+    """Every namespace with its firewall and everything in it that is not an interface's."""
+    firewall, part = outside.render_internet(topology.services)
+    yield INTERNET, firewall, part | _basics(INTERNET)
+    firewall, part = outside.render_platform()
+    yield PLATFORM, firewall, part | _basics(PLATFORM)
+    for vpc in topology.vpcs.values():
+        yield from _vpc(vpc)
+    for instance in topology.instances.values():
+        yield from _instance(instance)
+
+
+def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
+    numbers: Numbers = number(vpc)
+    part = render_router(vpc, numbers) | _basics(vpc.id)
+    for endpoint in vpc.endpoints.values():
+        if endpoint.kind == "Gateway":
+            firewall, own = hosts.render_gateway_endpoint(endpoint)
+            part |= render_gateway_link(vpc, endpoint, _mac(endpoint.id))
+        else:
+            firewall, own = hosts.render_interface_endpoint(vpc, endpoint)
+        yield endpoint.id, firewall, own | _basics(endpoint.id)
+    yield vpc.id, render_firewall(vpc, numbers), part
+
+
+def _instance(instance: Instance) -> Iterator[tuple[str, Firewall | None, Part]]:
+    part = hosts.render_instance(instance) | _basics(instance.id)
+    if instance.network in (INTERNET, PLATFORM):
+        part |= outside.render_host(instance)
+    yield instance.id, None, part
+    if instance.isolated:
+        yield instance.isolated_namespace, None, _basics(instance.isolated_namespace)
+
+
+def _basics(namespace: str) -> Part:
+    found: list[KernelObject] = [Sysctl(namespace, path, value) for path, value in _BASE_SYSCTLS]
+    return frozenset((*found, Up(namespace, "lo")))
+
+
+def _mac(aws_id: str) -> str:
+    return "02:" + hashlib.sha256(aws_id.encode()).digest()[:5].hex(":")

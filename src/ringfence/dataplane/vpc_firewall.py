@@ -1,0 +1,238 @@
+"""A VPC's packet pipeline as one nft table: one base chain a stage, in AWS's order, all on the forward path.
+
+    anti_spoof -> classify -> (routing) -> egress groups -> ACL out -> route -> ACL in -> ingress groups
+
+`accept` in a base chain passes on to the next stage, `drop` is final. Which chain an interface's packets take is found
+by a data map (interface -> number) and a verdict map over numbers: interfaces come and go as elements of data maps
+only, which the kernel does not check against the whole table as it does with elements that hold jumps.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ringfence.dataplane import nftables
+from ringfence.dataplane.host import Firewall
+from ringfence.dataplane.naming import link_name, stable_numbers
+from ringfence.network.topology import (
+    AclEntry,
+    Endpoint,
+    GroupRule,
+    Interface,
+    NetworkAcl,
+    SecurityGroup,
+    Vpc,
+    implicit_deny,
+)
+
+# The mark of a packet, by incoming or outgoing interface: route table in bits 0-14, bit 15 for "from an interface of
+# the VPC", network ACL in bits 16-31.
+FROM_INTERFACE = 0x8000
+TABLE_BITS = 0x7FFF
+LOOKUP_BITS = FROM_INTERFACE | TABLE_BITS
+ACL_BITS = 0xFFFF0000
+
+INTERFACES, GROUPS, SOURCES, UNCHECKED = "interfaces", "groups", "sources", "unchecked"
+_TRACKED = "ct state established,related accept"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What marks and verdict maps call route tables, ACLs and combinations of groups."""
+
+    tables: dict[str, int]
+    acls: dict[str, int]
+    profiles: dict[str, int]
+
+    def mark(self, table_id: str, acl_id: str) -> int:
+        return FROM_INTERFACE | self.tables[table_id] | self.acls[acl_id] << 16
+
+
+def number(vpc: Vpc) -> Numbers:
+    """The numbers of a VPC's objects; they follow from the ids."""
+    return Numbers(
+        stable_numbers(vpc.route_tables, TABLE_BITS),
+        stable_numbers(vpc.acls, 0xFFFF),
+        stable_numbers(_profiles(vpc), 0xFFFFFF),
+    )
+
+
+def profile_of(interface: Interface) -> str:
+    """Interfaces of one profile take the same chains: the same groups, or ENIs of the same endpoint."""
+    owner = interface.namespace if interface.kind == "vpc_endpoint" else ""
+    return "|".join((owner or "", *interface.group_ids))
+
+
+def referenced_groups(vpc: Vpc) -> frozenset[str]:
+    """The groups that rules name as peers: only these need sets of their members' addresses."""
+    return frozenset(
+        rule.peer_group
+        for group in vpc.groups.values()
+        for rule in (*group.egress, *group.ingress)
+        if rule.peer_group is not None
+    )
+
+
+def render_firewall(vpc: Vpc, numbers: Numbers) -> Firewall:
+    """The static part. INVARIANT: it does not change when an interface of a known profile comes or goes."""
+    gateways = sorted(
+        (endpoint for endpoint in vpc.endpoints.values() if endpoint.kind == "Gateway"), key=lambda one: one.id
+    )
+    profiles = _profiles(vpc)
+    blocks = [*_sets(vpc), *_group_chains(vpc, profiles), *_profile_chains(vpc, profiles, numbers), *_acl_chains(vpc)]
+    blocks += [
+        _anti_spoof(gateways),
+        nftables.base_chain(
+            "classify", "prerouting", -150, [f"meta mark set iifname map @{INTERFACES}"], policy="accept"
+        ),
+        *_local_chains(vpc),
+        _egress_stage(gateways, profiles, numbers),
+        _acl_stage(vpc, numbers, "acl_out", "egress", "iifname", 10),
+        _route_stage(vpc, numbers),
+        _acl_stage(vpc, numbers, "acl_in", "ingress", "oifname", 30),
+        _ingress_stage(gateways, profiles, numbers),
+    ]
+    return nftables.firewall(blocks)
+
+
+def _profiles(vpc: Vpc) -> dict[str, Interface]:
+    """Profile -> one interface that has it."""
+    return {
+        profile_of(interface): interface for interface in vpc.interfaces.values() if interface.namespace is not None
+    }
+
+
+def _sets(vpc: Vpc) -> Iterator[str]:
+    yield nftables.declare("map", INTERFACES, "ifname : mark")
+    yield nftables.declare("map", GROUPS, "ifname : mark")
+    yield nftables.declare("set", SOURCES, "ifname . ipv4_addr")
+    yield nftables.declare("set", UNCHECKED, "ifname")
+    for group_id in sorted(referenced_groups(vpc)):
+        yield nftables.declare("set", group_id, "ipv4_addr")
+    if vpc.subnets:
+        inside = [f"{subnet.cidr} . {subnet.cidr}" for subnet in sorted(vpc.subnets.values(), key=lambda one: one.id)]
+        yield nftables.declare("set", "same_subnet", "ipv4_addr . ipv4_addr", inside, interval=True)
+
+
+def _anti_spoof(gateways: Sequence[Endpoint]) -> str:
+    """Before connection tracking: who sends with an address that is not its own leaves no state behind."""
+    rules = ['iifname "lo" accept', f"iifname . ip saddr @{SOURCES} accept", f"iifname @{UNCHECKED} accept"]
+    rules += [
+        f'iifname "{link_name("g", endpoint.id)}" {nftables.peers("saddr", endpoint.prefixes)} accept'
+        for endpoint in gateways
+        if endpoint.prefixes
+    ]
+    rules.append('counter drop comment "source address"')
+    return nftables.base_chain("anti_spoof", "prerouting", -300, rules)
+
+
+def _local_chains(vpc: Vpc) -> Iterator[str]:
+    """The router's own addresses: nothing but the resolver answers, and it is not filtered by groups or ACLs.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html#security-group-basics
+    """
+    rules = []
+    if vpc.dns_support:
+        rules += [
+            f'ip daddr {{ {", ".join(vpc.resolvers)} }} {protocol} dport 53 counter accept comment "{vpc.id}/resolver"'
+            for protocol in ("udp", "tcp")
+        ]
+    yield nftables.base_chain("input_local", "input", 0, [*rules, f'counter drop comment "{vpc.id}/router"'])
+    yield nftables.base_chain("output_local", "output", 0, ["udp sport 53 accept", "tcp sport 53 accept"])
+
+
+def _egress_stage(gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
+    rules = [_TRACKED, 'ct state invalid counter drop comment "invalid"']
+    rules += [
+        nftables.rule(f'iifname "{link_name("g", endpoint.id)}"', verdict="drop", cite=endpoint.id)
+        for endpoint in gateways
+    ]
+    return nftables.base_chain("egress", "forward", 0, [*rules, *_dispatch("iifname", "out", profiles, numbers)])
+
+
+def _ingress_stage(gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
+    rules = [_TRACKED]
+    rules += [
+        nftables.rule(f'oifname "{link_name("g", endpoint.id)}"', verdict="accept", cite=endpoint.id)
+        for endpoint in gateways
+    ]
+    return nftables.base_chain("ingress", "forward", 40, [*rules, *_dispatch("oifname", "in", profiles, numbers)])
+
+
+def _dispatch(key: str, way: str, profiles: dict[str, Interface], numbers: Numbers) -> Iterator[str]:
+    """Jump to the chain of the interface's profile. An interface that is not in the map matches nothing: dropped."""
+    yield "meta mark set 0"
+    yield f"meta mark set {key} map @{GROUPS}"
+    jumps = [f"{numbers.profiles[profile]:#x} : goto {way}-{numbers.profiles[profile]:x}" for profile in profiles]
+    if jumps:
+        yield f"meta mark vmap {{ {', '.join(sorted(jumps))} }}"
+
+
+def _profile_chains(vpc: Vpc, profiles: dict[str, Interface], numbers: Numbers) -> Iterator[str]:
+    for profile, interface in sorted(profiles.items()):
+        known = [group_id for group_id in interface.group_ids if group_id in vpc.groups]
+        suffix = f"{numbers.profiles[profile]:x}"
+        if interface.kind == "vpc_endpoint":
+            # PrivateLink never initiates: the service answers, and that is tracked.
+            out = [nftables.rule(verdict="drop", cite=interface.namespace or "")]
+        else:
+            denied = nftables.rule(verdict="drop", cite=implicit_deny("egress", interface.group_ids))
+            out = [*(f"jump {group_id}-out" for group_id in known), denied]
+        yield nftables.chain(f"out-{suffix}", out)
+        denied = nftables.rule(verdict="drop", cite=implicit_deny("ingress", interface.group_ids))
+        yield nftables.chain(f"in-{suffix}", [*(f"jump {group_id}-in" for group_id in known), denied])
+
+
+def _group_chains(vpc: Vpc, profiles: dict[str, Interface]) -> Iterator[str]:
+    used = {group_id for interface in profiles.values() for group_id in interface.group_ids}
+    for group in sorted(vpc.groups.values(), key=lambda one: one.id):
+        if group.id in used:
+            yield from _chains_of(group)
+
+
+def _chains_of(group: SecurityGroup) -> Iterator[str]:
+    yield nftables.chain(f"{group.id}-out", (_group_rule("daddr", rule) for rule in group.egress))
+    yield nftables.chain(f"{group.id}-in", (_group_rule("saddr", rule) for rule in group.ingress))
+
+
+def _group_rule(direction: str, rule: GroupRule) -> str:
+    peer = f"ip {direction} @{rule.peer_group}" if rule.peer_group else nftables.peers(direction, rule.peers)
+    return nftables.rule(peer, nftables.match(rule.match), verdict="accept", cite=rule.id)
+
+
+def _acl_stage(vpc: Vpc, numbers: Numbers, name: str, way: str, key: str, priority: int) -> str:
+    """ACLs look at what crosses a subnet's border, statelessly. Links of gateway endpoints have none: mark 0."""
+    rules = ["ip saddr . ip daddr @same_subnet accept"] if vpc.subnets else []
+    rules += ["meta mark set 0", f"meta mark set {key} map @{INTERFACES}"]
+    jumps = [f"{numbers.acls[acl_id] << 16:#x} : goto {acl_id}-{way}" for acl_id in sorted(vpc.acls)]
+    if jumps:
+        rules.append(f"meta mark & {ACL_BITS:#x} vmap {{ {', '.join(jumps)} }}")
+    return nftables.base_chain(name, "forward", priority, rules, policy="accept")
+
+
+def _acl_chains(vpc: Vpc) -> Iterator[str]:
+    for acl in sorted(vpc.acls.values(), key=lambda one: one.id):
+        yield _acl_chain(acl, "egress", acl.egress, "daddr")
+        yield _acl_chain(acl, "ingress", acl.ingress, "saddr")
+
+
+def _acl_chain(acl: NetworkAcl, way: str, entries: Sequence[AclEntry], direction: str) -> str:
+    rules = [
+        nftables.rule(
+            nftables.peers(direction, (entry.cidr,)),
+            nftables.match(entry.match),
+            verdict="accept" if entry.allow else "drop",
+            cite=entry.id,
+        )
+        for entry in entries
+    ]
+    return nftables.chain(f"{acl.id}-{way}", [*rules, nftables.rule(verdict="drop", cite=f"{acl.id}/{way}/*")])
+
+
+def _route_stage(vpc: Vpc, numbers: Numbers) -> str:
+    """Blackholes, and destinations without a route or interface, are routed to `lo`, so that they end here and cite."""
+    rules = ['oifname != "lo" accept', "meta mark set 0", f"meta mark set iifname map @{INTERFACES}"]
+    rules += [
+        nftables.rule(f"meta mark & {TABLE_BITS:#x} == {numbers.tables[table_id]:#x}", verdict="drop", cite=table_id)
+        for table_id in sorted(vpc.route_tables)
+    ]
+    return nftables.base_chain("route", "forward", 20, [*rules, nftables.rule(verdict="drop", cite=vpc.id)])

@@ -1,0 +1,94 @@
+"""Packets between instances: connects, datagrams, raw spoofed ones, and the kernel's counters by AWS id."""
+
+import json
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from ringfence.dataplane.apply import Dataplane
+from ringfence.dataplane.execute import run_program
+
+WAIT = 0.4
+
+
+def listen(dataplane: Dataplane, namespace: str, address: str, port: int) -> socket.socket:
+    """A TCP listener; the kernel completes connects to it, nobody accepts."""
+    sock = dataplane.open_socket(namespace)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((address, port))
+    sock.listen(64)
+    return sock
+
+
+def connect(dataplane: Dataplane, namespace: str, address: str, port: int) -> str:
+    """`connected`, `refused` (it arrived, nobody listens), or `silence`."""
+    with dataplane.open_socket(namespace) as sock:
+        sock.settimeout(WAIT)
+        try:
+            sock.connect((address, port))
+        except ConnectionRefusedError:
+            return "refused"
+        except OSError:
+            return "silence"
+        return "connected"
+
+
+def echo(dataplane: Dataplane, namespace: str, address: str, port: int) -> Callable[[], None]:
+    """A UDP echo server; call the result to stop it."""
+    sock = dataplane.open_socket(namespace, socket.SOCK_DGRAM)
+    sock.bind((address, port))
+
+    def serve() -> None:
+        while True:
+            data, peer = sock.recvfrom(100)
+            if data == b"stop":
+                sock.close()
+                return
+            sock.sendto(data, peer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        with dataplane.open_socket(namespace, socket.SOCK_DGRAM) as other:
+            other.sendto(b"stop", (address, port))
+        thread.join(5)
+
+    return stop
+
+
+def ask(dataplane: Dataplane, namespace: str, address: str, port: int) -> bool:
+    """Whether a datagram is echoed."""
+    with dataplane.open_socket(namespace, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(WAIT)
+        try:
+            sock.connect((address, port))
+            sock.send(b"hello")
+            return sock.recv(100) == b"hello"
+        except OSError:
+            return False
+
+
+def send_from(dataplane: Dataplane, namespace: str, source: str, destination: str, port: int) -> None:
+    """One UDP datagram with a source address of the sender's choice."""
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, *map(socket.inet_aton, (source, destination)))
+    with dataplane.open_socket(namespace, socket.SOCK_RAW | 0) as sock:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
+        sock.sendto(header + struct.pack("!HHHH", 4000, port, 8, 0), (destination, 0))
+
+
+def counters(dataplane: Dataplane, namespace: str) -> Counter[str]:
+    """Packets counted by the rules of the namespace, by comment."""
+
+    def read() -> str:
+        return run_program(["nft", "-j", "list", "ruleset"])
+
+    found: Counter[str] = Counter()
+    for item in json.loads(dataplane._executor.inside(namespace, read))["nftables"]:
+        rule = item.get("rule", {})
+        for part in rule.get("expr", ()):
+            if "counter" in part:
+                found[rule["comment"]] += part["counter"]["packets"]
+    return found
