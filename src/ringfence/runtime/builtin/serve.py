@@ -293,12 +293,11 @@ class Connection:
         parts: list[bytes] = []
         total = 0
         while True:
-            line = self._line().split(b";", 1)[0].strip()
-            try:
-                size = int(line, 16)
-            except ValueError:
-                raise BadRequest(400, "malformed chunk") from None
-            if size <= 0:
+            digits = self._line().split(b";", 1)[0].strip()
+            if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+                raise BadRequest(400, "malformed chunk")
+            size = int(digits, 16)
+            if size == 0:
                 break
             total += size
             if total > MAX_BODY:

@@ -1,0 +1,52 @@
+"""Reading and removing control groups, on trees of plain files that look like v1 and v2."""
+
+from pathlib import Path
+
+from ringfence.runtime.cgroup import Cgroups
+
+
+def make(path: Path, **files: str) -> None:
+    path.mkdir(parents=True)
+    for name, text in files.items():
+        (path / name.replace("__", ".")).write_text(text)
+
+
+def test_version_1(tmp_path: Path) -> None:
+    make(tmp_path / "memory", memory__memsw__limit_in_bytes="1")
+    make(
+        tmp_path / "memory/rf1/i-1/container",
+        cgroup__procs="7\n8\n",
+        memory__oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+    )
+    groups = Cgroups("rf1", tmp_path)
+    assert groups.path("i-1") == "/rf1/i-1/container"
+    assert not groups.unified
+    assert groups.can_limit_swap()
+    assert groups.pids("i-1") == {7, 8}
+    assert groups.out_of_memory("i-1")
+    assert groups.pids("i-2") == frozenset()
+    assert not groups.out_of_memory("i-2")
+
+
+def test_version_2(tmp_path: Path) -> None:
+    make(tmp_path / "rf1/i-1", memory__events="low 0\noom 0\noom_kill 1\n", cgroup__procs="")
+    make(tmp_path / "rf1/i-1/container", cgroup__procs="9\n")
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
+    groups = Cgroups("rf1", tmp_path)
+    assert groups.unified
+    assert not groups.can_limit_swap()
+    assert groups.pids("i-1") == {9}
+    assert groups.out_of_memory("i-1")
+
+
+def test_remove_takes_directories_only(tmp_path: Path) -> None:
+    for hierarchy in ("memory", "pids"):
+        (tmp_path / hierarchy / "rf1/i-1/container").mkdir(parents=True)
+        (tmp_path / hierarchy / "rf1/i-2/container").mkdir(parents=True)
+    groups = Cgroups("rf1", tmp_path)
+    groups.remove("i-1")
+    assert not (tmp_path / "memory/rf1/i-1").exists()
+    assert (tmp_path / "memory/rf1/i-2").exists()
+    groups.remove_all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["memory", "pids"]
+    assert not (tmp_path / "memory/rf1").exists()
