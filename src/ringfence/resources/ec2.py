@@ -65,11 +65,15 @@ class RouteTableAssociation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteTable(Ec2Record, frozen=True, kw_only=True):
-    """`routes` hold the local route, users' routes and those that gateway endpoints added (gateway_id `vpce-…`)."""
+    """`routes` hold the local route, users' routes and those that gateway endpoints added (gateway_id `vpce-…`).
+
+    `made_for` (also of interfaces and endpoints): the creation's client token and a digest of its request.
+    """
 
     vpc_id: str
     routes: tuple[Route, ...]
     associations: tuple[RouteTableAssociation, ...] = ()
+    made_for: tuple[str, str] | None = None
 
     @property
     def main(self) -> bool:
@@ -151,6 +155,7 @@ class NetworkInterface(Ec2Record, frozen=True, kw_only=True):
     requester_managed: bool = False
     source_dest_check: bool = True
     attachment: Attachment | None = None
+    made_for: tuple[str, str] | None = None
 
 
 class NetworkInterfacePermission(Ec2Record, frozen=True, kw_only=True):
@@ -178,6 +183,7 @@ class VpcEndpoint(Ec2Record, frozen=True, kw_only=True):
     network_interface_ids: tuple[str, ...] = ()  # in the order of subnet_ids
     private_dns_enabled: bool = False
     deleting: bool = False
+    made_for: tuple[str, str] | None = None
 
 
 class VpcEndpointStatus(Record, frozen=True, kw_only=True):

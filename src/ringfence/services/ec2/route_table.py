@@ -13,7 +13,7 @@ from ringfence.resources.ec2 import (
     Vpc,
     VpcEndpoint,
 )
-from ringfence.services.ec2 import noun, quota
+from ringfence.services.ec2 import client_token, noun, quota
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.tagging import described, remove, tag_new
@@ -46,14 +46,21 @@ def tables_of(call: Call, vpc_id: str) -> list[RouteTable]:
     return [table for table in noun.mine(call, RouteTable) if table.vpc_id == vpc_id]
 
 
-@operation("CreateRouteTable", takes="VpcId TagSpecifications", on=("vpc/{VpcId}", "route-table/*"))
+@operation("CreateRouteTable", takes="VpcId TagSpecifications ClientToken", on=("vpc/{VpcId}", "route-table/*"))
 def create_route_table(call: Call, request: Request) -> Result:
+    if earlier := client_token.earlier(call, request, RouteTable):
+        return _created(call, request, earlier)
     vpc = noun.find(call, Vpc, request["VpcId"])
     have = len(tables_of(call, vpc.id))
     quota.check(have, quota.ROUTE_TABLES_PER_VPC, "RouteTableLimitExceeded", "route tables")
-    table = _make(call, vpc, ())
+    table = msgspec.structs.replace(_make(call, vpc, ()), made_for=client_token.of(request))
+    call.records.put(table)
     tag_new(call, request, RouteTable, table.id)
-    return {"RouteTable": _described(call, table)}
+    return _created(call, request, table)
+
+
+def _created(call: Call, request: Request, table: RouteTable) -> Result:
+    return {"RouteTable": _described(call, table), **client_token.echoed(request)}
 
 
 @operation("DeleteRouteTable", takes="RouteTableId", on=("route-table/{RouteTableId}",))

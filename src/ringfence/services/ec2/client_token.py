@@ -1,0 +1,46 @@
+"""Idempotent creations: a client token that was used before gives what it made, not a second one.
+
+https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
+"""
+
+import hashlib
+from typing import TypeVar
+
+import msgspec
+
+from ringfence.core.call import Call, Request
+from ringfence.core.errors import ServiceError
+from ringfence.resources.ec2 import NetworkInterface, RouteTable, VpcEndpoint
+from ringfence.services.ec2 import noun
+
+T = TypeVar("T", RouteTable, NetworkInterface, VpcEndpoint)
+
+
+def of(request: Request) -> tuple[str, str] | None:
+    """The request's client token and a digest of everything else in it, None if it has no token."""
+    token = request.get("ClientToken")
+    if not token:
+        return None
+    rest = {name: value for name, value in request.items() if name not in ("ClientToken", "DryRun")}
+    return token, hashlib.sha256(msgspec.json.encode(rest, order="deterministic")).hexdigest()
+
+
+def earlier(call: Call, request: Request, kind: type[T]) -> T | None:
+    """What an earlier request with this token made; an error if that request asked for something else."""
+    wanted = of(request)
+    if wanted is None:
+        return None
+    for record in noun.mine(call, kind):
+        if record.made_for is not None and record.made_for[0] == wanted[0]:
+            if record.made_for[1] == wanted[1]:
+                return record
+            raise ServiceError(
+                "IdempotentParameterMismatch",
+                "The client token you have provided is associated with a resource of different parameters.",
+            )
+    return None
+
+
+def echoed(request: Request) -> dict[str, str]:
+    """`{"ClientToken": …}` to spread into the result of a creation."""
+    return {"ClientToken": request["ClientToken"]} if request.get("ClientToken") else {}

@@ -1,0 +1,302 @@
+"""Elastic network interfaces. As there are no EC2 instances, only the platform attaches them: `attach`, `detach`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.ids import Entropy, resource_id
+from ringfence.core.record import Writer
+from ringfence.network.addresses import private_name
+from ringfence.resources.ec2 import (
+    Attachment,
+    NetworkInterface,
+    NetworkInterfacePermission,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
+from ringfence.services.ec2 import client_token, noun, quota
+from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
+from ringfence.services.ec2.listing import Filters, describe, flag, paged
+from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.security_group import find_groups
+from ringfence.services.ec2.tagging import remove, tag_list, tag_new
+
+
+def attach(
+    records: Writer, eni_id: str, instance_id: str, now: datetime, entropy: Entropy, owner: str | None = None
+) -> NetworkInterface:
+    """Attach an interface to an `Instance` of the platform. `owner`: the account it runs in, the interface's if None.
+
+    Another account's instance may have it only by a NetworkInterfacePermission. Called by gateway.session.
+    """
+    interface = records.get(NetworkInterface, eni_id)
+    if interface is None:
+        raise ServiceError("InvalidNetworkInterfaceID.NotFound", f"The networkInterface ID '{eni_id}' does not exist")
+    if interface.attachment is not None:
+        raise _in_use(eni_id)
+    owner = owner or interface.account
+    granted = {
+        permission.aws_account_id
+        for permission in records.all(NetworkInterfacePermission)
+        if permission.network_interface_id == eni_id and permission.permission == "INSTANCE-ATTACH"
+    }
+    if owner != interface.account and owner not in granted:
+        raise ServiceError("AuthFailure", f"You do not have permission to attach network interface '{eni_id}'.")
+    attachment = Attachment(
+        id=resource_id("eni-attach", entropy), instance_owner=owner, attached_at=now, instance_id=instance_id
+    )
+    attached = msgspec.structs.replace(interface, attachment=attachment)
+    records.put(attached)
+    return attached
+
+
+def detach(records: Writer, eni_id: str) -> None:
+    """Make an interface available again; no error if it is gone or was not attached."""
+    interface = records.get(NetworkInterface, eni_id)
+    if interface is not None and interface.attachment is not None:
+        records.put(msgspec.structs.replace(interface, attachment=None))
+
+
+def new_interface(
+    call: Call, subnet: Subnet, group_ids: tuple[str, ...], description: str, address: str | None = None
+) -> NetworkInterface:
+    """An interface of the caller's in a subnet, not kept yet: with the wanted address, or the lowest that is free."""
+    have = noun.mine(call, NetworkInterface)
+    quota.check(len(have), quota.INTERFACES, "NetworkInterfaceLimitExceeded", "network interfaces")
+    used = {interface.private_ip for interface in have if interface.subnet_id == subnet.id}
+    return NetworkInterface(
+        id=call.new_id("eni"),
+        account=call.account,
+        region=call.region,
+        vpc_id=subnet.vpc_id,
+        subnet_id=subnet.id,
+        availability_zone=subnet.availability_zone,
+        private_ip=_choose_address(subnet, used, address),
+        mac="02:" + call.entropy(5).hex(":"),
+        group_ids=group_ids,
+        description=description,
+        requester_id=call.principal.id,
+    )
+
+
+def _choose_address(subnet: Subnet, used: set[str], wanted: str | None) -> str:
+    if wanted is None:
+        free = lowest_free(subnet.cidr, used)
+        if free is None:
+            raise ServiceError(
+                "InsufficientFreeAddressesInSubnet",
+                "The specified subnet does not have enough free addresses to satisfy the request.",
+            )
+        return free
+    if not parse_block(f"{wanted}/32", parameter="address").subnet_of(parse_block(subnet.cidr)):
+        raise ServiceError("InvalidParameterValue", f"Address {wanted} does not fall within the subnet's address range")
+    if not usable(subnet.cidr, wanted):
+        raise ServiceError("InvalidParameterValue", f"Address {wanted} is in subnet's reserved address range")
+    if wanted in used:
+        raise ServiceError("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
+    return wanted
+
+
+@operation(
+    "CreateNetworkInterface",
+    takes="SubnetId Description Groups PrivateIpAddress PrivateIpAddresses InterfaceType TagSpecifications ClientToken",
+    on=("subnet/{SubnetId}", "network-interface/*", "security-group/{Groups}"),
+)
+def create_network_interface(call: Call, request: Request) -> Result:
+    kind = request.get("InterfaceType") or "interface"
+    if kind != "interface":
+        raise not_implemented(f"network interfaces of type {kind}")
+    made = client_token.earlier(call, request, NetworkInterface)
+    if made is None:
+        subnet = noun.find(call, Subnet, request["SubnetId"])
+        groups = find_groups(call, subnet.vpc_id, request.get("Groups") or [], subnet_id=subnet.id)
+        made = new_interface(call, subnet, groups, request.get("Description") or "", _wanted_address(request))
+        made = msgspec.structs.replace(made, made_for=client_token.of(request))
+        call.records.put(made)
+        tag_new(call, request, NetworkInterface, made.id)
+    shown = _described(call, made)
+    # AWS says `pending` here and `available` from the next description on
+    return {"NetworkInterface": shown | {"Status": "pending"}, **client_token.echoed(request)}
+
+
+def _wanted_address(request: Request) -> str | None:
+    """The primary address that is asked for; secondary ones are not built yet."""
+    listed: Sequence[Result] = request.get("PrivateIpAddresses") or ()
+    if len(listed) > 1 or any(one.get("Primary") is False for one in listed):
+        raise not_implemented("secondary private IP addresses")
+    single: str | None = request.get("PrivateIpAddress") or None
+    if listed and single:
+        raise ServiceError(
+            "InvalidParameterCombination", "privateIpAddress and privateIpAddresses cannot both be specified."
+        )
+    return listed[0].get("PrivateIpAddress") if listed else single
+
+
+@operation("DeleteNetworkInterface", takes="NetworkInterfaceId", on=("network-interface/{NetworkInterfaceId}",))
+def delete_network_interface(call: Call, request: Request) -> Result:
+    interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
+    if interface.attachment is not None:
+        raise _in_use(interface.id)
+    for permission in noun.mine(call, NetworkInterfacePermission):
+        if permission.network_interface_id == interface.id:
+            call.records.delete(permission)
+    remove(call, interface)
+    return {}
+
+
+def _in_use(id: str) -> ServiceError:
+    return ServiceError("InvalidParameterValue", f"Network interface '{id}' is currently in use.")
+
+
+@operation(
+    "ModifyNetworkInterfaceAttribute",
+    takes="NetworkInterfaceId Description Groups SourceDestCheck",
+    on=("network-interface/{NetworkInterfaceId}", "security-group/{Groups}"),
+)
+def modify_network_interface_attribute(call: Call, request: Request) -> Result:
+    interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
+    if interface.requester_managed:
+        raise ServiceError("AuthFailure", "You do not have permission to access the specified resource.")
+    given = [name for name in ("Description", "Groups", "SourceDestCheck") if request.get(name)]
+    if len(given) != 1:
+        raise ServiceError("InvalidParameterCombination", "Exactly one attribute must be specified.")
+    if given == ["Groups"]:
+        groups = find_groups(call, interface.vpc_id, request["Groups"], subnet_id=interface.subnet_id)
+        call.records.put(msgspec.structs.replace(interface, group_ids=groups))
+        return {}
+    value = request[given[0]].get("Value")
+    if value is None:
+        raise ServiceError("MissingParameter", f"The request must contain the parameter {given[0]}.Value")
+    field = {"Description": "description", "SourceDestCheck": "source_dest_check"}[given[0]]
+    call.records.put(msgspec.structs.replace(interface, **{field: value}))
+    return {}
+
+
+@operation("DescribeNetworkInterfaceAttribute", takes="NetworkInterfaceId Attribute")
+def describe_network_interface_attribute(call: Call, request: Request) -> Result:
+    interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
+    shown = _described(call, interface)
+    match request.get("Attribute"):
+        case "description":
+            member: Result = {"Description": {"Value": interface.description}}
+        case "groupSet":
+            member = {"Groups": shown["Groups"]}
+        case "sourceDestCheck":
+            member = {"SourceDestCheck": {"Value": interface.source_dest_check}}
+        case "attachment":
+            member = {"Attachment": shown["Attachment"]} if interface.attachment else {}
+        case other:
+            raise ServiceError(
+                "InvalidParameterValue", f"Value ({other}) for parameter attribute is invalid. Unknown attribute."
+            )
+    return {"NetworkInterfaceId": interface.id, **member}
+
+
+_FILTERS: Filters = {
+    "addresses.primary": lambda call, item: "true",
+    "addresses.private-ip-address": lambda call, item: item.private_ip,
+    "addresses.association.public-ip": lambda call, item: None,
+    "association.public-ip": lambda call, item: None,
+    "association.allocation-id": lambda call, item: None,
+    "association.association-id": lambda call, item: None,
+    "attachment.attach-time": lambda call, item: (
+        item.attachment and f"{item.attachment.attached_at:%Y-%m-%dT%H:%M:%S.000Z}"
+    ),
+    "attachment.attachment-id": lambda call, item: item.attachment and item.attachment.id,
+    "attachment.delete-on-termination": lambda call, item: (
+        item.attachment and flag(item.attachment.delete_on_termination)
+    ),
+    "attachment.device-index": lambda call, item: item.attachment and str(item.attachment.device_index),
+    "attachment.instance-id": lambda call, item: _attachment(item).get("InstanceId"),
+    "attachment.instance-owner-id": lambda call, item: item.attachment and item.attachment.instance_owner,
+    "attachment.status": lambda call, item: item.attachment and "attached",
+    "availability-zone": lambda call, item: item.availability_zone,
+    "description": lambda call, item: item.description,
+    "group-id": lambda call, item: item.group_ids,
+    "group-name": lambda call, item: [one["GroupName"] for one in _groups(call, item)],
+    "interface-type": lambda call, item: item.interface_type,
+    "ipv6-addresses.ipv6-address": lambda call, item: None,
+    "mac-address": lambda call, item: item.mac,
+    "network-interface-id": lambda call, item: item.id,
+    "owner-id": lambda call, item: item.account,
+    "private-dns-name": lambda call, item: _private_dns_name(call, item),
+    "private-ip-address": lambda call, item: item.private_ip,
+    "requester-id": lambda call, item: item.requester_id,
+    "requester-managed": lambda call, item: flag(item.requester_managed),
+    "source-dest-check": lambda call, item: flag(item.source_dest_check),
+    "status": lambda call, item: _status(item),
+    "subnet-id": lambda call, item: item.subnet_id,
+    "vpc-id": lambda call, item: item.vpc_id,
+}
+
+
+@operation("DescribeNetworkInterfaces", takes="NetworkInterfaceIds Filters MaxResults NextToken")
+def describe_network_interfaces(call: Call, request: Request) -> Result:
+    found, token = describe(call, request, NetworkInterface, ids="NetworkInterfaceIds", filters=_FILTERS)
+    return paged("NetworkInterfaces", [_described(call, interface) for interface in found], token)
+
+
+def _status(interface: NetworkInterface) -> str:
+    return "available" if interface.attachment is None else "in-use"
+
+
+def _private_dns_name(call: Call, interface: NetworkInterface) -> str | None:
+    """Shown only where the VPC gives host names."""
+    vpc = call.records.get(Vpc, interface.vpc_id)
+    shown = vpc is not None and vpc.dns_hostnames
+    return private_name(interface.private_ip, interface.region) if shown else None
+
+
+def _groups(call: Call, interface: NetworkInterface) -> list[dict[str, str]]:
+    found = [call.records.get(SecurityGroup, id) for id in interface.group_ids]
+    return [{"GroupId": group.id, "GroupName": group.name} for group in found if group is not None]
+
+
+def _attachment(interface: NetworkInterface) -> Result:
+    """Whose instance it is on; which one, AWS shows only to the instance's owner."""
+    attachment = interface.attachment
+    if attachment is None:
+        return {}
+    mine = attachment.instance_id is not None and attachment.instance_owner == interface.account
+    instance = {"InstanceId": attachment.instance_id} if mine else {}
+    return {
+        "AttachmentId": attachment.id,
+        "AttachTime": attachment.attached_at,
+        "DeleteOnTermination": attachment.delete_on_termination,
+        "DeviceIndex": attachment.device_index,
+        "NetworkCardIndex": 0,
+        "InstanceOwnerId": attachment.instance_owner,
+        "Status": "attached",
+        **instance,
+    }
+
+
+def _described(call: Call, interface: NetworkInterface) -> Result:
+    name = _private_dns_name(call, interface)
+    named = {"PrivateDnsName": name} if name else {}
+    attached = {"Attachment": _attachment(interface)} if interface.attachment else {}
+    return {
+        "NetworkInterfaceId": interface.id,
+        "OwnerId": interface.account,
+        "VpcId": interface.vpc_id,
+        "SubnetId": interface.subnet_id,
+        "AvailabilityZone": interface.availability_zone,
+        "Description": interface.description,
+        "Groups": _groups(call, interface),
+        "InterfaceType": interface.interface_type,
+        "Ipv6Addresses": [],
+        "MacAddress": interface.mac,
+        "PrivateIpAddress": interface.private_ip,
+        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": interface.private_ip, **named}],
+        "RequesterId": interface.requester_id or interface.account,
+        "RequesterManaged": interface.requester_managed,
+        "SourceDestCheck": interface.source_dest_check,
+        "Status": _status(interface),
+        "TagSet": tag_list(call, NetworkInterface, interface.id),
+        **named,
+        **attached,
+    }
