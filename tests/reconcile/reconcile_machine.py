@@ -27,6 +27,13 @@ from ringfence.store.database import Store, open_store
 ROLE = "arn:aws:iam::123456789012:role/exec"
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_LOOKS: dict[str, dict[str, Any]] = {
+    "DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-1", "DhcpOptionsId": "dopt-1"}]},
+    "DescribeDhcpOptions": {"DhcpOptions": []},
+    "DescribeSecurityGroups": {"SecurityGroups": []},
+    "DescribeVpcEndpoints": {"VpcEndpoints": []},
+    "DescribeNetworkInterfaces": {"NetworkInterfaces": []},
+}
 
 
 def compile_network(records: Reader) -> Topology:
@@ -113,13 +120,20 @@ class FakeCaller:
         self.calls.append(operation)
         if f"{service}:{operation}" in self.denied:
             raise ServiceError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+        if operation in _LOOKS:
+            return _LOOKS[operation]
         with self.store.transaction() as records:
             return getattr(self, f"_{operation}")(records, principal, request)
 
     def _DescribeSubnets(self, records: Any, principal: Principal, request: dict[str, Any]) -> dict[str, Any]:
         return {
             "Subnets": [
-                {"SubnetId": id, "AvailableIpAddressCount": self.free[id], "AvailabilityZone": f"us-west-2{id[-1]}"}
+                {
+                    "SubnetId": id,
+                    "VpcId": "vpc-1",
+                    "AvailableIpAddressCount": self.free[id],
+                    "AvailabilityZone": f"us-west-2{id[-1]}",
+                }
                 for id in request["SubnetIds"]
             ]
         }

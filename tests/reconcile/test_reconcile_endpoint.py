@@ -39,7 +39,17 @@ async def test_interfaces_are_made_with_the_role_and_spread_over_zones(machine: 
 
 @pytest.mark.statement("S0.33")
 @pytest.mark.parametrize(
-    "denied", ["ec2:DescribeSubnets", "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission"]
+    "denied",
+    [
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ec2:DescribeDhcpOptions",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeVpcEndpoints",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:CreateNetworkInterface",
+        "ec2:CreateNetworkInterfacePermission",
+    ],
 )
 async def test_a_role_without_ec2_permissions_fails_the_endpoint(machine: Machine, denied: str) -> None:
     machine.caller.denied = {denied}

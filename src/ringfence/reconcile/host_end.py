@@ -17,6 +17,7 @@ from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.iam import Role
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import HostStatus
+from ringfence.services.ec2.network_interface import detach
 
 log = logging.getLogger("ringfence.reconcile")
 
@@ -31,7 +32,7 @@ async def end_host(parts: Parts, instance_id: str, grace: float) -> None:
         if (instance := records.get(Instance, instance_id)) is not None:
             records.delete(instance)
         if interface is not None:
-            host_interface.detach(records, interface)
+            detach(records, interface.id)
     if interface is not None:
         remove_interface(parts, interface)
     await asyncio.to_thread(shutil.rmtree, parts.directory(instance_id), ignore_errors=True)

@@ -5,14 +5,11 @@ the role's EC2 permissions count at each launch, as with AWS. Called by `host`.
 from collections import Counter
 from typing import Any
 
-import msgspec
-
-from ringfence.core import ids
 from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
-from ringfence.core.record import Reader, Writer
-from ringfence.reconcile.ports import Caller, Edge
-from ringfence.resources.ec2 import Attachment, NetworkInterface
+from ringfence.core.record import Reader
+from ringfence.reconcile.ports import Caller
+from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.sagemaker import Variant
 
 # Ours: SageMaker's text for hosting is not published; in the style of Studio's and the notebooks'.
@@ -56,21 +53,6 @@ def create_interface(
     return interface_id
 
 
-def attach(records: Writer, interface: NetworkInterface, instance_id: str, edge: Edge) -> None:
-    """Attach it to the instance, as the service that the permission was given to."""
-    attachment = Attachment(
-        id=ids.resource_id("eni-attach", edge.entropy),
-        instance_owner=SERVICE_ACCOUNT,
-        attached_at=edge.now(),
-        instance_id=instance_id,
-    )
-    records.put(msgspec.structs.replace(interface, attachment=attachment))
-
-
-def detach(records: Writer, interface: NetworkInterface) -> None:
-    records.put(msgspec.structs.replace(interface, attachment=None))
-
-
 def find_interface(records: Reader, instance_id: str) -> NetworkInterface | None:
     """The interface that was made for the instance, attached or not (a daemon may have died in between)."""
     end = f" - {instance_id}"
@@ -87,8 +69,23 @@ def is_hosting_interface(interface: NetworkInterface) -> bool:
 
 
 def _choose_subnet(caller: Caller, role: Principal, variant: Variant, zones: Counter[str]) -> str:
+    """Looks at all that SageMaker's policy for VPCs lists, so that each Describe permission of it counts.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
+    """
+
+    def look(operation: str, **request: Any) -> Any:
+        (found,) = caller.call(role, "ec2", operation, request).values()
+        return found
+
     ids = list(variant.subnet_ids)
-    subnets: list[dict[str, Any]] = caller.call(role, "ec2", "DescribeSubnets", {"SubnetIds": ids})["Subnets"]
+    subnets = look("DescribeSubnets", SubnetIds=ids)
+    vpc = look("DescribeVpcs", VpcIds=[subnets[0]["VpcId"]])[0]
+    look("DescribeDhcpOptions", DhcpOptionsIds=[vpc["DhcpOptionsId"]])
+    look("DescribeSecurityGroups", GroupIds=list(variant.group_ids))
+    in_vpc = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
+    look("DescribeVpcEndpoints", Filters=in_vpc)
+    look("DescribeNetworkInterfaces", Filters=in_vpc)
     able = [subnet for subnet in subnets if subnet["AvailableIpAddressCount"] >= _ADDRESSES]
     if not able:
         raise NoFreeAddresses

@@ -23,6 +23,7 @@ from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
 from ringfence.runtime.driver import ContainerSpec, Image, Running, StartFailed
+from ringfence.services.ec2.network_interface import attach
 from ringfence.services.sagemaker.container import model_data
 
 log = logging.getLogger("ringfence.reconcile")
@@ -118,9 +119,9 @@ class Launch:
             credentials_path=None if isolated else f"/v2/credentials/{secret}",
         )
         with parts.store.transaction() as records:
-            interface = records.get(NetworkInterface, interface_id) if interface_id else None
-            if interface is not None:
-                host_interface.attach(records, interface, self._id, parts.edge)
+            if interface_id is not None:
+                owner = host_interface.SERVICE_ACCOUNT
+                attach(records, interface_id, self._id, parts.edge.now(), parts.edge.entropy, owner)
             records.put(instance)
             if (status := records.get(HostStatus, self._id)) is not None:
                 records.put(

@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ringfence.reconcile.ports import Network
 
-_DNS_SECONDS, _DNS_TRIES = 1.0, 3
+_DNS_PORT, _DNS_SECONDS, _DNS_TRIES = 53, 1.0, 3
 _CONNECT_SECONDS = 5.0
 
 
@@ -64,7 +64,7 @@ class NamespaceResolver(AbstractResolver):
         query = dns.message.make_query(host, dns.rdatatype.A)
         with self._network.open_socket(self._namespace, socket.SOCK_DGRAM) as channel:
             channel.setblocking(False)
-            await loop.sock_connect(channel, (resolver, 53))
+            await loop.sock_connect(channel, (resolver, _DNS_PORT))
             await loop.sock_sendall(channel, query.to_wire())
             while True:
                 response = dns.message.from_wire(await loop.sock_recv(channel, 65535), ignore_trailing=True)

@@ -1,0 +1,120 @@
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sagemaker_caller import ACCOUNT, NOW, SageMaker, variant
+
+from ringfence.core.errors import ServiceError
+from ringfence.core.results import Forward, ForwardReply
+from ringfence.resources.sagemaker import EndpointStatus
+from ringfence.store.database import open_store
+
+KEY = f"{ACCOUNT}/us-west-2/ep"
+GROUP = "/aws/sagemaker/Endpoints/ep"
+
+
+@pytest.fixture
+def sagemaker(tmp_path: Path) -> SageMaker:
+    """An endpoint that serves two variants."""
+    made = SageMaker(open_store(tmp_path))
+    made.model()
+    made.config(
+        "config",
+        variant(VariantName="big", InitialVariantWeight=3.0, InitialInstanceCount=2),
+        variant(VariantName="small", InitialVariantWeight=1.0),
+        variant(VariantName="shadow", InitialVariantWeight=0.0),
+    )
+    made.endpoint()
+    status(made)
+    return made
+
+
+def status(made: SageMaker, **changes: Any) -> None:
+    given: dict[str, Any] = {
+        "endpoint_key": KEY,
+        "status": "InService",
+        "generation": 1,
+        "modified": NOW,
+        "serving_generation": 1,
+        "instances": {"big": ("i-1", "i-2"), "small": ("i-3",), "shadow": ("i-4",)},
+    }
+    made.put(EndpointStatus(**{**given, **changes}))
+
+
+def invoke(made: SageMaker, **request: Any) -> Forward:
+    given = {"EndpointName": "ep", "Body": b"1,2"}
+    found = made("InvokeEndpoint", "sagemaker-runtime", **{**given, **request})
+    assert isinstance(found, Forward)
+    return found
+
+
+def refusal(made: SageMaker, **request: Any) -> ServiceError:
+    return made.error("InvokeEndpoint", "sagemaker-runtime", **{"EndpointName": "ep", "Body": b"", **request})
+
+
+def test_forwards_to_an_instance_and_makes_the_result_of_its_reply(sagemaker: SageMaker) -> None:
+    forward = invoke(sagemaker, ContentType="text/csv", Accept="text/csv", CustomAttributes="a", TargetVariant="small")
+    assert (forward.instance_id, forward.method, forward.path, forward.body) == ("i-3", "POST", "/invocations", b"1,2")
+    assert dict(forward.headers) == {
+        "Content-Type": "text/csv",
+        "Accept": "text/csv",
+        "X-Amzn-SageMaker-Custom-Attributes": "a",
+    }
+    reply = ForwardReply(200, {"content-type": "text/csv", "X-Amzn-SageMaker-Custom-Attributes": "b"}, b"3")
+    assert forward.finish(reply) == {
+        "Body": b"3",
+        "ContentType": "text/csv",
+        "CustomAttributes": "b",
+        "InvokedProductionVariant": "small",
+    }
+
+
+def test_variants_by_weight_and_instances_at_random(sagemaker: SageMaker) -> None:
+    counts = Counter(invoke(sagemaker).instance_id for _ in range(400))
+    assert counts["i-4"] == 0
+    assert 60 < counts["i-3"] < 140
+    assert min(counts["i-1"], counts["i-2"]) > 100
+
+
+def test_a_container_that_answers_with_an_error(sagemaker: SageMaker) -> None:
+    with pytest.raises(ServiceError) as caught:
+        invoke(sagemaker).finish(ForwardReply(500, {}, b"no luck"))
+    error = caught.value
+    assert (error.code, error.status) == ("ModelError", 424)
+    assert error.message == (
+        'Received server error (500) from primary with message "no luck". See https://us-west-2.console.aws.amazon.com'
+        f"/cloudwatch/home?region=us-west-2#logEventViewer:group={GROUP} in account {ACCOUNT} for more information."
+    )
+    assert error.fields == {
+        "OriginalStatusCode": 500,
+        "OriginalMessage": "no luck",
+        "LogStreamArn": f"arn:aws:logs:us-west-2:{ACCOUNT}:log-group:{GROUP}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("failure", "text"), [("timeout", "Your invocation timed out while waiting"), ("refused", "connection was refused")]
+)
+def test_a_container_that_does_not_answer(sagemaker: SageMaker, failure: str, text: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        invoke(sagemaker).finish(ForwardReply(0, {}, b"", failure))
+    assert caught.value.fields["OriginalStatusCode"] == 0
+    assert caught.value.message.startswith("Received server error (0) from primary with message ")
+    assert text in caught.value.message
+
+
+def test_endpoints_that_do_not_serve(sagemaker: SageMaker) -> None:
+    error = refusal(sagemaker, EndpointName="none")
+    assert (error.code, error.message) == ("ValidationError", f"Endpoint none of account {ACCOUNT} not found.")
+    status(sagemaker, status="Failed", serving_generation=None, instances={})
+    assert refusal(sagemaker).message == f"Endpoint ep of account {ACCOUNT} is not InService."
+    status(sagemaker)
+    sagemaker("DeleteEndpoint", EndpointName="ep")
+    assert refusal(sagemaker).message == f"Endpoint ep of account {ACCOUNT} is not InService."
+
+
+def test_what_is_refused(sagemaker: SageMaker) -> None:
+    assert "Ringfence does not implement TargetModel." in refusal(sagemaker, TargetModel="m").message
+    assert "Variant other not found" in refusal(sagemaker, TargetVariant="other").message
+    assert "larger than" in refusal(sagemaker, Body=b"0" * (25 * 1024 * 1024 + 1)).message
