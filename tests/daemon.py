@@ -70,7 +70,7 @@ class NoNetwork:
     def namespace_path(self, namespace: str) -> Path:
         return Path("/nowhere") / namespace
 
-    async def remove_everything(self) -> None:
+    def remove_everything(self) -> None:
         return None
 
 

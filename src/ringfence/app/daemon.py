@@ -51,7 +51,7 @@ _STOP_SECONDS = 10.0
 class Network(ports.Network, Protocol):
     """The dataplane, which can also take away all that it made."""
 
-    async def remove_everything(self) -> None: ...
+    def remove_everything(self) -> None: ...
 
 
 class Runtime(Driver, Protocol):
@@ -213,7 +213,7 @@ class App:
 async def remove_everything(machine: Machine) -> None:
     """Every container, namespace, mount and cgroup of this state directory's daemon, running or killed."""
     await machine.driver.remove_everything()
-    await machine.network.remove_everything()
+    await asyncio.to_thread(machine.network.remove_everything)
 
 
 async def run(config: Config, machine: Machine, ready: Callable[[App], None]) -> None:

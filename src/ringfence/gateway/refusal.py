@@ -87,6 +87,8 @@ def _refuse_ec2(fault: str, detail: str) -> ServiceError:
         return ServiceError(
             "AuthFailure", "AWS was not able to authenticate the request: access credentials are missing", 401
         )
+    if fault in ("region", "service"):
+        return ServiceError("AuthFailure", _signature_text(fault, detail).strip(), 401)
     return ServiceError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
 
 
@@ -179,4 +181,6 @@ def _refuse_s3(fault: str, detail: str) -> ServiceError:
             text = f'incorrect terminator {detail}. This endpoint belongs to "aws4_request"'
         case _:
             text = detail
-    return ServiceError("AuthorizationHeaderMalformed", f"The authorization header is malformed; {text}")
+    # boto3 follows the Region member to the right region
+    fields = {"Region": detail} if fault == "region" else {}
+    return ServiceError("AuthorizationHeaderMalformed", f"The authorization header is malformed; {text}", 400, fields)

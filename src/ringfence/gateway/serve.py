@@ -15,7 +15,7 @@ from ringfence.core.ids import Entropy, uuid4
 from ringfence.core.operation import REGISTRY, Operation
 from ringfence.core.results import Blob, Forward, ForwardReply
 from ringfence.gateway.authenticate import Authenticated, authenticate
-from ringfence.gateway.authorize import authorize
+from ringfence.gateway.authorize import authorize, conceal
 from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
@@ -112,7 +112,10 @@ def perform(
         authorize(operation, call, parameters)
         if operation.service == "ec2" and parameters.get("DryRun"):
             raise ServiceError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-        return operation.handler(call, parameters)
+        try:
+            return operation.handler(call, parameters)
+        except ServiceError as error:
+            raise conceal(operation, call, parameters, error) from error
 
 
 def find_operation(service: str, name: str) -> Operation:
