@@ -59,6 +59,15 @@ async def test_import_of_a_layout(tmp_path: Path, layout: Path, store: ImageStor
     assert left_over(tmp_path) == []
 
 
+async def test_a_killed_import_is_swept_by_the_next(tmp_path: Path, layout: Path, store: ImageStore) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (tmp_path / f"images/.import-{dead.pid}-x/rootfs").mkdir(parents=True)
+    assert store.names() == ()
+    await store.import_archive(str(layout), NAME)
+    assert left_over(tmp_path) == []
+
+
 async def test_names_with_and_without_tag_and_digest(layout: Path, store: ImageStore) -> None:
     image = await store.import_archive(f"oci:{layout}:latest", NAME.removesuffix(":latest"))
     repository = NAME.removesuffix(":latest")

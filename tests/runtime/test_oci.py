@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -388,6 +389,16 @@ async def test_delete_kills_what_runs(stage: Stage, shell_image: Image) -> None:
     assert stage.driver.state(spec.id) == Absent()
     assert spec.log.parent.exists(), "the log is not the driver's to remove"
     await stage.driver.delete(spec.id)
+
+
+async def test_everything_goes_even_without_its_files(stage: Stage, shell_image: Image) -> None:
+    spec = stage.spec(shell_image, "sleep", "60")
+    await stage.driver.start(spec)
+    state = stage.driver.state(spec.id)
+    assert isinstance(state, Running)
+    shutil.rmtree(stage.config.instances)
+    await stage.driver.remove_everything()
+    assert not Path(f"/proc/{state.pid}").exists()
 
 
 async def test_many_at_once(stage: Stage, shell_image: Image) -> None:

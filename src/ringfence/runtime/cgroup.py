@@ -35,6 +35,11 @@ class Cgroups:
         """For the OCI configuration: absolute, from each hierarchy's root."""
         return f"/{self._prefix}/{id}/{LEAF}"
 
+    def ids(self) -> frozenset[str]:
+        """The containers that have a group, whether or not anything runs in it."""
+        places = (hierarchy / self._prefix for hierarchy in self._hierarchies())
+        return frozenset(path.name for place in places if place.is_dir() for path in place.iterdir() if path.is_dir())
+
     def pids(self, id: str) -> frozenset[int]:
         """The processes in the container, as this machine sees them."""
         found: set[int] = set()

@@ -8,6 +8,7 @@ directory gets its final name once it is whole, and the name's file is written a
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Collection
@@ -62,7 +63,8 @@ class ImageStore:
         if match is None or match["digest"]:
             raise InvalidImage(f"`{name}` is not an image name: expected `repository:tag`")
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        work = Path(mkdtemp(prefix=".import-", dir=self._directory))
+        self._remove_abandoned()
+        work = Path(mkdtemp(prefix=f".import-{os.getpid()}-", dir=self._directory))
         try:
             try:
                 facts = await image_import.unpack(source, work)
@@ -146,6 +148,12 @@ class ImageStore:
 
     def _content(self, digest: str) -> Path:
         return self._directory / digest.replace(":", "-")
+
+    def _remove_abandoned(self) -> None:
+        """What an import left that was killed: its directory names a process that is no more."""
+        for path in self._directory.glob(".import-*"):
+            if not Path("/proc", path.name.split("-")[1]).exists():
+                shutil.rmtree(path, ignore_errors=True)
 
     def _sweep(self, in_use: Collection[str]) -> None:
         keep = {self._content(digest).name for digest in (*in_use, *(entry["digest"] for entry in self._entries()))}

@@ -130,8 +130,8 @@ class OciDriver:
         return tuple(sorted(path.parent.name for path in self._instances.glob("*/container")))
 
     async def remove_everything(self) -> None:
-        for id in self.list_ids():
-            await self.delete(id)
+        # a container whose files somebody removed still has its control group
+        await asyncio.gather(*(self.delete(id) for id in {*self.list_ids(), *self._cgroups.ids()}))
         self._cgroups.remove_all()
         await asyncio.to_thread(_remove_directory, self._runtime_state)
 
