@@ -1,6 +1,6 @@
 """A call as a handler sees it: who, from where, when, and the transaction that it may write in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -53,6 +53,10 @@ class Principal:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+def _permits_nothing(call: "Call", principal: Principal, action: str, arn: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a handler is given beside its request. `account` is the caller's; `region` is the credential scope's."""
@@ -67,6 +71,12 @@ class Call:
     entropy: ids.Entropy
     # condition keys that only the authenticated HTTP request can tell: aws:UserAgent, s3:authType, s3:signatureAge …
     facts: Mapping[str, str] = field(default_factory=dict)
+    # the gateway's authorizer, for handlers that must know what another principal may do (CreateModel: its role)
+    permits: Callable[["Call", Principal, str, str], bool] = _permits_nothing
+
+    def may(self, principal: Principal, action: str, arn: str) -> bool:
+        """Whether the principal, calling in process and not by this call's path, would be allowed the action."""
+        return self.permits(self, principal, action, arn)
 
     def new_id(self, prefix: str) -> str:
         """A fresh EC2-style id, `prefix-0…`."""

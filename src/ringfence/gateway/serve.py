@@ -15,7 +15,7 @@ from ringfence.core.ids import Entropy, uuid4
 from ringfence.core.operation import REGISTRY, Operation
 from ringfence.core.results import Blob, Forward, ForwardReply
 from ringfence.gateway.authenticate import Authenticated, authenticate
-from ringfence.gateway.authorize import authorize, conceal
+from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
@@ -108,6 +108,7 @@ def perform(
             request_id=request_id,
             entropy=gateway.entropy,
             facts=caller.facts,
+            permits=permits,
         )
         authorize(operation, call, parameters)
         if operation.service == "ec2" and parameters.get("DryRun"):

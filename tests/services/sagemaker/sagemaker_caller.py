@@ -14,6 +14,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import REGISTRY
 from ringfence.core.record import Record
 from ringfence.core.results import Forward
+from ringfence.gateway.authorize import permits
 from ringfence.resources.ec2 import SecurityGroup, Subnet
 from ringfence.resources.iam import Role
 from ringfence.resources.s3 import Bucket, S3Object
@@ -117,7 +118,8 @@ class SageMaker:
             return hashlib.shake_256(f"{next(self._entropy)}".encode()).digest(length)
 
         now = NOW + timedelta(seconds=count)
-        return Call(records, ACCOUNT, REGION, root, Arrival(source_ip="192.0.2.1"), now, "request", entropy)
+        arrival = Arrival(source_ip="192.0.2.1")
+        return Call(records, ACCOUNT, REGION, root, arrival, now, "request", entropy, permits=permits)
 
     def error(self, name: str, service: str = "sagemaker", **request: Any) -> ServiceError:
         """The error that this call earns; nothing may have changed."""

@@ -9,7 +9,7 @@ from ringfence.resources.sagemaker import Model
 from ringfence.services.sagemaker.container import check_container, model_data
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
-from ringfence.services.sagemaker.model_data import check_model_data, check_role
+from ringfence.services.sagemaker.model_data import check_model_data, check_role, not_assumable
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
 from ringfence.services.sagemaker.tag import tagging_resources
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
@@ -37,11 +37,13 @@ def create_model(call: Call, request: Request) -> Result:
     name = request["ModelName"]
     check_new(call, Model, name)
     container = primary_container(request)
-    check_role(call, request)
+    role, data = check_role(call, request), model_data(container)
+    if data is not None and "VpcConfig" not in request:
+        check_model_data(call, request["ExecutionRoleArn"], role, data)
+    elif role is None:
+        raise not_assumable(request["ExecutionRoleArn"])
     if "VpcConfig" in request:
         check_vpc_config(call, request["VpcConfig"])
-    elif data := model_data(container):
-        check_model_data(call, request["ExecutionRoleArn"], data)
     arn = arn_of(call, Model, name)
     spec = {member: value for member, value in request.items() if member not in ("ModelName", "Tags")}
     call.records.put(Model(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec))
