@@ -1,0 +1,84 @@
+"""The policies that have a say in a call: of the caller, of the resource, and of the VPC endpoint it came through.
+
+Read by gateway.authorize; what they mean is `iam.evaluate`'s.
+"""
+
+from ringfence.core.arn import parse_arn
+from ringfence.core.call import Call, Principal
+from ringfence.core.record import Reader
+from ringfence.iam.evaluate import EndpointPolicy, Layers, Source
+from ringfence.iam.managed import managed_document
+from ringfence.resources.ec2 import VpcEndpoint
+from ringfence.resources.iam import ManagedPolicy, Role, User
+from ringfence.resources.s3 import Bucket
+
+
+class PrincipalGone(LookupError):
+    """The user or role behind valid credentials has been deleted."""
+
+
+def caller_layers(records: Reader, who: Principal) -> Layers:
+    """Identity policies, boundary and session policies of the caller. Raises PrincipalGone."""
+    session = tuple(Source("session policy", text) for text in who.session_policies) or None
+    if who.kind not in ("user", "role"):
+        return Layers(session=session)
+    owner = find_identity(records, who)
+    kind = who.kind
+    inline = [Source(f"inline policy `{name}` of {kind} `{owner.name}`", text) for name, text in owner.policies.items()]
+    attached = [_attached(records, arn) for arn in owner.attached]
+    boundary = _attached(records, owner.boundary) if owner.boundary else None
+    return Layers(identity=(*inline, *attached), boundary=boundary, session=session)
+
+
+def find_identity(records: Reader, who: Principal) -> User | Role:
+    """The user or role that the caller is, by its unique id: one made anew under the name is another."""
+    arn = who.role_arn or who.arn
+    key = f"{who.account}/{arn.rpartition('/')[2].lower()}"
+    found: User | Role | None = records.get(Role, key) if who.kind == "role" else records.get(User, key)
+    if found is None or found.arn != arn or found.id != who.id.partition(":")[0]:
+        raise PrincipalGone(arn)
+    return found
+
+
+def _attached(records: Reader, arn: str) -> Source:
+    """A managed policy as a source; one that is gone cannot be read, and so denies."""
+    own = records.get(ManagedPolicy, arn)
+    if own is not None:
+        texts = [version.document for version in own.versions if version.id == own.default_version]
+        return Source(f"managed policy {arn}", texts[0] if texts else "")
+    return Source(f"managed policy {arn}", managed_document(arn) or "")
+
+
+def endpoint_layer(records: Reader, call: Call) -> EndpointPolicy | None:
+    """The policy of the VPC endpoint that accepted the call; of one just deleted nothing is allowed any more."""
+    identifier = call.arrival.vpce_id
+    if identifier is None:
+        return None
+    found = records.get(VpcEndpoint, identifier)
+    if found is None:
+        return EndpointPolicy(f"policy of VPC endpoint {identifier}", "", gateway=False)
+    return EndpointPolicy(f"policy of VPC endpoint {identifier}", found.policy, gateway=found.type == "Gateway")
+
+
+def bucket_of(records: Reader, arn: str) -> Bucket | None:
+    """The bucket that an S3 ARN lies in."""
+    return records.get(Bucket, arn.split(":", 5)[5].partition("/")[0])
+
+
+def bucket_layer(bucket: Bucket | None) -> Source | None:
+    if bucket is None or bucket.policy is None:
+        return None
+    return Source(f"policy of bucket `{bucket.name}`", bucket.policy)
+
+
+def role_of(records: Reader, arn: str) -> Role | None:
+    """The role of this ARN; unlike its name in IAM's own calls, an ARN's case counts."""
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.service != "iam":
+        return None
+    found = records.get(Role, f"{parsed.account}/{parsed.name.lower()}")
+    return found if found is not None and found.arn == arn else None
+
+
+def trust_layer(role: Role | None) -> Source | None:
+    return None if role is None else Source(f"trust policy of role `{role.name}`", role.trust)

@@ -1,0 +1,1 @@
+"""Condition blocks: `operators` compare one value, `condition` applies set qualifiers, IfExists and absent keys."""
