@@ -273,6 +273,12 @@ except OSError as error:
     assert int(number) == 11
 
 
+async def test_cpu_limit(stage: Stage, shell_image: Image) -> None:
+    script = "cat /sys/fs/cgroup/cpu.max 2>/dev/null || cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us"
+    _, log = await stage.shell(shell_image, script, cpus=0.5)
+    assert log.split()[0] == "50000"
+
+
 async def test_generated_files_and_environment(tmp_path: Path, stage: Stage, shell_image: Image) -> None:
     (tmp_path / "ca.pem").write_text("AUTHORITY\n")
     files = "/etc/hosts /etc/hostname /etc/resolv.conf $SSL_CERT_FILE /etc/ssl/certs/ca-certificates.crt"
