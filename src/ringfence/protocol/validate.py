@@ -36,6 +36,15 @@ def check(model: ServiceModel, operation: str, params: dict[str, Any]) -> dict[s
     shape = model.operation_model(operation).input_shape
     if shape is None:
         return params
+    try:
+        _check_shape(model, shape, params)
+    except RecursionError:
+        # what could just be read may be too deep to be checked
+        raise ServiceError("SerializationException", "The request is nested too deeply") from None
+    return params
+
+
+def _check_shape(model: ServiceModel, shape: Shape, params: dict[str, Any]) -> None:
     protocol = (model.metadata.get("protocols") or [model.metadata.get("protocol")])[0]
     if protocol == "ec2":
         _require_ec2(shape, params, "")
@@ -47,7 +56,6 @@ def check(model: ServiceModel, operation: str, params: dict[str, Any]) -> dict[s
         if found:
             usual = _CODES_OF_PROTOCOL.get(protocol, "ValidationException")
             raise ServiceError(_CODES.get(model.service_name, usual), _summary(found))
-    return params
 
 
 def _summary(found: list[str]) -> str:
