@@ -26,6 +26,8 @@ from ringfence.resources.instance import Instance
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
+_IDLE_SECONDS = 75.0
+
 
 @dataclass(frozen=True, slots=True)
 class Openers:
@@ -54,7 +56,7 @@ class Openers:
         return await self._open_http(listener, make_server(self.serve, self.blobs, stamp))
 
     async def open_web(self, listener: Listener) -> HttpSocket:
-        return await self._open_http(listener, web.Server(answer, access_log=None))
+        return await self._open_http(listener, web.Server(answer, access_log=None, keepalive_timeout=_IDLE_SECONDS))
 
     async def open_credentials(self, listener: Listener) -> HttpSocket:
         """The credentials of the role of the instance whose namespace this is."""
@@ -77,7 +79,9 @@ class Openers:
             )
 
         endpoint = CredentialsEndpoint(instance.credentials_path, assume, self.now)
-        return await self._open_http(listener, web.Server(endpoint.handle, access_log=None))
+        return await self._open_http(
+            listener, web.Server(endpoint.handle, access_log=None, keepalive_timeout=_IDLE_SECONDS)
+        )
 
     async def open_dns(self, listener: Listener) -> DnsServer:
         vantage = listener.vantage

@@ -163,7 +163,9 @@ class HttpSocket:
 
 async def open_http(factory: web.Server, listening: socket.socket, tls: ssl.SSLContext | None = None) -> HttpSocket:
     """Serve on a socket that is bound; returns when it answers."""
-    options: dict[str, float] = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS} if tls else {}
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(factory, sock=listening, ssl=tls, backlog=_BACKLOG, **options)
+    patience = _HANDSHAKE_SECONDS if tls else None
+    server = await loop.create_server(
+        factory, sock=listening, ssl=tls, backlog=_BACKLOG, ssl_handshake_timeout=patience
+    )
     return HttpSocket(factory, server)
