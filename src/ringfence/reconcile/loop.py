@@ -9,29 +9,24 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from ringfence.core.record import Record
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Compile, Listeners, Network
+from ringfence.resources import ec2, instance
+from ringfence.resources.ec2 import VpcEndpointStatus
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
 
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds
 
-# Kinds that the network compiler does not read: their changes alone do not start it.
-_NO_NETWORK = frozenset(
-    {
-        "Model",
-        "EndpointConfig",
-        "Endpoint",
-        "Fleet",
-        "EndpointStatus",
-        "HostStatus",
-        "TagSet",
-        "Bucket",
-        "BlobReference",
-        "LogGroup",
-        "LogStream",
-    }
+# Kinds that the network compiler reads: only their changes start it. A test holds it to these modules.
+NETWORK_MODULES = (ec2, instance)
+_NETWORK_KINDS = frozenset(
+    name
+    for module in NETWORK_MODULES
+    for name, item in vars(module).items()
+    if isinstance(item, type) and issubclass(item, Record) and item is not VpcEndpointStatus
 )
 
 
@@ -115,7 +110,7 @@ class Reconciler:
 
     async def _connect(self, records: Snapshot) -> bool:
         """Bring the network to these records; False if that failed."""
-        if self._last is not None and not records.changed_kinds(self._last) - _NO_NETWORK:
+        if self._last is not None and not records.changed_kinds(self._last) & _NETWORK_KINDS:
             assert self._applied.topology is not None
             self._applied.advance(records.revision, self._applied.topology)
             return True
