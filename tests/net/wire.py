@@ -74,8 +74,10 @@ def ask(dataplane: Dataplane, namespace: str, address: str, port: int) -> bool:
 def send_from(dataplane: Dataplane, namespace: str, source: str, destination: str, port: int) -> None:
     """One UDP datagram with a source address of the sender's choice."""
     header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, *map(socket.inet_aton, (source, destination)))
-    with dataplane.open_socket(namespace, socket.SOCK_RAW | 0) as sock:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
+    raw = dataplane._executor.inside(
+        namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    )
+    with raw as sock:
         sock.sendto(header + struct.pack("!HHHH", 4000, port, 8, 0), (destination, 0))
 
 

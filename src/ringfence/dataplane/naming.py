@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 ETH = "eth0"
+UPLINK = "uplink"  # of SageMaker's own network, to the internet
 
 
 def link_name(kind: Literal["e", "g", "h"], aws_id: str) -> str:

@@ -5,7 +5,8 @@ Reading everything costs five programs a namespace, so it is done once after a s
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ringfence.dataplane.execute import NETNS, Executor, run_program
@@ -22,7 +23,9 @@ from ringfence.dataplane.host import (
     Rule,
     Up,
 )
+from ringfence.dataplane.naming import UPLINK
 from ringfence.dataplane.nftables import STATE_SET
+from ringfence.network.topology import INTERNET, PLATFORM
 
 OBSERVED_PART = "observed"
 _TABLES = {"main": MAIN_TABLE}
@@ -39,65 +42,77 @@ def list_namespaces(prefix: str) -> frozenset[str]:
 
 def observe(executor: Executor, names: Iterable[str]) -> HostState:
     """What is in these namespaces, as one part."""
-    read = {name: executor.inside(name, lambda: _read()) for name in sorted(names)}
+    read = {name: executor.inside(name, _read) for name in sorted(names)}
+    logical = {executor.path(name).name: name for name in read}
     found: set[KernelObject] = set()
-    for name, (links, _, tables) in read.items():
-        found |= set(_links(name, links))
-        found |= set(_routing(name, tables))
-    found |= set(_pairs({name: links for name, (links, _, _) in read.items()}))
     firewalls: dict[str, Firewall | None] = {}
-    for name, (_, rules, _) in read.items():
-        digest, elements = _firewall(name, rules)
+    for name, seen in read.items():
+        digest, elements = _firewall(name, seen.rules)
         firewalls[name] = Firewall("", digest) if digest else None
-        found |= elements
+        found |= {*_links(name, seen), *_routing(name, seen), *elements}
+        if _is_router(name):
+            peers = {number: logical[peer] for number, peer in seen.peers.items() if peer in logical}
+            found |= set(_pairs(name, seen, {number: (peer, read[peer]) for number, peer in peers.items()}))
     return HostState(firewalls, {OBSERVED_PART: frozenset(found)})
 
 
-def _read() -> tuple[list[_Json], list[_Json], dict[str, list[_Json]]]:
-    """In the namespace's thread."""
-    tables = {
-        "rules": _ip("rule", "show"),
-        "routes": _ip("route", "show", "table", "all"),
-        "neighbours": _ip("neighbour", "show", "nud", "permanent"),
-    }
-    rules = json.loads(run_program(["nft", "-j", "list", "ruleset"]))["nftables"]
-    return _ip("-details", "address", "show"), rules, tables
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One namespace's tables as the programs print them. `peers`: the kernel's number of another namespace -> file."""
+
+    links: list[_Json]
+    peers: dict[int, str]
+    rules: list[_Json]
+    routing: list[_Json]
+    routes: list[_Json]
+    neighbours: list[_Json]
+
+
+def _read() -> _Seen:
+    """In the namespace's thread. The kernel numbers other namespaces when it lists links: these come first."""
+    links = _ip("address", "show")
+    return _Seen(
+        links,
+        {one["nsid"]: one["name"] for one in _ip("netns", "list-id") if "name" in one},
+        json.loads(run_program(["nft", "-j", "list", "ruleset"]))["nftables"],
+        _ip("-4", "rule", "show"),
+        _ip("-4", "route", "show", "table", "all"),
+        _ip("-4", "neighbour", "show", "nud", "permanent"),
+    )
 
 
 def _ip(*arguments: str) -> list[_Json]:
-    found: list[_Json] = json.loads(run_program(["ip", "-4", "-j", "-N", *arguments]) or "[]")
+    found: list[_Json] = json.loads(run_program(["ip", "-j", "-N", *arguments]) or "[]")
     return [one for one in found if one]
 
 
-def _links(name: str, links: list[_Json]) -> Iterator[KernelObject]:
-    for link in links:
+def _links(name: str, seen: _Seen) -> Iterator[KernelObject]:
+    for link in seen.links:
         if "UP" in link["flags"]:
             yield Up(name, link["ifname"])
         for address in link.get("addr_info", ()):
-            if not address["local"].startswith("127."):
+            if address["family"] == "inet" and not address["local"].startswith("127."):
                 yield Address(name, link["ifname"], f"{address['local']}/{address['prefixlen']}")
 
 
-def _pairs(links: dict[str, list[_Json]]) -> Iterator[Pair]:
-    """Both ends of each veth. Which end is the router's is told by its name's place: `e-`, `g-`, `h-`, `platform`."""
-    ends: dict[tuple[int, int], list[tuple[str, _Json]]] = {}
-    for name, found in links.items():
-        for link in found:
-            if link.get("link_netnsid") is not None:
-                ends.setdefault((link["ifindex"], link["link_index"]), []).append((name, link))
-    for (index, other), found_here in ends.items():
-        for name, link in found_here:
-            for peer_name, peer in ends.get((other, index), ()):
-                if name != peer_name and _is_router_end(name, link["ifname"]):
-                    yield Pair(name, link["ifname"], peer_name, peer["ifname"], peer["address"])
+def _is_router(name: str) -> bool:
+    return name.startswith("vpc-") or name in (INTERNET, PLATFORM)
 
 
-def _is_router_end(namespace: str, link: str) -> bool:
-    return namespace.startswith("vpc-") or (namespace in ("internet", "platform") and link != "uplink")
+def _pairs(name: str, seen: _Seen, peers: Mapping[int, tuple[str, _Seen]]) -> Iterator[Pair]:
+    """The veths whose router's end is here."""
+    for link in seen.links:
+        peer_name, peer_seen = peers.get(link.get("link_netnsid", -1), ("", None))
+        # Between two routers the end that is the customer's says so.
+        if peer_seen is None or link["ifname"] == UPLINK:
+            continue
+        for peer in peer_seen.links:
+            if peer["ifindex"] == link["link_index"] and peer.get("link_index") == link["ifindex"]:
+                yield Pair(name, link["ifname"], peer_name, peer["ifname"], peer["address"])
 
 
-def _routing(name: str, tables: dict[str, list[_Json]]) -> Iterator[KernelObject]:
-    for rule in tables["rules"]:
+def _routing(name: str, seen: _Seen) -> Iterator[KernelObject]:
+    for rule in seen.routing:
         if rule["priority"] not in (0, 32766, 32767):
             source = rule.get("src")
             mark, mask = int(rule.get("fwmark", "0"), 16), int(rule.get("fwmask", "0xffffffff"), 16)
@@ -105,12 +120,12 @@ def _routing(name: str, tables: dict[str, list[_Json]]) -> Iterator[KernelObject
             yield Rule(
                 name, rule["priority"], _table(rule["table"]), mark, mask if by_mark else 0, None if by_mark else source
             )
-    for route in tables["routes"]:
+    for route in seen.routes:
         kernels = route.get("protocol") in ("kernel", "2") or route.get("table") in ("local", "255")
         if not kernels:
             device = None if route.get("type") in ("throw", "9") else route.get("dev")
             yield Route(name, _table(route.get("table", "main")), route["dst"], device, route.get("gateway"))
-    for neighbour in tables["neighbours"]:
+    for neighbour in seen.neighbours:
         yield Neighbour(name, neighbour["dst"], neighbour["dev"], neighbour["lladdr"])
 
 

@@ -16,11 +16,11 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
-from ringfence.dataplane.naming import ETH, link_name
+from ringfence.dataplane.naming import ETH, UPLINK, link_name
 from ringfence.network import addresses
 from ringfence.network.topology import INTERNET, PLATFORM, Instance, PublicService
 
-_SOURCES, _UPLINK, _PLATFORM_LINK = "sources", "uplink", "platform"
+_SOURCES, _PLATFORM_LINK = "sources", "platform"
 _PLATFORM_MAC = "02:00:00:00:00:01"
 _TRACKED = "ct state established,related accept"
 _NO_SPOOFING = (
@@ -62,14 +62,14 @@ def render_platform() -> tuple[Firewall, Part]:
         Address(PLATFORM, "lo", f"{addresses.PLATFORM_ROUTER}/32"),
         Address(PLATFORM, "lo", f"{addresses.PLATFORM_RESOLVER}/32"),
         Sysctl(PLATFORM, "ipv4/ip_forward", "1"),
-        Pair(INTERNET, _PLATFORM_LINK, PLATFORM, _UPLINK, _PLATFORM_MAC),
+        Pair(INTERNET, _PLATFORM_LINK, PLATFORM, UPLINK, _PLATFORM_MAC),
         Up(INTERNET, _PLATFORM_LINK),
         Route(INTERNET, MAIN_TABLE, uplink, _PLATFORM_LINK),
         Neighbour(INTERNET, uplink, _PLATFORM_LINK, _PLATFORM_MAC),
         Element(INTERNET, _SOURCES, (_PLATFORM_LINK, uplink)),
-        Address(PLATFORM, _UPLINK, f"{uplink}/32"),
-        Up(PLATFORM, _UPLINK),
-        Route(PLATFORM, MAIN_TABLE, "default", _UPLINK, addresses.INTERNET_ROUTER),
+        Address(PLATFORM, UPLINK, f"{uplink}/32"),
+        Up(PLATFORM, UPLINK),
+        Route(PLATFORM, MAIN_TABLE, "default", UPLINK, addresses.INTERNET_ROUTER),
     ]
     sources = (
         nftables.declare("set", _SOURCES, "ifname . ipv4_addr"),
@@ -80,12 +80,12 @@ def render_platform() -> tuple[Firewall, Part]:
             [
                 'iifname "lo" accept',
                 f"iifname . ip saddr @{_SOURCES} accept",
-                f'iifname "{_UPLINK}" ip saddr != {addresses.PLATFORM_RANGE} accept',
+                f'iifname "{UPLINK}" ip saddr != {addresses.PLATFORM_RANGE} accept',
                 'counter drop comment "source address"',
             ],
         ),
     )
-    resolver = f'ip daddr {addresses.PLATFORM_RESOLVER} iifname != "{_UPLINK}"'
+    resolver = f'ip daddr {addresses.PLATFORM_RESOLVER} iifname != "{UPLINK}"'
     rules = [_TRACKED, *(f"{resolver} {protocol} dport 53 accept" for protocol in ("udp", "tcp"))]
     denied = nftables.rule(verdict="drop", cite=PLATFORM)
     blocks = (
@@ -99,14 +99,14 @@ def render_platform() -> tuple[Firewall, Part]:
             [
                 _TRACKED,
                 nftables.rule(
-                    f'iifname != "{_UPLINK}" oifname "{_UPLINK}"', "ct state new", verdict="accept", cite=PLATFORM
+                    f'iifname != "{UPLINK}" oifname "{UPLINK}"', "ct state new", verdict="accept", cite=PLATFORM
                 ),
                 nftables.rule(verdict="drop", cite=f"{PLATFORM}/neighbours"),
             ],
         ),
         nftables.chain(
             "translate",
-            [f'oifname "{_UPLINK}" snat ip to {uplink}'],
+            [f'oifname "{UPLINK}" snat ip to {uplink}'],
             "type nat hook postrouting priority 100; policy accept;",
         ),
     )
