@@ -1,0 +1,140 @@
+"""The path of a packet between two places that a person names: the name's answer, each hop, the verdict, the remedy.
+
+Pure. Called by gateway.admin for `ringfence explain path`; the walk itself is network.trace.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from ringfence.network.addresses import DEFAULT_PUBLIC_HOSTS, EXAMPLE_ADDRESS, INTERNET_ROUTER, PUBLIC_RESOLVER
+from ringfence.network.explain import explain
+from ringfence.network.resolve import instance_vantage, resolve
+from ringfence.network.topology import INTERNET, Instance, Interface, Subnet, Topology, Vantage, Vpc
+from ringfence.network.trace import TCP, UDP, Hop, Packet, trace
+
+_SUPPOSED = "supposed"  # the id of a sender that is only thought of: no ENI exists in its place
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`source`: an ENI, an instance or `internet`; or `subnet` and `groups`: an ENI that might be there.
+
+    `target`: an ENI, an instance, an address, a DNS name, or `internet`.
+    """
+
+    target: str
+    port: int
+    protocol: int
+    source: str | None = None
+    subnet: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PathExplanation:
+    """`lines` for people, the sentence and the remedy last; `hops` for programs."""
+
+    reachable: bool
+    lines: tuple[str, ...]
+    hops: tuple[dict[str, str | bool], ...]
+
+
+def parse_question(body: dict[str, Any]) -> Question:
+    """The question in an admin request; ValueError says what is wrong with it."""
+    protocol = {"tcp": TCP, "udp": UDP}.get(body.get("protocol", "tcp"))
+    if protocol is None:
+        raise ValueError(f"`{body.get('protocol')}` is not tcp or udp")
+    groups = tuple(body.get("groups") or ())
+    return Question(body["to"], int(body["port"]), protocol, body.get("from"), body.get("subnet"), groups)
+
+
+def explain_path(topology: Topology, question: Question) -> PathExplanation:
+    """Walk it; ValueError if a place is not known."""
+    topology, source, vantage = _source(topology, question)
+    address, told = _target(topology, question.target, vantage)
+    if address is None:
+        return PathExplanation(False, (told, "correct the name, or make the endpoint or record that answers it"), ())
+    walked = trace(topology, Packet(source, address, question.protocol, question.port))
+    said = explain(walked)
+    hops = [*((hop, "") for hop in walked.forward), *((hop, "reply: ") for hop in walked.reply)]
+    lines = [told, *(_line(hop, prefix) for hop, prefix in hops), said.sentence]
+    if said.remedy:
+        lines.append(f"to mend it: {said.remedy}")
+    return PathExplanation(
+        walked.delivered, tuple(line for line in lines if line), tuple(_fact(hop) for hop, _ in hops)
+    )
+
+
+def _source(topology: Topology, question: Question) -> tuple[Topology, str, Vantage]:
+    """The topology with the sender in it, the sender's id, and where it asks for names."""
+    if question.subnet is not None:
+        return _suppose_interface(topology, question.subnet, question.groups)
+    if question.source == INTERNET:
+        host = str(DEFAULT_PUBLIC_HOSTS[250])
+        sender = Instance(_SUPPOSED, "internet", host, 32, INTERNET_ROUTER, resolvers=(PUBLIC_RESOLVER,))
+        return replace(topology, instances=topology.instances | {_SUPPOSED: sender}), _SUPPOSED, Vantage("internet")
+    source = question.source or ""
+    if source in topology.instances:
+        return topology, source, instance_vantage(topology, source) or Vantage("internet")
+    for vpc in topology.vpcs.values():
+        if source in vpc.interfaces:
+            return topology, source, Vantage("vpc", vpc.id, vpc.interfaces[source].subnet_id)
+    raise ValueError(f"`{source}` is no network interface or instance: see `ringfence status`")
+
+
+def _suppose_interface(topology: Topology, subnet_id: str, groups: tuple[str, ...]) -> tuple[Topology, str, Vantage]:
+    vpc, subnet = _subnet(topology, subnet_id)
+    unknown = [group for group in groups if group not in vpc.groups]
+    if unknown:
+        raise ValueError(f"`{unknown[0]}` is no security group of {vpc.id}")
+    chosen = groups or tuple(group.id for group in vpc.groups.values() if group.name == "default")
+    address = next(_free(vpc, subnet), None)
+    if address is None:
+        raise ValueError(f"`{subnet_id}` has no free address")
+    supposed = Interface(_SUPPOSED, subnet_id, address, "", tuple(sorted(chosen)), namespace=_SUPPOSED)
+    changed = replace(vpc, interfaces=vpc.interfaces | {_SUPPOSED: supposed})
+    return replace(topology, vpcs=topology.vpcs | {vpc.id: changed}), _SUPPOSED, Vantage("vpc", vpc.id, subnet_id)
+
+
+def _subnet(topology: Topology, subnet_id: str) -> tuple[Vpc, Subnet]:
+    for vpc in topology.vpcs.values():
+        if subnet_id in vpc.subnets:
+            return vpc, vpc.subnets[subnet_id]
+    raise ValueError(f"`{subnet_id}` is no subnet")
+
+
+def _free(vpc: Vpc, subnet: Subnet) -> Iterator[str]:
+    hosts = list(IPv4Network(subnet.cidr))[4:-1]
+    return (str(host) for host in hosts if str(host) not in vpc.interface_at)
+
+
+def _target(topology: Topology, target: str, vantage: Vantage) -> tuple[str | None, str]:
+    """The target's address, and a line on how it was found."""
+    if target == INTERNET:
+        return EXAMPLE_ADDRESS, f"a host on the internet: {EXAMPLE_ADDRESS}"
+    try:
+        return str(IPv4Address(target)), ""
+    except ValueError:
+        pass
+    for vpc in topology.vpcs.values():
+        if target in vpc.interfaces:
+            return vpc.interfaces[target].address, f"{target} has {vpc.interfaces[target].address}"
+    if target in topology.instances:
+        address = topology.instances[target].address
+        return address, f"{target} has {address}" if address else f"{target} has no network"
+    answer = resolve(topology, vantage, target, "A")
+    if answer.code != "NOERROR" or not answer.values:
+        return None, f"`{target}` does not resolve from here: {answer.code if answer.code != 'NOERROR' else 'NODATA'}"
+    by = f" ({answer.source})" if answer.source else ""
+    return answer.values[0], f"{target} is {', '.join(answer.values)}{by}"
+
+
+def _line(hop: Hop, prefix: str) -> str:
+    cited = "" if hop.rule in (hop.owner, "") else f" ({hop.rule})"
+    return f"{'✓' if hop.passed else '✗'} {prefix}{hop.stage}: {hop.owner} {hop.detail}{cited}".rstrip()
+
+
+def _fact(hop: Hop) -> dict[str, str | bool]:
+    return {"stage": hop.stage, "passed": hop.passed, "rule": hop.rule, "owner": hop.owner, "detail": hop.detail}

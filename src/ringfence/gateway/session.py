@@ -1,0 +1,129 @@
+"""The instance behind a `ringfence exec`: an ENI in a subnet, or a host on the internet, for as long as it is needed.
+
+Called by gateway.admin. The records are all there is: the reconciler makes the namespace of them.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from ringfence.core.arn import make_arn, parse_arn
+from ringfence.core.call import Principal
+from ringfence.core.errors import ServiceError
+from ringfence.core.ids import Entropy, resource_id
+from ringfence.core.record import Reader, Writer
+from ringfence.network.addresses import may_be_public_host
+from ringfence.network.topology import Topology
+from ringfence.resources.ec2 import NetworkInterface
+from ringfence.resources.iam import Role
+from ringfence.resources.instance import Instance
+from ringfence.services.ec2.network_interface import attach, detach
+
+DEFAULT_PUBLIC_IP = "203.0.113.7"
+_OWNER = "session/"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Where the command wants to stand. `role`: a role's name or ARN, or None for no credentials."""
+
+    subnet: str | None
+    security_groups: tuple[str, ...] = field(default=())
+    role: str | None = None
+    source_ip: str | None = None
+
+
+def root_principal(account: str) -> Principal:
+    """The account's root user: who `ringfence exec` acts as when it asks for an ENI."""
+    return Principal(kind="root", account=account, arn=f"arn:aws:iam::{account}:root", id=account)
+
+
+def instance_for(records: Reader, wish: Wish, account: str, region: str, entropy: Entropy) -> Instance:
+    """The Instance record of a session, without its ENI; ServiceError for a role or address that is not there."""
+    identifier = resource_id("i", entropy)
+    role_arn = _role(records, wish.role, account) if wish.role else None
+    return Instance(
+        id=identifier,
+        account=account,
+        region=region,
+        owner=_OWNER + identifier,
+        network="vpc" if wish.subnet else "internet",
+        role_arn=role_arn,
+        role_session_name=identifier,
+        credentials_path=f"/v2/credentials/{entropy(16).hex()}" if role_arn else None,
+        public_ip=None if wish.subnet else _public_ip(records, wish.source_ip),
+    )
+
+
+def place(records: Writer, instance: Instance, interface_id: str | None, now: datetime, entropy: Entropy) -> Instance:
+    """Write the Instance and attach its ENI to it; the record as written."""
+    if interface_id is not None:
+        attach(records, interface_id, instance.id, now, entropy)
+        instance = replace(instance, network_interface_id=interface_id)
+    records.put(instance)
+    return instance
+
+
+def remove(records: Writer, instance_id: str) -> None:
+    """Take the session's Instance and ENI away; no error if they are gone."""
+    instance = records.get(Instance, instance_id)
+    if instance is None:
+        return
+    records.delete(instance)
+    if instance.network_interface_id and records.get(NetworkInterface, instance.network_interface_id):
+        detach(records, instance.network_interface_id)
+        interface = records.get(NetworkInterface, instance.network_interface_id)
+        if interface is not None:
+            records.delete(interface)
+
+
+def remove_all(records: Writer) -> None:
+    """At start: sessions end with the daemon that kept them."""
+    for instance in records.all(Instance):
+        if instance.owner.startswith(_OWNER):
+            remove(records, instance.id)
+
+
+def describe(applied: Topology, instance: Instance, namespace: Path) -> dict[str, str | None]:
+    """What `ringfence exec` has to know (cli.enter.Place), of an instance that is in the applied topology."""
+    compiled = applied.instances[instance.id]
+    return {
+        "instance_id": instance.id,
+        "namespace": str(namespace),
+        "credentials_uri": instance.credentials_path,
+        "network_interface_id": instance.network_interface_id,
+        "resolver": compiled.resolvers[0] if compiled.resolvers else None,
+        "search": " ".join(compiled.search) or ".",
+        "hostname": compiled.hostname,
+        "address": compiled.address,
+    }
+
+
+def _role(records: Reader, role: str, account: str) -> str:
+    arn = role if parse_arn(role) else make_arn("iam", "", account, f"role/{role}")
+    for record in records.all(Role):
+        if record.arn == arn or (record.account == account and record.name == role):
+            return record.arn
+    raise ServiceError("NoSuchEntity", f"The role with name {role} cannot be found.", 404)
+
+
+def _public_ip(records: Reader, wanted: str | None) -> str:
+    """The wanted public address, or a free one from the default on; every host needs its own."""
+    taken = {instance.public_ip for instance in records.all(Instance)}
+    if wanted is None:
+        first = IPv4Address(DEFAULT_PUBLIC_IP)
+        return next(str(first + step) for step in range(200) if str(first + step) not in taken)
+    try:
+        usable = may_be_public_host(str(IPv4Address(wanted)))
+    except AddressValueError:
+        raise ServiceError("InvalidParameterValue", f"`{wanted}` is not an IPv4 address") from None
+    if not usable:
+        raise ServiceError(
+            "InvalidParameterValue", f"no host on the internet can be `{wanted}`: try {DEFAULT_PUBLIC_IP}"
+        )
+    if wanted in taken:
+        raise ServiceError("InvalidIPAddress.InUse", f"another host has `{wanted}` now: choose another --source-ip")
+    return wanted
