@@ -67,7 +67,7 @@ class RouteTableAssociation(msgspec.Struct, frozen=True, kw_only=True):
 class RouteTable(Ec2Record, frozen=True, kw_only=True):
     """`routes` hold the local route, users' routes and those that gateway endpoints added (gateway_id `vpce-…`).
 
-    `made_for` (also of interfaces and endpoints): the creation's client token and a digest of its request.
+    `made_for` (also of ACLs, interfaces and endpoints): the creation's client token and a digest of its request.
     """
 
     vpc_id: str
@@ -127,6 +127,7 @@ class NetworkAcl(Ec2Record, frozen=True, kw_only=True):
     is_default: bool
     entries: tuple[NetworkAclEntry, ...]
     associations: tuple[tuple[str, str], ...] = ()  # (aclassoc id, subnet id)
+    made_for: tuple[str, str] | None = None
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):

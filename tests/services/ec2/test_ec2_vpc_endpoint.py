@@ -148,6 +148,22 @@ def test_policies(ec2: Any, vpc: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "not json",
+        "[]",
+        '{"Statement":[]}',
+        '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
+        '{"Statement":[{"Effect":"Perhaps","Principal":"*","Action":"*","Resource":"*"}]}',
+        '{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"Odd":{"a":"b"}}}]}',
+    ],
+)
+def test_documents_that_are_no_endpoint_policy(ec2: Any, vpc: str, policy: str) -> None:
+    error = ec2.error("CreateVpcEndpoint", VpcId=vpc, ServiceName=S3, PolicyDocument=policy)
+    assert error.startswith("InvalidPolicyDocument: The Policy Document is not valid. Syntax error at position (1,1)")
+
+
 def test_one_subnet_per_zone(ec2: Any, vpc: str) -> None:
     first, second = ec2.subnet(vpc), ec2.subnet(vpc, "10.0.2.0/24")
     given = {"VpcId": vpc, "ServiceName": RUNTIME, "VpcEndpointType": "Interface"}

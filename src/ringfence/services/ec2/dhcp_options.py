@@ -1,12 +1,17 @@
-"""DHCP options sets. Each account has AWS's default set per region; sets of one's own are not built yet."""
+"""DHCP options sets: which resolvers and search domain the instances of a VPC get. Sets never change."""
+
+from ipaddress import IPv4Address
+
+import msgspec
 
 from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.network.addresses import internal_domain
-from ringfence.resources.ec2 import DhcpOptions
+from ringfence.resources.ec2 import DhcpOptions, Vpc
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.listing import Filters, describe, paged
 from ringfence.services.ec2.operation import operation
-from ringfence.services.ec2.tagging import described
+from ringfence.services.ec2.tagging import described, remove, tag_new
 
 
 def default_options(call: Call) -> DhcpOptions:
@@ -24,6 +29,72 @@ def default_options(call: Call) -> DhcpOptions:
     made = DhcpOptions(id=call.new_id("dopt"), account=call.account, region=call.region, options=options)
     call.records.put(made)
     return made
+
+
+@operation("CreateDhcpOptions", takes="DhcpConfigurations TagSpecifications", on=("dhcp-options/*",))
+def create_dhcp_options(call: Call, request: Request) -> Result:
+    options: dict[str, tuple[str, ...]] = {}
+    for one in request["DhcpConfigurations"]:
+        key, values = one.get("Key") or "", tuple(one.get("Values") or ())
+        if key in options or not values:
+            raise ServiceError("InvalidParameterValue", f"The option '{key}' must have values, and be given once.")
+        _check_option(key, values)
+        options[key] = values
+    if not options:
+        raise ServiceError("MissingParameter", "The request must contain the parameter dhcpConfiguration")
+    made = DhcpOptions(id=call.new_id("dopt"), account=call.account, region=call.region, options=options)
+    call.records.put(made)
+    tag_new(call, request, DhcpOptions, made.id)
+    return {"DhcpOptions": _described(call, made)}
+
+
+def _check_option(key: str, values: tuple[str, ...]) -> None:
+    """Take what reaches instances here: the resolvers and the search domain."""
+    match key:
+        case "domain-name":
+            if len(values) != 1:
+                raise ServiceError("InvalidParameterValue", "The option 'domain-name' has exactly one value.")
+        case "domain-name-servers":
+            if len(values) > 4:
+                raise ServiceError("InvalidParameterValue", "The option 'domain-name-servers' has at most 4 values.")
+            for value in values:
+                if value != "AmazonProvidedDNS" and not _is_address(value):
+                    raise ServiceError(
+                        "InvalidParameterValue", f"Value ({value}) for parameter domain-name-servers is invalid."
+                    )
+        case "ntp-servers" | "netbios-name-servers" | "netbios-node-type" | "ipv6-address-preferred-lease-time":
+            raise not_implemented(f"the DHCP option {key}")
+        case _:
+            raise ServiceError(
+                "InvalidParameterValue", f"Value ({key}) for parameter Key is invalid. Unknown DHCP option"
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@operation("DeleteDhcpOptions", takes="DhcpOptionsId", on=("dhcp-options/{DhcpOptionsId}",))
+def delete_dhcp_options(call: Call, request: Request) -> Result:
+    options = noun.find(call, DhcpOptions, request["DhcpOptionsId"])
+    if any(vpc.dhcp_options_id == options.id for vpc in call.records.all(Vpc)):
+        raise noun.dependency("dhcpOptions", options.id)
+    remove(call, options)
+    return {}
+
+
+@operation("AssociateDhcpOptions", takes="DhcpOptionsId VpcId", on=("vpc/{VpcId}", "dhcp-options/{DhcpOptionsId}"))
+def associate_dhcp_options(call: Call, request: Request) -> Result:
+    """Give a VPC another set; `default` means none at all."""
+    vpc, id = noun.find(call, Vpc, request["VpcId"]), request["DhcpOptionsId"]
+    if id != "default":
+        noun.find(call, DhcpOptions, id)
+    call.records.put(msgspec.structs.replace(vpc, dhcp_options_id=id))
+    return {}
 
 
 _FILTERS: Filters = {

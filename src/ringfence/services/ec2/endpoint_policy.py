@@ -1,8 +1,7 @@
 """VPC endpoint policies: the default one, and what AWS refuses as a document. `iam` evaluates them, on every call."""
 
-import json
-
 from ringfence.core.errors import ServiceError
+from ringfence.iam.policy import PolicyError, parse_policy
 
 # https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
 DEFAULT = '{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}]}'
@@ -14,15 +13,10 @@ def check(text: str) -> str:
     if len(text) > _MOST_CHARACTERS:
         raise ServiceError("InvalidPolicyDocument", "The Policy Document exceeds the maximum allowed length.")
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _syntax_error(error.lineno, error.colno) from None
-    if not isinstance(document, dict):
-        raise _syntax_error(1, 1)
+        parse_policy(text, "endpoint")
+    except PolicyError as error:
+        line, column = error.position
+        raise ServiceError(
+            "InvalidPolicyDocument", f"The Policy Document is not valid. Syntax error at position ({line},{column})."
+        ) from None
     return text
-
-
-def _syntax_error(line: int, column: int) -> ServiceError:
-    return ServiceError(
-        "InvalidPolicyDocument", f"The Policy Document is not valid. Syntax error at position ({line},{column})."
-    )

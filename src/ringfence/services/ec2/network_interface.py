@@ -21,7 +21,7 @@ from ringfence.resources.ec2 import (
 from ringfence.services.ec2 import client_token, noun, quota
 from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
-from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.operation import named, operation
 from ringfence.services.ec2.security_group import find_groups
 from ringfence.services.ec2.tagging import remove, tag_list, tag_new
 
@@ -105,6 +105,7 @@ def _choose_address(subnet: Subnet, used: set[str], wanted: str | None) -> str:
     "CreateNetworkInterface",
     takes="SubnetId Description Groups PrivateIpAddress PrivateIpAddresses InterfaceType TagSpecifications ClientToken",
     on=("subnet/{SubnetId}", "network-interface/*", "security-group/{Groups}"),
+    keys={"ec2:Subnet": "SubnetId"},
 )
 def create_network_interface(call: Call, request: Request) -> Result:
     kind = request.get("InterfaceType") or "interface"
@@ -155,7 +156,7 @@ def _in_use(id: str) -> ServiceError:
 @operation(
     "ModifyNetworkInterfaceAttribute",
     takes="NetworkInterfaceId Description Groups SourceDestCheck",
-    on=("network-interface/{NetworkInterfaceId}", "security-group/{Groups}"),
+    on=named("network-interface/{NetworkInterfaceId}", optional={"Groups": "security-group"}),
 )
 def modify_network_interface_attribute(call: Call, request: Request) -> Result:
     interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])

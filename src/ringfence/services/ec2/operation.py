@@ -53,6 +53,23 @@ def _tagged(call: Call, request: Request) -> list[str]:
     return [call.arn("ec2", f"{one.get('ResourceType', '*')}/*") for one in given if one.get("Tags")]
 
 
+def named(*always: str, optional: Mapping[str, str]) -> core.Resources:
+    """Resources for `on`: these templates (one member of the request each, at most), and what optional members name.
+
+    AWS asks about an optional resource only if the request has it. `optional`: member -> resource type.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    """
+
+    def arns(call: Call, request: Request) -> list[str]:
+        resources = [template.format_map(request) for template in always]
+        for member, kind in optional.items():
+            value = request.get(member) or ()
+            resources += [f"{kind}/{id}" for id in ([value] if isinstance(value, str) else value)]
+        return [call.arn("ec2", resource) for resource in dict.fromkeys(resources)]
+
+    return arns
+
+
 def _refuse_unknown(name: str, request: Request) -> None:
     """A flag that is false and an empty value ask for nothing: they are as good as absent."""
     for member, value in request.items():

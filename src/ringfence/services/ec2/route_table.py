@@ -46,7 +46,12 @@ def tables_of(call: Call, vpc_id: str) -> list[RouteTable]:
     return [table for table in noun.mine(call, RouteTable) if table.vpc_id == vpc_id]
 
 
-@operation("CreateRouteTable", takes="VpcId TagSpecifications ClientToken", on=("vpc/{VpcId}", "route-table/*"))
+@operation(
+    "CreateRouteTable",
+    takes="VpcId TagSpecifications ClientToken",
+    on=("vpc/{VpcId}", "route-table/*"),
+    keys={"ec2:Vpc": "VpcId"},
+)
 def create_route_table(call: Call, request: Request) -> Result:
     if earlier := client_token.earlier(call, request, RouteTable):
         return _created(call, request, earlier)

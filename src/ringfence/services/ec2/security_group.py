@@ -94,6 +94,7 @@ def remove_group(call: Call, group: SecurityGroup) -> None:
     "CreateSecurityGroup",
     takes="GroupName Description VpcId TagSpecifications",
     on=("vpc/{VpcId}", "security-group/*"),
+    keys={"ec2:Vpc": "VpcId"},
 )
 def create_security_group(call: Call, request: Request) -> Result:
     name, description = request["GroupName"], request["Description"]
@@ -196,11 +197,14 @@ def describe_security_groups(call: Call, request: Request) -> Result:
         ids = [find_group(call, {"GroupName": name}).id for name in names]
         request = {**request, "GroupIds": [*(request.get("GroupIds") or ()), *ids]}
     found, token = describe(call, request, SecurityGroup, ids="GroupIds", filters=_FILTERS)
-    return paged("SecurityGroups", [_described(call, group) for group in found], token)
+    rules: dict[str, list[SecurityGroupRule]] = {group.id: [] for group in found}
+    for rule in noun.mine(call, SecurityGroupRule):
+        if rule.group_id in rules:
+            rules[rule.group_id].append(rule)
+    return paged("SecurityGroups", [_described(call, group, rules[group.id]) for group in found], token)
 
 
-def _described(call: Call, group: SecurityGroup) -> Result:
-    rules = rules_of(call, group.id)
+def _described(call: Call, group: SecurityGroup, rules: list[SecurityGroupRule]) -> Result:
     return {
         "GroupId": group.id,
         "GroupName": group.name,

@@ -11,7 +11,7 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.resources.ec2 import Vpc, VpcEndpoint
 from ringfence.services.ec2 import client_token, endpoint_policy, noun, quota
 from ringfence.services.ec2 import vpc_endpoint_wiring as wiring
-from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.operation import named, operation
 from ringfence.services.ec2.security_group import find_groups
 from ringfence.services.ec2.tagging import remove, tag_new
 from ringfence.services.ec2.vpc_endpoint_description import describe_endpoint
@@ -34,12 +34,10 @@ _OF_ONE_TYPE = {
     "CreateVpcEndpoint",
     takes="VpcEndpointType VpcId ServiceName PolicyDocument RouteTableIds SubnetIds SecurityGroupIds IpAddressType "
     "DnsOptions ClientToken PrivateDnsEnabled TagSpecifications SubnetConfigurations",
-    on=(
+    on=named(
         "vpc/{VpcId}",
         "vpc-endpoint/*",
-        "route-table/{RouteTableIds}",
-        "subnet/{SubnetIds}",
-        "security-group/{SecurityGroupIds}",
+        optional={"RouteTableIds": "route-table", "SubnetIds": "subnet", "SecurityGroupIds": "security-group"},
     ),
     keys={"ec2:VpceServiceName": "ServiceName"},
 )
@@ -165,11 +163,16 @@ def _check_private_dns(call: Call, request: Request, endpoint: VpcEndpoint, vpc:
     "ModifyVpcEndpoint",
     takes="VpcEndpointId ResetPolicy PolicyDocument AddRouteTableIds RemoveRouteTableIds AddSubnetIds RemoveSubnetIds "
     "AddSecurityGroupIds RemoveSecurityGroupIds IpAddressType DnsOptions PrivateDnsEnabled SubnetConfigurations",
-    on=(
+    on=named(
         "vpc-endpoint/{VpcEndpointId}",
-        "route-table/{AddRouteTableIds}",
-        "subnet/{AddSubnetIds}",
-        "security-group/{AddSecurityGroupIds}",
+        optional={
+            "AddRouteTableIds": "route-table",
+            "RemoveRouteTableIds": "route-table",
+            "AddSubnetIds": "subnet",
+            "RemoveSubnetIds": "subnet",
+            "AddSecurityGroupIds": "security-group",
+            "RemoveSecurityGroupIds": "security-group",
+        },
     ),
 )
 def modify_vpc_endpoint(call: Call, request: Request) -> Result:
