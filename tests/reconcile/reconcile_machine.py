@@ -17,6 +17,7 @@ from ringfence.network.topology import Instance as Place
 from ringfence.network.topology import Topology
 from ringfence.reconcile.assemble import make_reconciler
 from ringfence.reconcile.loop import Reconciler
+from ringfence.reconcile.ports import Compile, Images
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus, Variant
@@ -199,10 +200,13 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.config = Config(state=directory)
         self.store = open_store(directory)
-        self.driver = PingDriver()
+        self.driver: Any = PingDriver()
         self.driver.sick = False
-        self.network = FakeNetwork()
-        self.logs = FakeLogs()
+        self.network: Any = FakeNetwork()
+        self.logs: Any = FakeLogs()
+        self.images: Images = FakeImages()
+        self.listeners = FakeListeners()
+        self.compile: Compile = compile_network
         self.caller = FakeCaller(self.store)
 
     @asynccontextmanager
@@ -210,11 +214,11 @@ class Machine:
         reconciler = make_reconciler(
             config=self.config,
             store=self.store,
-            compile=compile_network,
+            compile=self.compile,
             network=self.network,
-            listeners=FakeListeners(),
+            listeners=self.listeners,
             driver=self.driver,
-            images=FakeImages(),
+            images=self.images,
             caller=self.caller,
             logs=self.logs,
         )
