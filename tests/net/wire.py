@@ -40,21 +40,24 @@ def echo(dataplane: Dataplane, namespace: str, address: str, port: int) -> Calla
     sock = dataplane.open_socket(namespace, socket.SOCK_DGRAM)
     sock.bind((address, port))
 
+    sock.settimeout(0.1)
+    stopped = threading.Event()
+
     def serve() -> None:
-        while True:
-            data, peer = sock.recvfrom(100)
-            if data == b"stop":
-                sock.close()
-                return
+        while not stopped.is_set():
+            try:
+                data, peer = sock.recvfrom(100)
+            except TimeoutError:
+                continue
             sock.sendto(data, peer)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
 
     def stop() -> None:
-        with dataplane.open_socket(namespace, socket.SOCK_DGRAM) as other:
-            other.sendto(b"stop", (address, port))
+        stopped.set()
         thread.join(5)
+        sock.close()
 
     return stop
 
@@ -94,3 +97,8 @@ def counters(dataplane: Dataplane, namespace: str) -> Counter[str]:
             if "counter" in part:
                 found[rule["comment"]] += part["counter"]["packets"]
     return found
+
+
+def run_inside(dataplane: Dataplane, namespace: str, command: str) -> str:
+    """A program in the namespace."""
+    return dataplane._executor.inside(namespace, lambda: run_program(command.split()))

@@ -33,14 +33,14 @@ def describe_packet(packet: Packet) -> str:
 
 
 def _blame(hop: Hop) -> str:
-    cited = "" if hop.rule in (hop.owner, "source address") or " " in hop.rule else f" ({hop.rule})"
+    cited = "" if hop.rule == hop.owner or " " in hop.rule else f" ({hop.rule})"
     match hop.stage:
         case "egress group" | "ingress group" if "no " in hop.detail:
             return f"{hop.detail} in {hop.owner.replace(',', ', ')}"
         case "egress ACL" | "ingress ACL":
             return f"{hop.detail} in {hop.owner}{cited}"
-        case "address":
-            return f"{hop.detail} in {hop.owner}"
+        case "address" | "route" if hop.detail.startswith("nobody"):
+            return f"{hop.detail} in {hop.owner}{cited}"
         case _:
             return f"{hop.owner} {hop.detail}{cited}"
 
@@ -55,6 +55,8 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
         case "egress ACL" | "ingress ACL":
             ports = f"ports {packet.source_port} and the like (replies use ephemeral ports)" if reply else traffic
             return f"add an allow entry for {ports} with a lower number to {hop.owner}"
+        case "address" | "route" if hop.detail.startswith("nobody"):
+            return "check the address: no attached network interface has it"
         case "route":
             way = "a gateway endpoint for S3, an interface endpoint for other services"
             return f"give {hop.owner} a way to {packet.destination}: {way}"
@@ -64,9 +66,7 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return "turn enableDnsSupport on" if "enableDnsSupport" in hop.detail else "ask port 53 of the resolver"
         case "source":
             return "send from the interface's own address, or turn its source/destination check off"
-        case "address":
-            return "check the address: no attached network interface has it"
-        case "internet" | "platform":
+        case "internet" | "platform" | "address":
             return "check the address and port"
         case _:
             assert_never(hop.stage)
