@@ -122,6 +122,8 @@ def test_names(ec2: Any) -> None:
     assert "reserved" in ec2.error("CreateSecurityGroup", GroupName="default", **make)
     assert "sg-" in ec2.error("CreateSecurityGroup", GroupName="sg-web", **make)
     assert "VPCIdNotSpecified" in ec2.error("CreateSecurityGroup", GroupName="x", Description="d")
+    described = {"GroupName": "x", "VpcId": vpc, "Description": "the model's"}
+    assert "Invalid security group description." in ec2.error("CreateSecurityGroup", **described)
     default = [{"Name": "group-name", "Values": ["default"]}]
     (group,) = ec2("DescribeSecurityGroups", Filters=default)["SecurityGroups"]
     assert ec2.error("DeleteSecurityGroup", GroupId=group["GroupId"]).startswith("CannotDelete:")

@@ -34,6 +34,9 @@ def vpc(ec2: Any) -> str:
     return str(made)
 
 
+@pytest.mark.statement("S0.18", "S0.19", "S0.20", "S0.21", "S0.24")
+@pytest.mark.statement("S3.25", "S3.26", "S3.27", "S3.28", "S3.31")
+@pytest.mark.statement("S4.21", "S4.22", "S4.23", "S4.24", "S4.27")
 def test_a_gateway_writes_its_route(ec2: Any, vpc: str) -> None:
     table, other = (ec2("CreateRouteTable", VpcId=vpc)["RouteTable"]["RouteTableId"] for _ in range(2))
     endpoint = _gateway(ec2, vpc, RouteTableIds=[table])
@@ -72,6 +75,7 @@ def test_deleting_a_table_leaves_the_gateway(ec2: Any, vpc: str) -> None:
     assert ec2("DeleteVpcEndpoints", VpcEndpointIds=[id])["Unsuccessful"] == []
 
 
+@pytest.mark.statement("S1.4", "S2.3", "S2.4")
 def test_an_interface_endpoint_has_interfaces_and_names(ec2: Any, vpc: str) -> None:
     subnets = [ec2.subnet(vpc), ec2.subnet(vpc, "10.0.2.0/24", "us-west-2b")]
     group = ec2.group(vpc)

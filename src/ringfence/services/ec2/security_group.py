@@ -12,6 +12,7 @@ from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.tagging import described, remove, tag_list, tag_new
 
 _NAME = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+_DESCRIPTION = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 
 
 def groups_of(call: Call, vpc_id: str) -> list[SecurityGroup]:
@@ -117,12 +118,22 @@ def _check_texts(name: str, description: str) -> None:
         raise ServiceError("InvalidParameterValue", "Cannot use reserved security group name: default")
     if name.startswith("sg-"):
         raise ServiceError("InvalidParameterValue", "Invalid group name: must not begin with 'sg-'")
-    for parameter, text in (("GroupName", name), ("GroupDescription", description)):
-        if not _NAME.fullmatch(text):
-            raise ServiceError(
-                "InvalidParameterValue",
-                f"Value ({text}) for parameter {parameter} is invalid. Character sets beyond ASCII are not supported.",
-            )
+    if not _NAME.fullmatch(name):
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter GroupName is invalid. Character sets beyond ASCII are not supported.",
+        )
+    check_description(description, "security group")
+
+
+def check_description(text: str, what: str) -> None:
+    """Descriptions of groups and of rules are of the same few characters."""
+    if not _DESCRIPTION.fullmatch(text):
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"Invalid {what} description. Valid descriptions are strings less than 256 characters from the following "
+            "set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+        )
 
 
 def find_group(call: Call, request: Request) -> SecurityGroup:

@@ -20,7 +20,7 @@ from ringfence.services.ec2.ip_permission import (
 )
 from ringfence.services.ec2.listing import Filters, describe, paged
 from ringfence.services.ec2.operation import operation
-from ringfence.services.ec2.security_group import add_rule, find_group, rules_of
+from ringfence.services.ec2.security_group import add_rule, check_description, find_group, rules_of
 from ringfence.services.ec2.tagging import described, put_tags, remove, specified
 
 _ON = ("security-group/{GroupId}",)
@@ -75,11 +75,8 @@ def _check_addition(have: set[RuleSpec], spec: RuleSpec) -> None:
 
 
 def _checked_description(text: str | None) -> str | None:
-    if text is not None and len(text) > 255:
-        raise ServiceError(
-            "InvalidParameterValue",
-            "Invalid rule description. Valid descriptions are strings less than 256 characters.",
-        )
+    if text is not None:
+        check_description(text, "rule")
     return text
 
 
