@@ -1,0 +1,1 @@
+"""The resolvers of VPCs and of the outside: answers from the model, never from elsewhere."""

@@ -1,0 +1,1 @@
+"""The API on sockets: HTTP, routing, authentication, authorization, handlers called. Read serve.py first."""

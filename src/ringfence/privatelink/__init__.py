@@ -1,0 +1,1 @@
+"""Listeners inside namespaces: the certificate authority, sockets kept to the topology, credentials, a test host."""
