@@ -4,7 +4,6 @@ Run it alone (`python tests/protocol/corpus.py`) to fill the cache before the te
 """
 
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -54,5 +53,4 @@ def _download(scratch: str) -> None:
 
 
 if __name__ == "__main__":
-    shutil.rmtree(corpus_root(), ignore_errors=True)
     print(corpus_root())

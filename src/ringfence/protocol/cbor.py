@@ -68,7 +68,7 @@ class CborWire:
     def write_error(self, operation: str | None, error: ServiceError, request_id: str) -> HttpResponse:
         reply = reply_for(self.model, error, from_query=self.model.is_query_compatible)
         members = _encode(reply.shape, reply.members) if reply.shape is not None else {}
-        body = {"__type": reply.name, reply.message_member or "message": reply.message, **members}
+        body = {"__type": reply.name, reply.message_member or "message": reply.message, **members, **reply.extras}
         headers = (*_headers(request_id), *query_error(self.model, reply))
         return HttpResponse(reply.status, headers, cbor2.dumps(body))
 

@@ -31,7 +31,7 @@ class Malformed(Exception):
 class ErrorReply:
     """`name` is the shape's (JSON's `__type`), `code` the query and XML one; both are the error's code if unmodelled.
 
-    `members`: what the modelled shape carries beside the message. `extras`: further fields, text only (S3's).
+    `members`: what the modelled shape carries beside the message. `extras`: further fields, as text (S3's).
     """
 
     name: str

@@ -74,7 +74,7 @@ def read_members(shape: Any, body: bytes) -> dict[str, Any]:
 def error_members(reply: ErrorReply, message_name: str) -> dict[str, Any]:
     """A JSON error's members but its type: the message under the model's name for it, and the modelled fields."""
     members = json_value.encode_structure(reply.shape, reply.members) if reply.shape else {}
-    return {reply.message_member or message_name: reply.message, **members}
+    return {reply.message_member or message_name: reply.message, **members, **reply.extras}
 
 
 def query_error(model: ServiceModel, reply: ErrorReply) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.results import Blob
 from ringfence.protocol import uri, xml_read, xml_write
 from ringfence.protocol.errors import ErrorReply, Malformed
-from ringfence.protocol.message import HttpRequest
+from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.protocol.model import ServiceModel, Shape
 from ringfence.protocol.query import error_fields
 from ringfence.protocol.rest_xml import RestXmlWire, body_members
@@ -97,6 +98,18 @@ class S3Wire(RestXmlWire):
             if not params["ContentEncoding"]:
                 del params["ContentEncoding"]
         return params
+
+    def write_result(self, operation: str, result: Mapping[str, Any], request_id: str) -> HttpResponse:
+        response = super().write_result(operation, result, request_id)
+        # the one status that depends on the result, and that no model holds
+        return replace(response, status=206) if result.get("ContentRange") else response
+
+    def write_error(self, operation: str | None, error: ServiceError, request_id: str) -> HttpResponse:
+        if error.status != 304:
+            return super().write_error(operation, error, request_id)
+        # not an error on the wire: no document, and the ETag that the client's copy still has
+        etag = error.fields.get("ETag")
+        return HttpResponse(304, (*self._identification(request_id), *([("ETag", etag)] if etag else [])), b"")
 
     def _read_body(self, shape: Shape, body: bytes) -> dict[str, Any]:
         try:
