@@ -27,9 +27,14 @@ check: setup
 test: check
 	$(BIN)/pytest -q -m "root or slow"
 
-bench: setup
+bench: setup .venv-bench/.done
 	$(BIN)/python -m bench
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--extra dev pyproject.toml -o requirements/dev.txt
+
+.venv-bench/.done: requirements/bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -47,12 +46,7 @@ def _tell(story: Story, scratch: Path) -> None:
     print("Ringfence: a model in a private VPC, called through PrivateLink", flush=True)
     story.chapter("0  The daemon")
     with story.step("ringfence up --detach") as line:
-        done = story.ringfence("up", "--detach", "--port", str(_free_port()))
-        expect(done.returncode == 0, done.stderr.strip())
-        line.note = done.stdout.strip()
-        told = story.ringfence("env").stdout.splitlines()
-        pairs = [row.removeprefix("export ").split("=", 1) for row in told if row.startswith("export ")]
-        story.environment = {name: value.strip("'") for name, value in pairs}
+        line.note = story.up()
     network.build(story, BUCKET, ENDPOINT)
     data.prepare(story, BUCKET, scratch)
     story.chapter("3  The model in the VPC")
@@ -83,12 +77,6 @@ def _show_log(story: Story) -> None:
     log = story.state / "daemon.log"
     if log.exists():
         print(f"--- the end of {log}", *log.read_text(errors="replace").splitlines()[-30:], sep="\n", file=sys.stderr)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _with_sudo() -> int:

@@ -1,6 +1,8 @@
 """How the story is told: a line a step, with its time, a tick or a cross; and how it runs commands."""
 
 import os
+import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -51,6 +53,21 @@ class Story:
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             region_name=self.region,
         )
+
+    def up(self) -> str:
+        """Start the daemon on a free port and take its environment; the ready line."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        done = self.ringfence("up", "--detach", "--port", str(port))
+        expect(done.returncode == 0, done.stderr.strip())
+        told = [
+            row.removeprefix("export ")
+            for row in self.ringfence("env").stdout.splitlines()
+            if row.startswith("export ")
+        ]
+        self.environment = {name: shlex.split(value)[0] for name, value in (row.split("=", 1) for row in told)}
+        return done.stdout.strip()
 
     def chapter(self, title: str) -> None:
         print(f"\n{title}", flush=True)

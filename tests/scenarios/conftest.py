@@ -1,6 +1,5 @@
 """One daemon for all scenarios, started as a user would; the network, roles and bucket of the demo in it."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,26 +23,13 @@ def daemon(scratch: Path) -> Iterator[Story]:
     prefix = Config(state=story.state.resolve()).prefix
     before = leftovers.observe(prefix, story.state)
     story.facts["prefix"] = prefix
-    start(story)
+    story.up()
     try:
         yield story
     finally:
         done = story.ringfence("down")
         assert done.returncode == 0, done.stderr
     assert not leftovers.difference(before, leftovers.observe(prefix, story.state))
-
-
-def start(story: Story) -> None:
-    """`ringfence up --detach`, and its environment into the story."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    done = story.ringfence("up", "--detach", "--port", str(port))
-    assert done.returncode == 0, done.stderr
-    rows = [
-        row.removeprefix("export ") for row in story.ringfence("env").stdout.splitlines() if row.startswith("export")
-    ]
-    story.environment = {name: value.strip("'") for name, value in (row.split("=", 1) for row in rows)}
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import pytest
 
 from demo.network import wait_available
 from demo.story import Story
-from tests.scenarios.conftest import start
 from tests.scenarios.hosting import Hosting
 
 pytestmark = pytest.mark.root
@@ -27,7 +26,7 @@ def test_killed_daemon_is_followed_by_one_that_adopts(story: Story, hosting: Hos
     os.kill(pid, signal.SIGKILL)
     while _exists(pid):
         time.sleep(0.05)
-    start(story)
+    story.up()
     hosting.sagemaker = story.client("sagemaker")
 
     assert {vpc["VpcId"] for vpc in story.client("ec2").describe_vpcs()["Vpcs"]} == vpcs
@@ -47,7 +46,7 @@ def test_container_that_died_with_the_daemon_is_replaced(story: Story, hosting: 
     while _exists(pid):
         time.sleep(0.05)
     _kill_container(story)
-    start(story)
+    story.up()
     hosting.sagemaker = story.client("sagemaker")
     deadline = time.monotonic() + 60
     while True:

@@ -1,0 +1,110 @@
+"""CreateEndpoint to InService, against the same container started by hand and polled on /ping."""
+
+import asyncio
+import http.client
+import statistics
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+from bench.table import Row
+from demo.hosting import IMAGE
+from demo.story import Story
+from ringfence.config import Config
+from ringfence.runtime.driver import MIB, ContainerSpec, Mount
+from ringfence.runtime.image import ImageStore
+from ringfence.runtime.oci import OciDriver
+
+_TRIES = 5
+
+
+def measure(story: Story, scratch: Path) -> list[Row]:
+    """Medians; both start the same image with the same model, one at a time."""
+    ours = statistics.median(_create(story, f"bench-{number}") for number in range(_TRIES))
+    by_hand = statistics.median(asyncio.run(_start_by_hand(scratch, number)) for number in range(_TRIES))
+    return [
+        Row("CreateEndpoint to InService, s", f"{ours:.2f}", f"{by_hand:.2f} (by hand)", ours / by_hand, "<= 1.3"),
+    ]
+
+
+def _create(story: Story, name: str) -> float:
+    """An endpoint of one instance in the VPC, deleted again; seconds from the call until it is InService."""
+    sagemaker = story.client("sagemaker")
+    sagemaker.create_model(
+        ModelName=name,
+        PrimaryContainer={
+            "Image": IMAGE,
+            "ModelDataUrl": story.facts["data"],
+            "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+        },
+        ExecutionRoleArn=story.facts["roles"]["execution"],
+        VpcConfig={"Subnets": story.facts["subnets"], "SecurityGroupIds": [story.facts["groups"]["model"]]},
+    )
+    variant = {"VariantName": "one", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    start = time.perf_counter()
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    while (status := sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]) == "Creating":
+        time.sleep(0.01)
+    taken = time.perf_counter() - start
+    if status != "InService":
+        raise RuntimeError(sagemaker.describe_endpoint(EndpointName=name)["FailureReason"])
+    sagemaker.delete_endpoint(EndpointName=name)
+    return taken
+
+
+async def _start_by_hand(scratch: Path, number: int) -> float:
+    """The container alone: its model unpacked, a namespace with loopback, /ping polled every 10 ms."""
+    config = Config(state=scratch / "by-hand")
+    model = scratch / "by-hand-model"
+    if not model.exists():
+        with tarfile.open(scratch / "model.tar.gz") as archive:
+            archive.extractall(model, filter="data")
+    image = ImageStore(config.images).resolve(IMAGE)
+    assert image is not None
+    namespace = f"{config.prefix}-{number}"
+    subprocess.run(["ip", "netns", "add", namespace], check=True)
+    driver = OciDriver(config)
+    try:
+        subprocess.run(["ip", "-n", namespace, "link", "set", "lo", "up"], check=True)
+        spec = ContainerSpec(
+            id=f"hand-{number}",
+            image=image,
+            network_namespace=Path("/run/netns") / namespace,
+            log=scratch / "by-hand.log",
+            memory_bytes=8192 * MIB,
+            cpus=2,
+            pids=1024,
+            env={"SAGEMAKER_PROGRAM": "inference.py"},
+            mounts=(Mount(model, "/opt/ml/model"),),
+        )
+        start = time.perf_counter()
+        await driver.start(spec)
+        await asyncio.to_thread(_poll, namespace)
+        return time.perf_counter() - start
+    finally:
+        await driver.remove_everything()
+        subprocess.run(["ip", "netns", "delete", namespace], check=True)
+
+
+def _poll(namespace: str) -> None:
+    """GET /ping inside the namespace until it answers 200."""
+    from ringfence.dataplane.execute import Executor
+
+    prefix, _, name = namespace.partition("-")
+    executor = Executor(prefix)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", 8080)
+        connection.sock = executor.open_socket(name)
+        try:
+            connection.sock.connect(("127.0.0.1", 8080))
+            connection.request("GET", "/ping")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.01)
+        finally:
+            connection.close()
+    raise TimeoutError("the container never answered")
