@@ -37,7 +37,8 @@ class Principal:
 
     `arn`: `arn:aws:iam::A:root`, `…:user/path/name`, or for a role's session `arn:aws:sts::A:assumed-role/R/S`.
     `id`: the account for root, `AIDA…`, or `AROA…:session`. `role_arn`: the session's role, else None.
-    `session_policies`: policy documents (JSON text) passed to AssumeRole. `service`: a service principal's name.
+    `session_policies`: policy documents (JSON text) or ARNs of managed policies, passed to AssumeRole.
+    `service`: a service principal's name.
     """
 
     kind: PrincipalKind

@@ -19,7 +19,7 @@ class PrincipalGone(LookupError):
 
 def caller_layers(records: Reader, who: Principal) -> Layers:
     """Identity policies, boundary and session policies of the caller. Raises PrincipalGone."""
-    session = tuple(Source("session policy", text) for text in who.session_policies) or None
+    session = tuple(_session(records, text) for text in who.session_policies) or None
     if who.kind not in ("user", "role"):
         return Layers(session=session)
     owner = find_identity(records, who)
@@ -28,6 +28,10 @@ def caller_layers(records: Reader, who: Principal) -> Layers:
     attached = [_attached(records, arn) for arn in owner.attached]
     boundary = _attached(records, owner.boundary) if owner.boundary else None
     return Layers(identity=(*inline, *attached), boundary=boundary, session=session)
+
+
+def _session(records: Reader, given: str) -> Source:
+    return _attached(records, given) if given.startswith("arn:") else Source("session policy", given)
 
 
 def find_identity(records: Reader, who: Principal) -> User | Role:

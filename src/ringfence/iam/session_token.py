@@ -34,7 +34,7 @@ class SealingKey(Record, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session token holds. Names and times as `Principal` has them; `transitive`: tags that chaining keeps."""
+    """What a session token holds. Names and times as `Principal` has them."""
 
     access_key_id: str
     secret_access_key: str
@@ -48,8 +48,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     session_name: str | None = None
     policies: tuple[str, ...] = ()
     tags: dict[str, str] = {}
-    transitive: tuple[str, ...] = ()
-    chained: bool = False
 
     def principal(self) -> Principal:
         """The caller that these credentials make."""
@@ -94,8 +92,7 @@ def sealing_key(records: Reader) -> SealingKey:
     return found
 
 
-def issue(key: SealingKey, who: Principal, now: datetime, seconds: int, entropy: ids.Entropy,
-          transitive: tuple[str, ...] = (), chained: bool = False) -> Credentials:  # fmt: skip
+def issue(key: SealingKey, who: Principal, now: datetime, seconds: int, entropy: ids.Entropy) -> Credentials:
     """Credentials that make their bearer `who` (with its session policies and tags) for so many seconds."""
     issued = now.astimezone(UTC).replace(microsecond=0)
     session = Session(
@@ -111,8 +108,6 @@ def issue(key: SealingKey, who: Principal, now: datetime, seconds: int, entropy:
         session_name=who.session_name,
         policies=who.session_policies,
         tags=who.tags,
-        transitive=transitive,
-        chained=chained,
     )
     token = _seal(key, zlib.compress(msgspec.msgpack.encode(session)), entropy, _FORM)
     return Credentials(session.access_key_id, session.secret_access_key, token, session.expires)

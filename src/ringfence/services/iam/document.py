@@ -1,0 +1,34 @@
+"""Policy documents on their way in (checked, measured) and out (URL-encoded, as IAM shows them)."""
+
+from urllib.parse import quote
+
+from ringfence.core.errors import ServiceError
+from ringfence.iam.policy import Kind, PolicyError, parse_policy
+from ringfence.services.iam.lookup import limit_exceeded
+
+
+def checked_document(text: str, kind: Kind) -> str:
+    """The document itself; MalformedPolicyDocument if AWS would not store it."""
+    try:
+        parse_policy(text, kind)
+    except PolicyError as error:
+        raise ServiceError("MalformedPolicyDocument", error.message) from None
+    return text
+
+
+def size_of(text: str) -> int:
+    """A document's size as IAM's quotas count it: white space is free.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    return len("".join(text.split()))
+
+
+def check_size(text: str, quota: str, limit: int) -> None:
+    if size_of(text) > limit:
+        raise limit_exceeded(f"Cannot exceed quota for {quota}: {limit}")
+
+
+def shown_document(text: str) -> str:
+    """RFC 3986 encoded; boto3 and the command line decode it."""
+    return quote(text, safe="")

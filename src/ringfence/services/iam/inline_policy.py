@@ -1,0 +1,83 @@
+"""Policies embedded in one user or role."""
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.resources.iam import Role, User
+from ringfence.services.iam.document import checked_document, shown_document, size_of
+from ringfence.services.iam.listing import listed
+from ringfence.services.iam.lookup import find_role, find_user, limit_exceeded, no_such_entity, role_arns, user_arns
+from ringfence.services.iam.operation import operation
+
+# characters of all inline policies of one entity together
+_QUOTAS: dict[str, int] = {"user": 2048, "role": 10240}
+
+
+@operation("PutUserPolicy", takes="UserName PolicyName PolicyDocument", on=user_arns)
+def put_user_policy(call: Call, request: Request) -> Result:
+    return _put(call, find_user(call, request["UserName"]), request, "user")
+
+
+@operation("GetUserPolicy", takes="UserName PolicyName", on=user_arns)
+def get_user_policy(call: Call, request: Request) -> Result:
+    return {"UserName": request["UserName"], **_get(find_user(call, request["UserName"]), request, "user")}
+
+
+@operation("ListUserPolicies", takes="UserName Marker MaxItems", on=user_arns)
+def list_user_policies(call: Call, request: Request) -> Result:
+    return _list(find_user(call, request["UserName"]), request)
+
+
+@operation("DeleteUserPolicy", takes="UserName PolicyName", on=user_arns)
+def delete_user_policy(call: Call, request: Request) -> Result:
+    return _delete(call, find_user(call, request["UserName"]), request, "user")
+
+
+@operation("PutRolePolicy", takes="RoleName PolicyName PolicyDocument", on=role_arns)
+def put_role_policy(call: Call, request: Request) -> Result:
+    return _put(call, find_role(call, request["RoleName"]), request, "role")
+
+
+@operation("GetRolePolicy", takes="RoleName PolicyName", on=role_arns)
+def get_role_policy(call: Call, request: Request) -> Result:
+    return {"RoleName": request["RoleName"], **_get(find_role(call, request["RoleName"]), request, "role")}
+
+
+@operation("ListRolePolicies", takes="RoleName Marker MaxItems", on=role_arns)
+def list_role_policies(call: Call, request: Request) -> Result:
+    return _list(find_role(call, request["RoleName"]), request)
+
+
+@operation("DeleteRolePolicy", takes="RoleName PolicyName", on=role_arns)
+def delete_role_policy(call: Call, request: Request) -> Result:
+    return _delete(call, find_role(call, request["RoleName"]), request, "role")
+
+
+def _put(call: Call, entity: User | Role, request: Request, kind: str) -> Result:
+    policies = {**entity.policies, request["PolicyName"]: checked_document(request["PolicyDocument"], "identity")}
+    if sum(size_of(text) for text in policies.values()) > _QUOTAS[kind]:
+        raise limit_exceeded(f"Maximum policy size of {_QUOTAS[kind]} bytes exceeded for {kind} {entity.name}")
+    call.records.put(msgspec.structs.replace(entity, policies=policies))
+    return {}
+
+
+def _get(entity: User | Role, request: Request, kind: str) -> Result:
+    name = request["PolicyName"]
+    return {"PolicyName": name, "PolicyDocument": shown_document(_text(entity, name, kind))}
+
+
+def _text(entity: User | Role, name: str, kind: str) -> str:
+    if name not in entity.policies:
+        raise no_such_entity(f"The {kind} policy with name {name} cannot be found.")
+    return entity.policies[name]
+
+
+def _list(entity: User | Role, request: Request) -> Result:
+    return listed(request, "PolicyNames", list(entity.policies), str, str)
+
+
+def _delete(call: Call, entity: User | Role, request: Request, kind: str) -> Result:
+    _text(entity, request["PolicyName"], kind)
+    left = {name: text for name, text in entity.policies.items() if name != request["PolicyName"]}
+    call.records.put(msgspec.structs.replace(entity, policies=left))
+    return {}

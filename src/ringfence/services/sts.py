@@ -1,0 +1,141 @@
+"""STS: who am I, and temporary credentials. Whether a role may be assumed is decided before these run (its trust)."""
+
+import dataclasses
+from typing import Any
+
+from ringfence.core.arn import parse_arn
+from ringfence.core.call import Call, Principal, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.operation import operation
+from ringfence.core.tags import from_list
+from ringfence.iam.managed import managed_policies
+from ringfence.iam.policy import PolicyError, parse_policy
+from ringfence.iam.session_token import Credentials, issue, open_message, sealing_key
+from ringfence.resources.iam import ManagedPolicy, Role
+
+_HOUR = 3600
+# What a session's policies and tags may take up, packed; AWS's own packing is not documented.
+_PACKED_LIMIT = 4096
+
+
+@operation("GetCallerIdentity", action=None)
+def get_caller_identity(call: Call, request: Request) -> Result:
+    return {"UserId": call.principal.id, "Account": call.principal.account, "Arn": call.principal.arn}
+
+
+def _tagged_role(call: Call, request: Request) -> list[str]:
+    return [request["RoleArn"]] if request.get("Tags") else []
+
+
+@operation(
+    "AssumeRole",
+    on=("{RoleArn}",),
+    keys={"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"},
+    also=(("sts:TagSession", _tagged_role),),
+)
+def assume_role(call: Call, request: Request) -> Result:
+    for member in ("SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts", "TransitiveTagKeys"):
+        if request.get(member):
+            raise not_implemented(f"the parameter {member} of AssumeRole")
+    role = _find_role(call, request["RoleArn"])
+    seconds = _role_seconds(call, role, request.get("DurationSeconds", _HOUR))
+    name = request["RoleSessionName"]
+    policies = _session_policies(call, request)
+    tags = from_list(request.get("Tags", ()))
+    packed = sum(map(len, policies)) + sum(len(key) + len(value) for key, value in tags.items())
+    percent = -(-packed * 100 // _PACKED_LIMIT)
+    if percent > 100:
+        message = f"Packed size of session policies and tags consumes {percent}% of allotted space."
+        raise ServiceError("PackedPolicyTooLarge", message)
+    session = Principal(
+        kind="role",
+        account=role.account,
+        arn=f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{name}",
+        id=f"{role.id}:{name}",
+        role_arn=role.arn,
+        session_name=name,
+        session_policies=policies,
+        tags=tags,
+    )
+    made = issue(sealing_key(call.records), session, call.now, seconds, call.entropy)
+    result: Result = {
+        "Credentials": _shown(made),
+        "AssumedRoleUser": {"AssumedRoleId": session.id, "Arn": session.arn},
+    }
+    return {**result, "PackedPolicySize": percent} if packed else result
+
+
+def _find_role(call: Call, arn: str) -> Role:
+    """Authorization has found it, unless the root user, who needs no permission, asks for what is not there."""
+    if call.principal.kind == "root":
+        raise ServiceError("AccessDenied", "Roles may not be assumed by root accounts.", 403)
+    parsed = parse_arn(arn)
+    role = call.records.get(Role, f"{parsed.account}/{parsed.name.lower()}") if parsed else None
+    if role is None or role.arn != arn:
+        message = f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        raise ServiceError("AccessDenied", message, 403)
+    return role
+
+
+def _role_seconds(call: Call, role: Role, seconds: int) -> int:
+    if seconds > _HOUR and call.principal.kind == "role":
+        raise ServiceError(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+        )
+    if seconds > role.max_session_seconds:
+        raise ServiceError(
+            "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        )
+    return seconds
+
+
+def _session_policies(call: Call, request: Request) -> tuple[str, ...]:
+    """The documents and the ARNs of managed policies that limit the session."""
+    policies: list[str] = []
+    if text := request.get("Policy"):
+        try:
+            parse_policy(text, "identity")
+        except PolicyError as error:
+            raise ServiceError("MalformedPolicyDocument", error.message) from None
+        policies.append(text)
+    for item in request.get("PolicyArns") or ():
+        arn = item.get("arn", "")
+        own = call.records.get(ManagedPolicy, arn)
+        if arn not in managed_policies() and (own is None or own.account != call.account):
+            raise ServiceError("MalformedPolicyDocument", f"Policy {arn} does not exist or is not attachable.")
+        policies.append(arn)
+    return tuple(policies)
+
+
+@operation("GetSessionToken", action=None)
+def get_session_token(call: Call, request: Request) -> Result:
+    """The caller's own rights for a while; without MFA the session may call neither IAM nor most of STS."""
+    for member in ("SerialNumber", "TokenCode"):
+        if request.get(member):
+            raise not_implemented(f"the parameter {member} of GetSessionToken")
+    who = call.principal
+    if who.kind not in ("root", "user") or (who.access_key_id or "").startswith("ASIA"):
+        raise ServiceError("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
+    longest = _HOUR if who.kind == "root" else 36 * _HOUR
+    seconds = min(request.get("DurationSeconds", 12 * _HOUR), longest)
+    # its tags are the user's own, read at each call
+    made = issue(sealing_key(call.records), dataclasses.replace(who, tags={}), call.now, seconds, call.entropy)
+    return {"Credentials": _shown(made)}
+
+
+@operation("DecodeAuthorizationMessage")
+def decode_authorization_message(call: Call, request: Request) -> Result:
+    text = open_message(sealing_key(call.records), request["EncodedMessage"])
+    if text is None:
+        raise ServiceError("InvalidAuthorizationMessageException", "Message is not valid")
+    return {"DecodedMessage": text}
+
+
+def _shown(made: Credentials) -> dict[str, Any]:
+    return {
+        "AccessKeyId": made.access_key_id,
+        "SecretAccessKey": made.secret_access_key,
+        "SessionToken": made.session_token,
+        "Expiration": made.expiration,
+    }
