@@ -190,6 +190,21 @@ def test_a_body_that_is_not_what_was_promised_leaves_nothing(daemon, s3, headers
     assert (blobs(daemon), daemon.app.store.revision) == (before, revision)
 
 
+def test_an_upload_must_tell_its_length(daemon, s3):
+    request = botocore.awsrequest.AWSRequest("PUT", daemon.url + "/bucket/k", data=b"")
+    key = Credentials(daemon.env["AWS_ACCESS_KEY_ID"], daemon.env["AWS_SECRET_ACCESS_KEY"])
+    botocore.auth.S3SigV4Auth(key, "s3", "us-west-2").add_auth(request)
+    host = daemon.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.putrequest("PUT", "/bucket/k")
+    for name, value in request.headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    response = connection.getresponse()
+    assert (response.status, b"MissingContentLength" in response.read()) == (411, True)
+    connection.close()
+
+
 def test_a_refused_upload_leaves_nothing(daemon, s3):
     before = blobs(daemon)
     with pytest.raises(ClientError, match="NoSuchBucket"):

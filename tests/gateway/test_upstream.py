@@ -63,7 +63,7 @@ async def test_a_reply_comes_back_as_it_is_and_the_connection_is_kept(upstream, 
             reply = await upstream.perform(forward(port))
         assert isinstance(reply, ForwardReply)
         assert (reply.status, reply.body, reply.failure) == (418, b"out", None)
-        assert reply.headers["X-Own"] == "1"
+        assert reply.headers["x-own"] == "1"
     method, path, headers, body = seen[0]
     assert (method, path, body) == ("POST", "/invocations", b"in")
     assert headers["Content-Type"] == "text/csv"
@@ -101,6 +101,16 @@ async def test_a_container_that_closed_idle_connections_is_called_again(upstream
         server.close()
         await factory.shutdown(0.1)
     assert len(sockets.namespaces) == 2
+
+
+async def test_a_reply_without_end_is_cut_off(upstream, monkeypatch):
+    monkeypatch.setattr("ringfence.gateway.upstream._REPLY_LIMIT", 100_000)
+
+    async def handler(request):
+        return web.Response(body=b"x" * 100_001)
+
+    async with container(handler) as (port, _):
+        assert (await upstream.perform(forward(port))).failure == "reset"
 
 
 async def test_a_namespace_that_is_gone(sockets):

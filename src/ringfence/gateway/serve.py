@@ -72,7 +72,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
             # its headers say what the body must be: decide before the first byte of it
             caller = _authenticate(gateway, found, request, arrival)
             name = wire.identify(request)
-            request = replace(request, body=await _receive(gateway, body, caller, wire.streams_input(name)))
+            request = await _receive(gateway, wire.streams_input(name), request, body, caller)
         else:
             # the body is a part of what is signed
             request = replace(request, body=await read(body, _LIMITS.get(found.service, _LIMIT)))
@@ -139,10 +139,15 @@ def _authenticate(gateway: Gateway, found: Route, request: HttpRequest, arrival:
         return authenticate(request, records, arrival, gateway.now(), service=found.service, region=region)
 
 
-async def _receive(gateway: Gateway, body: Body, caller: Authenticated, streams: bool) -> bytes | Blob:
-    if streams:
-        return await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs)
-    return await read_verified(body, _LIMIT, caller.payload)
+async def _receive(
+    gateway: Gateway, streams: bool, request: HttpRequest, body: Body, caller: Authenticated
+) -> HttpRequest:
+    """The request with its body, verified: on disk if it is an object's content, else in memory."""
+    if not streams:
+        return replace(request, body=await read_verified(body, _LIMIT, caller.payload))
+    if request.header("content-length") is None and request.header("transfer-encoding") is None:
+        raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
+    return replace(request, body=await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs))
 
 
 def _drop_unwanted(gateway: Gateway, request: HttpRequest) -> None:

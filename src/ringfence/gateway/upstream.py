@@ -20,6 +20,7 @@ OpenSocket = Callable[[str, int, int], socket.socket]
 _CONNECT_SECONDS = 2.0
 _IDLE_SECONDS = 30.0
 _LIMIT = 1000  # connections to one container
+_REPLY_LIMIT = 64 * 1024 * 1024
 
 
 class Upstream:
@@ -44,8 +45,8 @@ class Upstream:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                body = await response.read()
-                return ForwardReply(response.status, dict(response.headers), body)
+                # headers as aiohttp gives them: their names' case is the container's business
+                return ForwardReply(response.status, response.headers, await _read(response))
         except TimeoutError:
             return _failed("timeout")
         except aiohttp.ClientConnectorError:
@@ -83,6 +84,17 @@ class Upstream:
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )
         return pool
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body; a container may not fill the daemon's memory."""
+    pieces, size = [], 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > _REPLY_LIMIT:
+            raise aiohttp.ClientPayloadError(f"the reply is longer than {_REPLY_LIMIT} bytes")
+        pieces.append(chunk)
+    return b"".join(pieces)
 
 
 def _failed(reason: str) -> ForwardReply:
