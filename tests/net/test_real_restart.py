@@ -13,6 +13,7 @@ from ringfence.dataplane.plan import AddNamespaces, AddPairs, Step, WriteSysctls
 from ringfence.dataplane.render import Renderer
 from ringfence.network.topology import Topology
 from ringfence.resources import ec2
+from ringfence.resources.instance import Instance
 
 pytestmark = pytest.mark.root
 
@@ -128,3 +129,19 @@ async def test_namespaces_have_no_ipv6_and_do_not_forward(dataplane: Dataplane) 
         )  # fmt: skip
         forwards = name in ("internet", "platform") or name.startswith("vpc-")
         assert shown.stdout == f"{int(forwards)}\n", name
+
+
+async def test_an_interface_moves_to_another_instance(dataplane: Dataplane) -> None:
+    world = World()
+    vpc = world.vpc()
+    subnet, group = world.subnet(vpc, "10.0.1.0/24"), world.group(vpc)
+    world.rule(group, cidr_ipv4="0.0.0.0/0")
+    client, first, second = world.instance(subnet, group), world.instance(subnet, group), world.instance()
+    await dataplane.apply(world.compile())
+    world.change(Instance, first.id, network="none", network_interface_id=None)
+    world.change(Instance, second.id, network="vpc", network_interface_id=first.network_interface_id)
+    topology = world.compile()
+    await dataplane.apply(topology)
+    assert topology.instances[first.id].address is None
+    assert wire.connect(dataplane, client.id, str(topology.instances[second.id].address), 80) == "refused"
+    assert [step for step in steps_after_restart(dataplane, topology) if not isinstance(step, WriteSysctls)] == []

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ringfence.dataplane.execute import Executor
-from ringfence.dataplane.host import HostState, Pair
-from ringfence.dataplane.observe import list_namespaces, observe
-from ringfence.dataplane.plan import DeleteNamespaces, RunIp, Step, plan
+from ringfence.dataplane.host import HostState
+from ringfence.dataplane.observe import list_links, list_namespaces, observe
+from ringfence.dataplane.plan import DeleteNamespaces, RunIp, plan
 from ringfence.dataplane.render import Renderer
 from ringfence.network.topology import Topology
 
@@ -63,12 +63,14 @@ class Dataplane:
         with self._lock:
             self._applied = None
             names = list_namespaces(self._prefix)
-            links = observe(self._executor, names)
-            pairs = sorted(one for part in links.parts.values() for one in part if isinstance(one, Pair))
-            steps: list[Step] = [RunIp(pair.namespace, (f"link delete {pair.name}",)) for pair in pairs]
+            # Links first and by name: a process that outlives us may hold its namespace, but not its interface. One by
+            # one, since a link between two routers is listed at both.
+            for name in sorted(names):
+                links = list_links(self._executor, (name,)).get(name)
+                if links:
+                    self._executor.run([RunIp(name, tuple(f"link delete {link}" for link in links), removing=True)])
             if names:
-                steps.append(DeleteNamespaces(tuple(sorted(names))))
-            self._executor.run(steps)
+                self._executor.run([DeleteNamespaces(tuple(sorted(names)))])
 
     def _apply(self, topology: Topology) -> None:
         with self._lock:

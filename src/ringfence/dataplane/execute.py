@@ -25,6 +25,7 @@ from ringfence.dataplane.plan import (
 NETNS = Path("/run/netns")
 _SYSCTL = Path("/proc/sys/net")
 _TIMEOUT = 120
+_GONE = ("Cannot find device", "No such process", "No such file or directory", "Cannot assign requested address")
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -73,7 +74,7 @@ class Executor:
                     ]
                 )
             case RunIp():
-                self.inside(step.namespace, lambda: _ip(step.lines))
+                self.inside(step.namespace, lambda: (_ip_remove if step.removing else _ip)(step.lines))
             case RunNft():
                 self.inside(step.namespace, lambda: run_program(["nft", "-f", "-"], step.program))
             case WriteSysctls():
@@ -101,6 +102,18 @@ def _explain(stderr: str, given: str) -> str:
 
 def _ip(lines: Sequence[str]) -> None:
     run_program(["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines))
+
+
+def _ip_remove(lines: Sequence[str]) -> None:
+    """The kernel takes links away by itself when their other namespace dies: what is not there counts as removed."""
+    program = "".join(f"{line}\n" for line in lines)
+    done = subprocess.run(
+        ["ip", "-force", "-batch", "-"], input=program, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+    )
+    words = [line for line in done.stderr.splitlines() if not line.startswith("Command failed")]
+    serious = [line for line in words if not any(harmless in line for harmless in _GONE)]
+    if serious:
+        raise DataplaneError(f"`ip` failed: {serious[0]}")
 
 
 def _write_sysctls(step: WriteSysctls) -> None:

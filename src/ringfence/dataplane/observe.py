@@ -1,11 +1,12 @@
 """The edge from the kernel: what namespaces of ours exist and what is in them. Called by `apply` only.
 
-Reading everything costs five programs a namespace, so it is done once after a start and after a failure; in between,
+Reading everything costs two programs a namespace, so it is done once after a start and after a failure; in between,
 `apply` remembers what it did and looks only at which namespaces exist.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from ringfence.network.topology import INTERNET, PLATFORM
 
 OBSERVED_PART = "observed"
 _TABLES = {"main": MAIN_TABLE}
+_AT_ONCE = 4
 _Json = dict[str, Any]
 
 
@@ -40,9 +42,22 @@ def list_namespaces(prefix: str) -> frozenset[str]:
     return frozenset(path.name.removeprefix(start) for path in NETNS.iterdir() if path.name.startswith(start))
 
 
+def list_links(executor: Executor, names: Iterable[str]) -> dict[str, list[str]]:
+    """The veths of the routers among these namespaces."""
+    return {
+        name: [link["ifname"] for link in executor.inside(name, lambda: _ip("link show"))[0] if link["ifname"] != "lo"]
+        for name in names
+        if _is_router(name)
+    }
+
+
 def observe(executor: Executor, names: Iterable[str]) -> HostState:
     """What is in these namespaces, as one part."""
-    read = {name: executor.inside(name, _read) for name in sorted(names)}
+    ordered = sorted(names)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        read = dict(
+            zip(ordered, pool.map(lambda name: executor.inside(name, lambda: _read(name)), ordered), strict=True)
+        )
     logical = {executor.path(name).name: name for name in read}
     found: set[KernelObject] = set()
     firewalls: dict[str, Firewall | None] = {}
@@ -68,22 +83,29 @@ class _Seen:
     neighbours: list[_Json]
 
 
-def _read() -> _Seen:
-    """In the namespace's thread. The kernel numbers other namespaces when it lists links: these come first."""
-    links = _ip("address", "show")
-    return _Seen(
-        links,
-        {one["nsid"]: one["name"] for one in _ip("netns", "list-id") if "name" in one},
-        json.loads(run_program(["nft", "-j", "list", "ruleset"]))["nftables"],
-        _ip("-4", "rule", "show"),
-        _ip("-4", "route", "show", "table", "all"),
-        _ip("-4", "neighbour", "show", "nud", "permanent"),
+def _read(name: str) -> _Seen:
+    """In the namespace's thread. The kernel numbers other namespaces when it lists links: these come first.
+
+    Instances have no rules of ours: their packets are judged in the router.
+    """
+    links, peers, routing, routes, neighbours = _ip(
+        "address show", "netns list-id", "rule show", "route show table all", "neighbour show nud permanent"
     )
+    firewalled = not name.startswith("i-")
+    rules = json.loads(run_program(["nft", "-j", "list", "ruleset"]))["nftables"] if firewalled else []
+    numbered = {one["nsid"]: one["name"] for one in peers if "name" in one}
+    return _Seen(links, numbered, rules, routing, routes, neighbours)
 
 
-def _ip(*arguments: str) -> list[_Json]:
-    found: list[_Json] = json.loads(run_program(["ip", "-j", "-N", *arguments]) or "[]")
-    return [one for one in found if one]
+def _ip(*commands: str) -> list[list[_Json]]:
+    """One run for all commands; each prints one JSON array, or nothing."""
+    text = run_program(["ip", "-j", "-N", "-batch", "-"], "".join(f"{command}\n" for command in commands))
+    decoder, found, position = json.JSONDecoder(), [], 0
+    while position < len(text):
+        value, position = decoder.raw_decode(text, position)
+        found.append([one for one in value if one])
+        position += len(text[position:]) - len(text[position:].lstrip())
+    return found
 
 
 def _links(name: str, seen: _Seen) -> Iterator[KernelObject]:
@@ -100,15 +122,18 @@ def _is_router(name: str) -> bool:
 
 
 def _pairs(name: str, seen: _Seen, peers: Mapping[int, tuple[str, _Seen]]) -> Iterator[Pair]:
-    """The veths whose router's end is here."""
+    """The veths whose router's end is here. One whose other end is not ours (any more) is a Pair with nobody."""
     for link in seen.links:
-        peer_name, peer_seen = peers.get(link.get("link_netnsid", -1), ("", None))
         # Between two routers the end that is the customer's says so.
-        if peer_seen is None or link["ifname"] == UPLINK:
+        if link["ifname"] in ("lo", UPLINK):
             continue
-        for peer in peer_seen.links:
-            if peer["ifindex"] == link["link_index"] and peer.get("link_index") == link["ifindex"]:
-                yield Pair(name, link["ifname"], peer_name, peer["ifname"], peer["address"])
+        peer_name, peer_seen = peers.get(link.get("link_netnsid", -1), ("", None))
+        ends = [
+            Pair(name, link["ifname"], peer_name, peer["ifname"], peer["address"])
+            for peer in (peer_seen.links if peer_seen else ())
+            if peer["ifindex"] == link.get("link_index") and peer.get("link_index") == link["ifindex"]
+        ]
+        yield from ends or [Pair(name, link["ifname"], "", "", "")]
 
 
 def _routing(name: str, seen: _Seen) -> Iterator[KernelObject]:

@@ -41,10 +41,11 @@ class AddPairs:
 
 @dataclass(frozen=True, slots=True)
 class RunIp:
-    """`ip -batch` inside a namespace."""
+    """`ip -batch` inside a namespace. `removing`: what is gone already is no failure."""
 
     namespace: str
     lines: tuple[str, ...]
+    removing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,33 @@ def _changes(desired: HostState, observed: HostState) -> tuple[set[KernelObject]
     for key in observed.parts.keys() - desired.parts.keys():
         before |= observed.parts[key]
     removed, added = before - after, after - before
+    remade = _ends(removed) & _ends(added)
+    if remade:
+        # A link that is made anew has nothing of what the old one had.
+        added |= {one for part in desired.parts.values() for one in part if _device(one) in remade}
     if removed:
         # An object may have moved to a part that has not changed.
         removed = {one for one in removed if not any(one in part for part in _possible_owners(desired, one))}
     return removed, added
+
+
+def _ends(objects: Iterable[KernelObject]) -> set[tuple[str, str]]:
+    """Both ends of the veths among them, as (namespace, device)."""
+    pairs = [one for one in objects if isinstance(one, Pair)]
+    return {(one.namespace, one.name) for one in pairs} | {(one.peer_namespace, one.peer) for one in pairs}
+
+
+def _device(one: KernelObject) -> tuple[str, str] | None:
+    """The link that the object is on."""
+    match one:
+        case Up() | Address() | Neighbour():
+            return one.namespace, one.device
+        case Route() if one.device is not None:
+            return one.namespace, one.device
+        case Sysctl() if _of_link(one):
+            return one.namespace, one.path.split("/")[2]
+        case _:
+            return None
 
 
 def _possible_owners(desired: HostState, one: KernelObject) -> Iterable[frozenset[KernelObject]]:
@@ -144,17 +168,17 @@ def _elements(objects: Iterable[KernelObject]) -> Mapping[str, Sequence[Element]
 def _plan_removals(removed: set[KernelObject], added: set[KernelObject], gone: frozenset[str]) -> list[Step]:
     """Links first, which takes along everything on them. What `replace` will overwrite stays until then."""
     pairs = [one for one in removed if isinstance(one, Pair)]
-    ends = {(pair.namespace, pair.name) for pair in pairs} | {(pair.peer_namespace, pair.peer) for pair in pairs}
+    ends = _ends(removed)
     replaced = {_key(one) for one in added if isinstance(one, Route | Neighbour)}
     lines = [(pair.namespace, f"link delete {pair.name}") for pair in sorted(pairs)]
     for one in sorted(removed, key=_order):
-        if (one.namespace, getattr(one, "device", None)) in ends or _key(one) in replaced:
+        if _device(one) in ends or _key(one) in replaced:
             continue
         if line := _remove(one):
             lines.append((one.namespace, line))
     # A link of a namespace that goes is deleted too: a process that holds the namespace must not keep its ENI.
     doomed = {(pair.namespace, f"link delete {pair.name}") for pair in pairs}
-    return _run_ip(item for item in lines if item[0] not in gone or item in doomed)
+    return _run_ip((item for item in lines if item[0] not in gone or item in doomed), removing=True)
 
 
 def _key(one: KernelObject) -> object:
@@ -228,8 +252,8 @@ def _write(values: Iterable[Sysctl]) -> list[Step]:
     return [WriteSysctls(name, tuple(sorted(found))) for name, found in sorted(grouped.items())]
 
 
-def _run_ip(lines: Iterable[tuple[str, str]]) -> list[Step]:
+def _run_ip(lines: Iterable[tuple[str, str]], removing: bool = False) -> list[Step]:
     grouped: dict[str, list[str]] = defaultdict(list)
     for namespace, line in lines:
         grouped[namespace].append(line)
-    return [RunIp(namespace, tuple(found)) for namespace, found in sorted(grouped.items())]
+    return [RunIp(namespace, tuple(found), removing) for namespace, found in sorted(grouped.items())]
