@@ -102,6 +102,7 @@ def test_dns_attributes(ec2: Any) -> None:
     assert value("enableDnsSupport") and not value("enableDnsHostnames")
     ec2("ModifyVpcAttribute", VpcId=vpc, EnableDnsHostnames={"Value": True})
     assert value("enableDnsSupport") and value("enableDnsHostnames")
+    assert not value("enableNetworkAddressUsageMetrics")
     both = {"EnableDnsHostnames": {"Value": True}, "EnableDnsSupport": {"Value": True}}
     assert "InvalidParameterCombination" in ec2.error("ModifyVpcAttribute", VpcId=vpc, **both)
 

@@ -26,19 +26,21 @@ def flag(value: bool) -> str:
 
 
 def describe(
-    call: Call, request: Request, kind: type[R], *, ids: str | None, filters: Filters
+    call: Call, request: Request, kind: type[R], *, ids: str, filters: Filters, least: int = 5
 ) -> tuple[list[R], str | None]:
-    """The records that a Describe request asks for, and the token of the next page. `ids`: the member that has ids."""
-    wanted = request.get(ids) if ids else None
+    """The records that a Describe request asks for, and the token of the next page.
+
+    `ids`: the member that has ids. `least`: the smallest MaxResults.
+    """
+    wanted = request.get(ids)
     if wanted and request.get("MaxResults"):
         raise ServiceError(
             "InvalidParameterCombination",
-            f"The parameter {_wire(ids or '')} cannot be used with the parameter maxResults",
+            f"The parameter {_wire(ids)} cannot be used with the parameter maxResults",
         )
     found = noun.find_all(call, kind, wanted) if wanted else noun.mine(call, kind)
-    arn = lambda record: noun.arn(call, kind, record.id)  # noqa: E731
-    chosen = select(call, request, found, filters, arn)
-    return page(request, chosen, lambda record: record.id)
+    chosen = select(call, request, found, filters, lambda record: noun.arn(call, kind, record.id))
+    return page(request, chosen, lambda record: record.id, least)
 
 
 def select(

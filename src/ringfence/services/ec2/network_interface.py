@@ -19,6 +19,7 @@ from ringfence.resources.ec2 import (
     Vpc,
 )
 from ringfence.services.ec2 import client_token, noun, quota
+from ringfence.services.ec2.availability_zone import zone
 from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import named, operation
@@ -216,6 +217,7 @@ _FILTERS: Filters = {
     "attachment.instance-owner-id": lambda call, item: item.attachment and item.attachment.instance_owner,
     "attachment.status": lambda call, item: item.attachment and "attached",
     "availability-zone": lambda call, item: item.availability_zone,
+    "availability-zone-id": lambda call, item: zone(item.region, item.availability_zone).id,
     "description": lambda call, item: item.description,
     "group-id": lambda call, item: item.group_ids,
     "group-name": lambda call, item: [one["GroupName"] for one in _groups(call, item)],
@@ -286,6 +288,7 @@ def _described(call: Call, interface: NetworkInterface) -> Result:
         "VpcId": interface.vpc_id,
         "SubnetId": interface.subnet_id,
         "AvailabilityZone": interface.availability_zone,
+        "AvailabilityZoneId": zone(interface.region, interface.availability_zone).id,
         "Description": interface.description,
         "Groups": _groups(call, interface),
         "InterfaceType": interface.interface_type,

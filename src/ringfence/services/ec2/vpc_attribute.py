@@ -1,9 +1,9 @@
-"""DescribeVpcAttribute and ModifyVpcAttribute: the two DNS switches of a VPC."""
+"""DescribeVpcAttribute and ModifyVpcAttribute: the two DNS switches of a VPC. Usage metrics are always off."""
 
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
-from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import Vpc
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.operation import operation
@@ -34,7 +34,7 @@ def describe_vpc_attribute(call: Call, request: Request) -> Result:
         case "enableDnsHostnames":
             return {"VpcId": vpc.id, "EnableDnsHostnames": {"Value": vpc.dns_hostnames}}
         case "enableNetworkAddressUsageMetrics":
-            raise not_implemented("network address usage metrics of a VPC")
+            return {"VpcId": vpc.id, "EnableNetworkAddressUsageMetrics": {"Value": False}}
         case other:
             raise ServiceError(
                 "InvalidParameterValue", f"Value ({other}) for parameter attribute is invalid. Unknown attribute."

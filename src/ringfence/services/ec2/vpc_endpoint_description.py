@@ -35,7 +35,7 @@ _FILTERS: Filters = {
 
 @operation("DescribeVpcEndpoints", takes="VpcEndpointIds Filters MaxResults NextToken")
 def describe_vpc_endpoints(call: Call, request: Request) -> Result:
-    found, token = describe(call, request, VpcEndpoint, ids="VpcEndpointIds", filters=_FILTERS)
+    found, token = describe(call, request, VpcEndpoint, ids="VpcEndpointIds", filters=_FILTERS, least=1)
     return paged("VpcEndpoints", [describe_endpoint(call, endpoint) for endpoint in found], token)
 
 
