@@ -138,8 +138,7 @@ async def test_a_later_daemon_goes_on(tmp_path: Path, path: Path) -> None:
     first = ContainerLogs(store, StillEdge())
     first.follow(*arguments)
     await until(lambda: len(lines(store)) == 2)
-    for task, _ in first._running.values():
-        task.cancel()
+    await first.close()
     store.close()
     with path.open("ab") as file:
         file.write(b"three\n")

@@ -84,6 +84,7 @@ class App:
         self._blobs = BlobStore(config.blobs)
         self._blobs.sweep(Kept(self.store))
         self._applied = Applied()
+        self._logs = ContainerLogs(self.store)
         self._upstream = Upstream(machine.network.open_socket, self._container_namespace)
         gateway = Gateway(
             region=config.region,
@@ -108,7 +109,7 @@ class App:
             driver=machine.driver,
             images=self.images,
             caller=self._caller,
-            logs=ContainerLogs(self.store),
+            logs=self._logs,
             applied=self._applied,
         )
 
@@ -164,6 +165,7 @@ class App:
         if self._api is not None:
             await self._api.close(_STOP_SECONDS)
         await self._reconciler.stop()
+        await self._logs.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

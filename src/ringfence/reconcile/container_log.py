@@ -62,6 +62,14 @@ class ContainerLogs:
             if file := records.get(LogFile, str(path)):
                 records.delete(file)
 
+    async def close(self) -> None:
+        """Stop where each file is, for a later daemon to go on; before the store is closed."""
+        tasks = [task for task, _ in self._running.values()]
+        self._running.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
 
 async def follow(store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, stop: asyncio.Event) -> None:
     """Ship the lines of `path` as they come, until `stop`; then ship the rest, also a line without an end."""
