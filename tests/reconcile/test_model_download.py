@@ -179,7 +179,6 @@ async def test_names_are_asked_of_the_resolver(monkeypatch: pytest.MonkeyPatch) 
             if self.asked > 1:  # the first answer is lost
                 self.transport.sendto(response.to_wire(), address)  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(namespace_http, "_DNS_SECONDS", 0.05)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(Answering, local_addr=("127.0.0.1", 0))
     monkeypatch.setattr(namespace_http, "_DNS_PORT", transport.get_extra_info("sockname")[1])

@@ -11,7 +11,7 @@ from ringfence.core.arn import parse_arn
 from ringfence.core.errors import ServiceError
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile import host_interface
-from ringfence.reconcile.host_launch import SESSION_NAME
+from ringfence.reconcile.host_launch import SESSION_NAME, plain
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.iam import Role
@@ -66,7 +66,7 @@ def remove_interface(parts: Parts, interface: NetworkInterface) -> None:
             parts.caller.call(principal, "ec2", "DeleteNetworkInterfacePermission", request)
         parts.caller.call(principal, "ec2", "DeleteNetworkInterface", {"NetworkInterfaceId": interface.id})
     except ServiceError as error:
-        log.warning("interface `%s` stays behind: %s", interface.id, error)
+        log.warning("interface `%s` stays behind: %s", interface.id, plain(error))
 
 
 def _remove_records(parts: Parts, interface: NetworkInterface, permissions: list[NetworkInterfacePermission]) -> None:

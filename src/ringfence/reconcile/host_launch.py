@@ -80,7 +80,7 @@ class Launch:
         try:
             return self._parts.caller.assume(arn, SESSION_NAME)
         except ServiceError as error:
-            log.warning("assuming `%s` for `%s` failed: %s", arn, self._endpoint.name, error)
+            log.warning("assuming `%s` for `%s` failed: %s", arn, self._endpoint.name, plain(error))
             raise LaunchFailed(
                 f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
                 "'sagemaker.amazonaws.com' to assume the role."
@@ -99,7 +99,7 @@ class Launch:
                 "satisfy the request: hosting needs at least 2 private IP addresses for each model instance."
             ) from None
         except ServiceError as error:
-            log.warning("making an interface for `%s` failed: %s", self._endpoint.name, error)
+            log.warning("making an interface for `%s` failed: %s", self._endpoint.name, plain(error))
             raise LaunchFailed(INTERNAL_ERROR) from None
 
     def _appear(self, interface_id: str | None, image: Image) -> Instance:
@@ -199,6 +199,11 @@ class Launch:
             f"CannotStartContainerError. Please ensure the model container for variant {self._variant.name} starts "
             "correctly when invoked with 'docker run <image> serve'"
         )
+
+
+def plain(error: ServiceError) -> str:
+    """The error without EC2's sealed appendix, which only its API opens."""
+    return f"{error.code}: {error.message.partition(' Encoded authorization failure message')[0]}"
 
 
 def container_namespace(instance: Instance) -> str:

@@ -5,6 +5,7 @@ Used for the platform's transfers on behalf of an instance.
 """
 
 import asyncio
+import itertools
 import socket
 import ssl
 from collections.abc import Sequence
@@ -20,8 +21,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ringfence.reconcile.ports import Network
 
-_DNS_PORT, _DNS_SECONDS, _DNS_TRIES = 53, 1.0, 3
-_CONNECT_SECONDS = 5.0
+_DNS_PORT = 53
+# Seconds to wait for each answer. Short at first: a link that has just come up may drop its first packet.
+_DNS_WAITS = (0.05, 0.2, 0.5, 1.0, 1.5)
+_CONNECT_SECONDS = 3.0
 
 
 class NamespaceResolver(AbstractResolver):
@@ -45,10 +48,9 @@ class NamespaceResolver(AbstractResolver):
         """Nothing is kept open."""
 
     async def _ask(self, host: str) -> list[str]:
-        for attempt in range(_DNS_TRIES):
-            resolver = self._resolvers[attempt % len(self._resolvers)]
+        for wait, resolver in zip(_DNS_WAITS, itertools.cycle(self._resolvers), strict=False):
             try:
-                response = await asyncio.wait_for(self._query(host, resolver), _DNS_SECONDS)
+                response = await asyncio.wait_for(self._query(host, resolver), wait)
             except (OSError, TimeoutError, dns.exception.DNSException):
                 continue
             if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
