@@ -1,13 +1,16 @@
-"""What stands on this machine outside of any process of ours: compared before and after the story."""
+"""What stands on this machine, compared before and after the story.
+
+Links and rules of the machine's own namespace must not change at all; the rest carries the daemon's name.
+"""
 
 import subprocess
 from pathlib import Path
 
 
 def observe(prefix: str, state: Path) -> dict[str, set[str]]:
-    """Namespaces, links and rules of the machine, and the mounts, cgroups and processes that carry our marks."""
+    """Links and rules of the machine, and the namespaces, mounts, cgroups and processes that carry our name."""
     return {
-        "namespaces": set(_run("ip", "netns", "list")),
+        "namespaces": {line for line in _run("ip", "netns", "list") if line.startswith(prefix)},
         "links": {line.split(":")[1].strip() for line in _run("ip", "-o", "link")},
         "rules": set(_run("nft", "list", "tables")),
         "mounts": {

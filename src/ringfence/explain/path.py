@@ -14,7 +14,8 @@ from ringfence.network.resolve import instance_vantage, resolve
 from ringfence.network.topology import INTERNET, Instance, Interface, Subnet, Topology, Vantage, Vpc
 from ringfence.network.trace import TCP, UDP, Hop, Packet, trace
 
-_SUPPOSED = "supposed"  # the id of a sender that is only thought of: no ENI exists in its place
+# Senders that are only thought of have what they are as their id.
+_A_HOST = "a host on the internet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def _source(topology: Topology, question: Question) -> tuple[Topology, str, Vant
         return _suppose_interface(topology, question.subnet, question.groups)
     if question.source == INTERNET:
         host = str(DEFAULT_PUBLIC_HOSTS[250])
-        sender = Instance(_SUPPOSED, "internet", host, 32, INTERNET_ROUTER, resolvers=(PUBLIC_RESOLVER,))
-        return replace(topology, instances=topology.instances | {_SUPPOSED: sender}), _SUPPOSED, Vantage("internet")
+        sender = Instance(_A_HOST, "internet", host, 32, INTERNET_ROUTER, resolvers=(PUBLIC_RESOLVER,))
+        return replace(topology, instances=topology.instances | {_A_HOST: sender}), _A_HOST, Vantage("internet")
     source = question.source or ""
     if source in topology.instances:
         return topology, source, instance_vantage(topology, source) or Vantage("internet")
@@ -93,9 +94,10 @@ def _suppose_interface(topology: Topology, subnet_id: str, groups: tuple[str, ..
     address = next(_free(vpc, subnet), None)
     if address is None:
         raise ValueError(f"`{subnet_id}` has no free address")
-    supposed = Interface(_SUPPOSED, subnet_id, address, "", tuple(sorted(chosen)), namespace=_SUPPOSED)
-    changed = replace(vpc, interfaces=vpc.interfaces | {_SUPPOSED: supposed})
-    return replace(topology, vpcs=topology.vpcs | {vpc.id: changed}), _SUPPOSED, Vantage("vpc", vpc.id, subnet_id)
+    name = f"a new ENI in {subnet_id}"
+    supposed = Interface(name, subnet_id, address, "", tuple(sorted(chosen)), namespace=name)
+    changed = replace(vpc, interfaces=vpc.interfaces | {name: supposed})
+    return replace(topology, vpcs=topology.vpcs | {vpc.id: changed}), name, Vantage("vpc", vpc.id, subnet_id)
 
 
 def _subnet(topology: Topology, subnet_id: str) -> tuple[Vpc, Subnet]:
