@@ -1,6 +1,5 @@
 """The path of a packet in words, on records compiled as the daemon compiles them."""
 
-
 import pytest
 
 from ringfence.explain.path import PathExplanation, explain_path, parse_question

@@ -117,6 +117,7 @@ async def test_an_object_and_a_prefix(server: Server, tmp_path: Path) -> None:
         archive(("/etc/escape", b"x"))[:-20],
         archive(link="../../escape"),
     ],
+    ids=["no archive", "a path that leads out", "cut short", "a link that leads out"],
 )
 async def test_archives_that_are_not_fit(server: Server, tmp_path: Path, content: bytes) -> None:
     server.objects["model.tar.gz"] = content
