@@ -11,7 +11,8 @@ from ringfence.core.arn import parse_arn
 from ringfence.core.errors import ServiceError
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile import host_interface
-from ringfence.reconcile.host_launch import SESSION_NAME, plain
+from ringfence.reconcile.host_interface import SESSION_NAME
+from ringfence.reconcile.host_launch import plain
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.iam import Role

@@ -21,6 +21,10 @@ SERVICE_ACCOUNT = "770088000000"
 _ADDRESSES = 2
 
 
+# of the execution role, as the principal's ARN shows it: (recalled) from CloudTrail records of SageMaker's
+SESSION_NAME = "SageMaker"
+
+
 class NoFreeAddresses(Exception):
     """No subnet of the VpcConfig has two free addresses."""
 
@@ -56,16 +60,16 @@ def create_interface(
 def find_interface(records: Reader, instance_id: str) -> NetworkInterface | None:
     """The interface that was made for the instance, attached or not (a daemon may have died in between)."""
     end = f" - {instance_id}"
-    start = _DESCRIPTION.partition("{")[0]
     for interface in records.all(NetworkInterface):
-        if interface.description.startswith(start) and interface.description.endswith(end):
+        if is_hosting_interface(interface) and interface.description.endswith(end):
             return interface
     return None
 
 
 def is_hosting_interface(interface: NetworkInterface) -> bool:
-    """Whether a hosting instance's launch made it."""
-    return interface.description.startswith(_DESCRIPTION.partition("{")[0])
+    """Whether a hosting instance's launch made it: the description alone anybody could write."""
+    by_us = (interface.requester_id or "").endswith(f":{SESSION_NAME}")
+    return by_us and interface.description.startswith(_DESCRIPTION.partition("{")[0])
 
 
 def _choose_subnet(caller: Caller, role: Principal, variant: Variant, zones: Counter[str]) -> str:

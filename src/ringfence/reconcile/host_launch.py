@@ -14,6 +14,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.network import topology
 from ringfence.reconcile import host_interface
 from ringfence.reconcile.container_spec import hosting_spec
+from ringfence.reconcile.host_interface import SESSION_NAME
 from ringfence.reconcile.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.namespace_http import open_session
 from ringfence.reconcile.parts import Parts
@@ -28,7 +29,6 @@ from ringfence.services.sagemaker.container import model_data
 
 log = logging.getLogger("ringfence.reconcile")
 
-SESSION_NAME = "SageMaker"
 INTERNAL_ERROR = "InternalServerError: We encountered an internal error.  Please try again."
 
 
