@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, assert_never
 
+from ringfence.dataplane.netlink import set_neighbours
 from ringfence.dataplane.plan import (
     AddNamespaces,
     AddPairs,
     DeleteNamespaces,
     RunIp,
     RunNft,
+    SetNeighbours,
     Step,
     WriteSysctls,
 )
@@ -75,6 +77,8 @@ class Executor:
                 )
             case RunIp():
                 self.inside(step.namespace, lambda: (_ip_remove if step.removing else _ip)(step.lines))
+            case SetNeighbours():
+                self.inside(step.namespace, lambda: set_neighbours(step.neighbours))
             case RunNft():
                 self.inside(step.namespace, lambda: run_program(["nft", "-f", "-"], step.program))
             case WriteSysctls():

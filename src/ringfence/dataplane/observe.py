@@ -5,6 +5,7 @@ Reading everything costs two programs a namespace, so it is done once after a st
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,10 +37,9 @@ _Json = dict[str, Any]
 
 def list_namespaces(prefix: str) -> frozenset[str]:
     """Logical names of the namespaces of this prefix."""
-    if not NETNS.is_dir():
-        return frozenset()
     start = f"{prefix}-"
-    return frozenset(path.name.removeprefix(start) for path in NETNS.iterdir() if path.name.startswith(start))
+    names = os.listdir(NETNS) if NETNS.is_dir() else ()  # noqa: PTH208 - many times faster than Path.iterdir at 1,000
+    return frozenset(name.removeprefix(start) for name in names if name.startswith(start))
 
 
 def list_links(executor: Executor, names: Iterable[str]) -> dict[str, list[str]]:

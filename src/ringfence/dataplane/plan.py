@@ -7,6 +7,7 @@ comes up; links go before their namespaces.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ringfence.dataplane import nftables
 from ringfence.dataplane.host import (
@@ -49,6 +50,14 @@ class RunIp:
 
 
 @dataclass(frozen=True, slots=True)
+class SetNeighbours:
+    """Permanent neighbours; apart from RunIp, because `ip neighbour` lists every link of the namespace first."""
+
+    namespace: str
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunNft:
     namespace: str
     program: str
@@ -60,7 +69,7 @@ class WriteSysctls:
     values: tuple[Sysctl, ...]
 
 
-Step = AddNamespaces | DeleteNamespaces | AddPairs | RunIp | RunNft | WriteSysctls
+Step = AddNamespaces | DeleteNamespaces | AddPairs | RunIp | SetNeighbours | RunNft | WriteSysctls
 
 
 def plan(desired: HostState, observed: HostState) -> list[Step]:
@@ -78,6 +87,8 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
         steps.append(AddPairs(pairs))
     steps += _write(one for one in sysctls if _of_link(one))
     steps += _run_ip((one.namespace, line) for one in sorted(added, key=_order) if (line := _add(one)))
+    neighbours = _grouped(one for one in added if isinstance(one, Neighbour))
+    steps += [SetNeighbours(name, tuple(sorted(found))) for name, found in sorted(neighbours.items())]
     if gone:
         steps.append(DeleteNamespaces(gone))
     return steps
@@ -158,11 +169,7 @@ def _digest(firewall: Firewall | None) -> str | None:
 
 
 def _elements(objects: Iterable[KernelObject]) -> Mapping[str, Sequence[Element]]:
-    grouped: dict[str, list[Element]] = defaultdict(list)
-    for one in objects:
-        if isinstance(one, Element):
-            grouped[one.namespace].append(one)
-    return grouped
+    return _grouped(one for one in objects if isinstance(one, Element))
 
 
 def _plan_removals(removed: set[KernelObject], added: set[KernelObject], gone: frozenset[str]) -> list[Step]:
@@ -193,7 +200,7 @@ def _key(one: KernelObject) -> object:
 
 def _order(one: KernelObject) -> tuple[int, tuple[str, ...]]:
     """Addresses before links come up, links before routes over them, routes before rules that lead to them."""
-    rank = {Address: 0, Up: 1, Neighbour: 2, Route: 3, Rule: 4}.get(type(one), 5)
+    rank = {Address: 0, Up: 1, Route: 2, Rule: 3}.get(type(one), 4)
     return rank, tuple(str(value) for value in one)
 
 
@@ -203,8 +210,6 @@ def _add(one: KernelObject) -> str:
             return f"address replace {one.cidr} dev {one.device}"
         case Up():
             return f"link set {one.device} up"
-        case Neighbour():
-            return f"neighbour replace {one.address} lladdr {one.mac} dev {one.device} nud permanent"
         case Route():
             return f"route replace {_route(one)}"
         case Rule():
@@ -246,10 +251,7 @@ def _of_link(one: Sysctl) -> bool:
 
 
 def _write(values: Iterable[Sysctl]) -> list[Step]:
-    grouped: dict[str, list[Sysctl]] = defaultdict(list)
-    for one in values:
-        grouped[one.namespace].append(one)
-    return [WriteSysctls(name, tuple(sorted(found))) for name, found in sorted(grouped.items())]
+    return [WriteSysctls(name, tuple(sorted(found))) for name, found in sorted(_grouped(values).items())]
 
 
 def _run_ip(lines: Iterable[tuple[str, str]], removing: bool = False) -> list[Step]:
@@ -257,3 +259,14 @@ def _run_ip(lines: Iterable[tuple[str, str]], removing: bool = False) -> list[St
     for namespace, line in lines:
         grouped[namespace].append(line)
     return [RunIp(namespace, tuple(found), removing) for namespace, found in sorted(grouped.items())]
+
+
+_O = TypeVar("_O", Element, Neighbour, Sysctl)
+
+
+def _grouped(objects: Iterable[_O]) -> dict[str, list[_O]]:
+    """By namespace."""
+    grouped: dict[str, list[_O]] = defaultdict(list)
+    for one in objects:
+        grouped[one.namespace].append(one)
+    return grouped

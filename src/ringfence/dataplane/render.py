@@ -38,6 +38,8 @@ class Renderer:
         for name, firewall, part in _namespaces(topology):
             namespaces[name] = firewall
             made[f"namespace {name}"] = self._keep(f"namespace {name}", part)
+        for instance in topology.instances.values():
+            self._instance(instance, namespaces, made)
         for vpc in topology.vpcs.values():
             self._interfaces(vpc, namespaces, made)
         self._parts = made
@@ -46,6 +48,16 @@ class Renderer:
     def _keep(self, key: str, part: Part) -> tuple[object, Part]:
         old = self._parts.get(key)
         return old if old is not None and old[1] == part else (None, part)
+
+    def _instance(
+        self, instance: Instance, namespaces: dict[str, Firewall | None], made: dict[str, tuple[object, Part]]
+    ) -> None:
+        key = f"namespace {instance.id}"
+        old = self._parts.get(key)
+        made[key] = old if old is not None and old[0] == instance else (instance, _render_instance(instance))
+        namespaces[instance.id] = None
+        if instance.isolated:
+            namespaces[instance.isolated_namespace] = None
 
     def _interfaces(
         self, vpc: Vpc, namespaces: dict[str, Firewall | None], made: dict[str, tuple[object, Part]]
@@ -69,15 +81,13 @@ class Renderer:
 
 
 def _namespaces(topology: Topology) -> Iterator[tuple[str, Firewall | None, Part]]:
-    """Every namespace with its firewall and everything in it that is not an interface's."""
+    """The namespaces but the instances', with firewalls and everything in them that is not an interface's."""
     firewall, part = outside.render_internet(topology.services)
     yield INTERNET, firewall, part | _basics(INTERNET)
     firewall, part = outside.render_platform()
     yield PLATFORM, firewall, part | _basics(PLATFORM)
     for vpc in topology.vpcs.values():
         yield from _vpc(vpc)
-    for instance in topology.instances.values():
-        yield from _instance(instance)
 
 
 def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
@@ -93,13 +103,12 @@ def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
     yield vpc.id, render_firewall(vpc, numbers), part
 
 
-def _instance(instance: Instance) -> Iterator[tuple[str, Firewall | None, Part]]:
+def _render_instance(instance: Instance) -> Part:
+    """Of the namespace with the network, and of the isolated container's."""
     part = hosts.render_instance(instance) | _basics(instance.id)
     if instance.network in (INTERNET, PLATFORM):
         part |= outside.render_host(instance)
-    yield instance.id, None, part
-    if instance.isolated:
-        yield instance.isolated_namespace, None, _basics(instance.isolated_namespace)
+    return part | _basics(instance.isolated_namespace) if instance.isolated else part
 
 
 def _basics(namespace: str) -> Part:

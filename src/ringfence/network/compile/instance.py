@@ -10,21 +10,25 @@ from ringfence.network.topology import Instance, Vpc
 from ringfence.resources import ec2
 from ringfence.resources import instance as records_of
 
+# VPC id -> resolvers and search domains.
+_Dhcp = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+
 
 def compile_instances(
     instances: list[records_of.Instance], vpcs: Mapping[str, Vpc], records: Reader
 ) -> dict[str, Instance]:
     """An instance whose interface is gone, or whose public address somebody has, gets loopback only."""
+    dhcp = {vpc.id: _dhcp(records, vpc) for vpc in vpcs.values()}
     taken: set[str] = {addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER, addresses.INTERNET_ROUTER}
-    return {instance.id: _compile_instance(instance, vpcs, records, taken) for instance in instances}
+    return {instance.id: _compile_instance(instance, vpcs, records, dhcp, taken) for instance in instances}
 
 
 def _compile_instance(
-    instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, taken: set[str]
+    instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, dhcp: _Dhcp, taken: set[str]
 ) -> Instance:
     match instance.network:
         case "vpc":
-            return _in_vpc(instance, vpcs, records)
+            return _in_vpc(instance, vpcs, records, dhcp)
         case "platform":
             address = _pick(instance.id, addresses.PLATFORM_RANGE, taken)
             router, resolver = addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER
@@ -40,19 +44,19 @@ def _compile_instance(
             return _alone(instance)
 
 
-def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader) -> Instance:
+def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, dhcp: _Dhcp) -> Instance:
     record = records.get(ec2.NetworkInterface, instance.network_interface_id or "")
     vpc = vpcs.get(record.vpc_id) if record else None
     interface = vpc.interfaces.get(record.id) if vpc and record else None
     if vpc is None or interface is None or interface.namespace != instance.id:
         return _alone(instance)
     subnet = vpc.subnets[interface.subnet_id]
-    resolvers, search = _dhcp(records, vpc)
+    resolvers, search = dhcp[vpc.id]
     return Instance(
         instance.id,
         "vpc",
         interface.address,
-        IPv4Network(subnet.cidr).prefixlen,
+        int(subnet.cidr.rpartition("/")[2]),
         subnet.router,
         interface.mac,
         vpc.id,
