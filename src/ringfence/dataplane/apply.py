@@ -10,9 +10,9 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-from ringfence.dataplane.execute import Executor
+from ringfence.dataplane.execute import LINK_GROUP, Executor
 from ringfence.dataplane.host import HostState
-from ringfence.dataplane.observe import list_links, list_namespaces, observe
+from ringfence.dataplane.observe import is_router, list_namespaces, observe
 from ringfence.dataplane.plan import DeleteNamespaces, RunIp, plan
 from ringfence.dataplane.render import Renderer
 from ringfence.network.topology import Topology
@@ -63,12 +63,9 @@ class Dataplane:
         with self._lock:
             self._applied = None
             names = list_namespaces(self._prefix)
-            # Links first and by name: a process that outlives us may hold its namespace, but not its interface. One by
-            # one, since a link between two routers is listed at both.
-            for name in sorted(names):
-                links = list_links(self._executor, (name,)).get(name)
-                if links:
-                    self._executor.run([RunIp(name, tuple(f"link delete {link}" for link in links), removing=True)])
+            # Links first: a process that outlives us may hold its namespace, but not its interface.
+            for name in sorted(filter(is_router, names)):
+                self._executor.run([RunIp(name, (f"link delete group {LINK_GROUP}",), removing=True)])
             if names:
                 self._executor.run([DeleteNamespaces(tuple(sorted(names)))])
 

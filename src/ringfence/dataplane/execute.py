@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, assert_never
 
+from ringfence.dataplane.host import Pair
 from ringfence.dataplane.netlink import set_neighbours
 from ringfence.dataplane.plan import (
     AddNamespaces,
@@ -25,9 +26,16 @@ from ringfence.dataplane.plan import (
 )
 
 NETNS = Path("/run/netns")
+LINK_GROUP = 4566  # all links of a router at once: deleting one by one waits for the kernel each time
 _SYSCTL = Path("/proc/sys/net")
 _TIMEOUT = 120
-_GONE = ("Cannot find device", "No such process", "No such file or directory", "Cannot assign requested address")
+_GONE = (
+    "Cannot find device",
+    "No such device",
+    "No such process",
+    "No such file or directory",
+    "Cannot assign requested address",
+)
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -61,6 +69,14 @@ class Executor:
         """A socket that belongs to the namespace, whoever holds it."""
         return self.inside(namespace, lambda: socket.socket(family, kind | socket.SOCK_CLOEXEC))
 
+    def _add_pair(self, pair: Pair) -> str:
+        """Both ends are made where they belong: nothing appears in the machine's own namespace."""
+        here, there = self.path(pair.namespace).name, self.path(pair.peer_namespace).name
+        return (
+            f"link add name {pair.name} group {LINK_GROUP} netns {here} type veth "
+            f"peer name {pair.peer} address {pair.mac} netns {there}"
+        )
+
     def _run(self, step: Step) -> None:
         match step:
             case AddNamespaces():
@@ -68,13 +84,7 @@ class Executor:
             case DeleteNamespaces():
                 _ip([f"netns delete {self.path(name).name}" for name in step.names])
             case AddPairs():
-                _ip(
-                    [
-                        f"link add name {pair.name} netns {self.path(pair.namespace).name} type veth "
-                        f"peer name {pair.peer} address {pair.mac} netns {self.path(pair.peer_namespace).name}"
-                        for pair in step.pairs
-                    ]
-                )
+                _ip([self._add_pair(pair) for pair in step.pairs])
             case RunIp():
                 self.inside(step.namespace, lambda: (_ip_remove if step.removing else _ip)(step.lines))
             case SetNeighbours():

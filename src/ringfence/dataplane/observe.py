@@ -42,15 +42,6 @@ def list_namespaces(prefix: str) -> frozenset[str]:
     return frozenset(name.removeprefix(start) for name in names if name.startswith(start))
 
 
-def list_links(executor: Executor, names: Iterable[str]) -> dict[str, list[str]]:
-    """The veths of the routers among these namespaces."""
-    return {
-        name: [link["ifname"] for link in executor.inside(name, lambda: _ip("link show"))[0] if link["ifname"] != "lo"]
-        for name in names
-        if _is_router(name)
-    }
-
-
 def observe(executor: Executor, names: Iterable[str]) -> HostState:
     """What is in these namespaces, as one part."""
     ordered = sorted(names)
@@ -65,7 +56,7 @@ def observe(executor: Executor, names: Iterable[str]) -> HostState:
         digest, elements = _firewall(name, seen.rules)
         firewalls[name] = Firewall("", digest) if digest else None
         found |= {*_links(name, seen), *_routing(name, seen), *elements}
-        if _is_router(name):
+        if is_router(name):
             peers = {number: logical[peer] for number, peer in seen.peers.items() if peer in logical}
             found |= set(_pairs(name, seen, {number: (peer, read[peer]) for number, peer in peers.items()}))
     return HostState(firewalls, {OBSERVED_PART: frozenset(found)})
@@ -117,7 +108,8 @@ def _links(name: str, seen: _Seen) -> Iterator[KernelObject]:
                 yield Address(name, link["ifname"], f"{address['local']}/{address['prefixlen']}")
 
 
-def _is_router(name: str) -> bool:
+def is_router(name: str) -> bool:
+    """Whether the namespace has the routers' ends of links."""
     return name.startswith("vpc-") or name in (INTERNET, PLATFORM)
 
 
