@@ -3,9 +3,9 @@
 Every subcommand that needs the daemon goes through `connect`; failures end the command with what to do next.
 """
 
+import fcntl
 import http.client
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -88,15 +88,22 @@ def _error_of(response: http.client.HTTPResponse) -> str:
         return f"the daemon answered {response.status}: {text[:200]}"
 
 
-def is_running(pid: int) -> bool:
-    """Whether the process is there, be it another user's."""
+def is_running(state: Path, pid: int) -> bool:
+    """Whether a daemon still has this state directory: it holds the lock, or its process has not ended yet.
+
+    The lock tells a daemon from another process that got its number; a process nobody reaped yet (a zombie) has ended.
+    """
+    with (state / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    except PermissionError:
-        return True
-    return True
+    return fields[0] != "Z" and b"ringfence.app" in command
 
 
 def find(state: Path) -> Daemon | None:
@@ -109,7 +116,7 @@ def find(state: Path) -> Daemon | None:
         return None
     except PermissionError as error:
         fail(f"cannot read `{error.filename}`: run this as the user who runs the daemon (root)", 77)
-    if not is_running(told["pid"]):
+    if not is_running(state, told["pid"]):
         return None
     return Daemon(state=state, **{name: told[name] for name in ("pid", "host", "port", "region", "account")}, **key)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ringfence.cli.client import fail, find, is_running, state_option
+from ringfence.cli.client import Daemon, fail, find, is_running, state_option
 
 _STOP_SECONDS = 90.0
 
@@ -21,7 +21,7 @@ def down(state: Path, purge: bool) -> None:
     daemon = find(state)
     if daemon is not None:
         daemon.call("POST", "shutdown", {})
-        _wait_for(daemon.pid)
+        _wait_for(daemon)
     elif (state / "records.sqlite").exists():
         _remove_leftovers(state)
     else:
@@ -31,11 +31,11 @@ def down(state: Path, purge: bool) -> None:
     click.echo(f"ringfence is down; {'its state is removed' if purge else f'its records stay in {state}'}")
 
 
-def _wait_for(pid: int) -> None:
+def _wait_for(daemon: Daemon) -> None:
     deadline = time.monotonic() + _STOP_SECONDS
-    while is_running(pid):
+    while is_running(daemon.state, daemon.pid):
         if time.monotonic() > deadline:
-            fail(f"the daemon (pid {pid}) did not stop within {_STOP_SECONDS:.0f} s; see its log")
+            fail(f"the daemon (pid {daemon.pid}) did not stop within {_STOP_SECONDS:.0f} s; see its log")
         time.sleep(0.05)
 
 
