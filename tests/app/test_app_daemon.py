@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -76,13 +77,11 @@ def test_a_plain_stop_leaves_namespaces_for_the_next_daemon_and_down_leaves_none
     assert namespaces(state)
     with running_daemon(state) as daemon:
         token = json.loads((state / "admin.json").read_text())["token"]
-        import urllib.request
-
         request = urllib.request.Request(
             f"{daemon.url}/_ringfence/shutdown", b"{}", {"Authorization": f"Bearer {token}"}, method="POST"
         )
         urllib.request.urlopen(request, timeout=10).read()
-        assert daemon.process.wait(30) == 0
+        assert daemon.process.wait(8) == 0
         assert namespaces(state) == set()
 
 

@@ -162,8 +162,10 @@ class App:
 
     async def stop(self) -> None:
         """Answer what is being asked, then leave. What runs stays for the next daemon unless `shut_down` was asked."""
+        log.info("stopping: the API first")
         if self._api is not None:
             await self._api.close(_STOP_SECONDS)
+        log.info("stopping: the reconciler and the listeners")
         await self._reconciler.stop()
         await self._logs.close()
         for task in self._tasks:
@@ -172,7 +174,9 @@ class App:
         await self._own_listeners.close()
         await self._upstream.close()
         if self._purge:
+            log.info("stopping: removing every container and namespace")
             await remove_everything(self._machine)
+        log.info("stopped")
         self.config.daemon_file.unlink(missing_ok=True)
         self.store.close()
 

@@ -30,6 +30,8 @@ _IDLE_SECONDS = 75.0
 _STALL_SECONDS = 60.0
 _HANDSHAKE_SECONDS = 10.0
 _BACKLOG = 1024
+# How long a refused client may go on sending before it is cut off, which can cost it the refusal.
+_LINGER_SECONDS = 2.0
 _LINE_LIMIT = 32 * 1024
 _HEADER_LIMIT = 32 * 1024
 _CHUNK = 256 * 1024
@@ -74,6 +76,7 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
 
     async def handle(raw: web.BaseRequest) -> web.StreamResponse:
         if admin is not None and raw.raw_path.startswith(ADMIN_PATH):
+            await raw.read()  # a body that nobody reads would keep the connection from closing at a stop
             return await admin(raw)
         response = await serve(_read_head(raw), IncomingBody(raw), _arrive(stamp, raw))
         return await _write(blobs, raw, response)
@@ -85,6 +88,7 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
         keepalive_timeout=_IDLE_SECONDS,
         max_line_size=_LINE_LIMIT,
         max_field_size=_HEADER_LIMIT,
+        lingering_time=_LINGER_SECONDS,
         read_bufsize=_CHUNK,
     )
 
