@@ -32,10 +32,8 @@ def test_every_operator_of_aws_is_known() -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html"""
     stems = ["Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals"]
     names = [f"{kind}{stem}" for kind in ("Numeric", "Date") for stem in stems]
-    names += [
-        f"String{stem}"
-        for stem in ["Equals", "NotEquals", "EqualsIgnoreCase", "NotEqualsIgnoreCase", "Like", "NotLike"]
-    ]
+    likes = ["Equals", "NotEquals", "Like", "NotLike"]
+    names += [f"String{stem}" for stem in [*likes, "EqualsIgnoreCase", "NotEqualsIgnoreCase"]]
     names += [f"Arn{stem}" for stem in likes]
     names += ["Bool", "BinaryEquals", "IpAddress", "NotIpAddress"]
     assert {operator.name for operator in OPERATORS.values()} == set(names)
