@@ -34,8 +34,8 @@ def _as_text(request: AWSPreparedRequest) -> str:
     headers = {
         key: value.decode() if isinstance(value, bytes) else str(value) for key, value in request.headers.items()
     }
-    headers.setdefault("Host", parts.netloc)
-    headers["Content-Length"] = str(len(body))
+    headers = {key: value for key, value in headers.items() if key.lower() not in ("host", "content-length")}
+    headers |= {"Host": parts.netloc, "Content-Length": str(len(body))}
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     head = f"{request.method} {target} HTTP/1.1\r\n" + "".join(f"{key}: {value}\r\n" for key, value in headers.items())
     return head + "\r\n" + body.decode("latin-1")
