@@ -60,6 +60,7 @@ def repository(story: Story) -> str:
     """A public bucket with the name that Amazon Linux 2 fetches its packages from; its URL."""
     s3 = story.client("s3")
     s3.create_bucket(Bucket=REPOSITORY, CreateBucketConfiguration={"LocationConstraint": story.region})
+    s3.delete_public_access_block(Bucket=REPOSITORY)
     s3.put_object(Bucket=REPOSITORY, Key="2/core/latest/package.rpm", Body=b"0123456789")
     public = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{REPOSITORY}/*"}
     s3.put_bucket_policy(Bucket=REPOSITORY, Policy=json.dumps({"Version": "2012-10-17", "Statement": [public]}))

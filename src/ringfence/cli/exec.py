@@ -65,7 +65,11 @@ def exec_(
     }
     response = daemon.open("POST", "sessions", question)
     told = _first_line(response)
-    raise SystemExit(_run(daemon, told, command))
+    try:
+        code = _run(daemon, told, command)
+    finally:
+        daemon.call("DELETE", "sessions", {"instance_id": told["instance_id"]})
+    raise SystemExit(code)
 
 
 def _first_line(response: HTTPResponse) -> dict[str, Any]:

@@ -146,6 +146,8 @@ async def _session(request: web.BaseRequest, app: Running) -> web.StreamResponse
         await response.prepare(request)
         await response.write(json.dumps(told).encode() + b"\n")
         while request.transport is not None and not request.transport.is_closing():
+            if app.store.load(Instance, instance.id) is None:
+                break  # ended by the client's own request
             await asyncio.sleep(_LOOK_SECONDS)
         return response
     except (ConnectionError, ClientConnectionError):
@@ -153,6 +155,15 @@ async def _session(request: web.BaseRequest, app: Running) -> web.StreamResponse
     finally:
         with app.store.transaction() as records:
             session.remove(records, instance.id)
+
+
+async def _end_session(request: web.BaseRequest, app: Running) -> web.Response:
+    """Answered once the ENI is gone and the namespace too, so that a subnet can be deleted after the command."""
+    identifier = (await _body(request))["instance_id"]
+    with app.store.transaction() as records:
+        session.remove(records, identifier)
+    await app.settled(app.store.revision)
+    return web.json_response({})
 
 
 def _wish(body: dict[str, Any]) -> session.Wish:
@@ -182,6 +193,7 @@ _ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "status"): _status,
     ("POST", "shutdown"): _shut_down,
     ("POST", "sessions"): _session,
+    ("DELETE", "sessions"): _end_session,
     ("POST", "explain/path"): _explain_path,
     ("GET", "images"): _list_images,
     ("POST", "images"): _import_image,

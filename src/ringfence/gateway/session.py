@@ -70,7 +70,7 @@ def place(records: Writer, instance: Instance, interface_id: str | None, now: da
 def remove(records: Writer, instance_id: str) -> None:
     """Take the session's Instance and ENI away; no error if they are gone."""
     instance = records.get(Instance, instance_id)
-    if instance is None:
+    if instance is None or not instance.owner.startswith(_OWNER):
         return
     records.delete(instance)
     if instance.network_interface_id and records.get(NetworkInterface, instance.network_interface_id):
