@@ -16,6 +16,15 @@ from ringfence.resources.iam import ManagedPolicy, Role
 _HOUR = 3600
 # What a session's policies and tags may take up, packed; AWS's own packing is not documented.
 _PACKED_LIMIT = 4096
+# members of AssumeRole that would change what the session may do or looks like
+_NOT_YET = (
+    "SerialNumber",
+    "TokenCode",
+    "SourceIdentity",
+    "ProvidedContexts",
+    "TransitiveTagKeys",
+    "MinimumSessionTokenSize",
+)
 
 
 @operation("GetCallerIdentity", action=None)
@@ -34,7 +43,7 @@ def _tagged_role(call: Call, request: Request) -> list[str]:
     also=(("sts:TagSession", _tagged_role),),
 )
 def assume_role(call: Call, request: Request) -> Result:
-    for member in ("SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts", "TransitiveTagKeys"):
+    for member in _NOT_YET:
         if request.get(member):
             raise not_implemented(f"the parameter {member} of AssumeRole")
     role = _find_role(call, request["RoleArn"])
@@ -111,7 +120,7 @@ def _session_policies(call: Call, request: Request) -> tuple[str, ...]:
 @operation("GetSessionToken", action=None)
 def get_session_token(call: Call, request: Request) -> Result:
     """The caller's own rights for a while; without MFA the session may call neither IAM nor most of STS."""
-    for member in ("SerialNumber", "TokenCode"):
+    for member in ("SerialNumber", "TokenCode", "MinimumSessionTokenSize"):
         if request.get(member):
             raise not_implemented(f"the parameter {member} of GetSessionToken")
     who = call.principal

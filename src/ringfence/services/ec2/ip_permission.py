@@ -126,6 +126,11 @@ def _peers(
             prefix_list.find(call, id)
         found += [({"prefix_list_id": id}, one.get("Description"))]
     for one in permission.get("UserIdGroupPairs") or ():
+        for member in ("VpcPeeringConnectionId", "PeeringStatus"):
+            if one.get(member):
+                raise not_implemented(f"{member} in a rule")
+        if one.get("VpcId") and one["VpcId"] != group.vpc_id:
+            raise not_implemented("groups of another VPC in a rule")
         if one.get("GroupName") and not one.get("GroupId"):
             raise not_implemented("groups named by GroupName in a rule: give GroupId")
         id = one.get("GroupId") or ""

@@ -149,6 +149,7 @@ def _choose_parts(records: Reader, upload: MultipartUpload, asked: Sequence[Mapp
     have = {part.number: part for part in parts_of(records, upload)}
     chosen: list[Part] = []
     for item in asked:
+        accept_only(dict(item), "PartNumber", "ETag", *checksum.MEMBERS)
         number = item.get("PartNumber", 0)
         if chosen and number <= chosen[-1].number:
             message = "The list of parts was not in ascending order. Parts must be ordered by part number."
