@@ -102,3 +102,17 @@ def counters(dataplane: Dataplane, namespace: str) -> Counter[str]:
 def run_inside(dataplane: Dataplane, namespace: str, command: str) -> str:
     """A program in the namespace."""
     return dataplane._executor.inside(namespace, lambda: run_program(command.split()))
+
+
+def ping(dataplane: Dataplane, namespace: str, address: str) -> bool:
+    """One ICMP echo."""
+    sock = dataplane._executor.inside(
+        namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+    )
+    with sock:
+        sock.settimeout(WAIT)
+        sock.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 1), (address, 0))
+        try:
+            return sock.recv(100)[0] == 0
+        except OSError:
+            return False

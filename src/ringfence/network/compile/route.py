@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 
 from ringfence.network import addresses
+from ringfence.network.compile.cidr import canonical
 from ringfence.network.topology import Endpoint, Route, RouteTable
 from ringfence.resources import ec2
 
@@ -37,7 +38,8 @@ def _expand(route: ec2.Route, endpoints: Mapping[str, Endpoint], region: str) ->
     if route.destination_prefix_list_id is not None:
         cidrs = addresses.prefix_list_cidrs(region, route.destination_prefix_list_id)
     else:
-        cidrs = (route.destination_cidr,) if route.destination_cidr and ":" not in route.destination_cidr else ()
+        plain = route.destination_cidr
+        cidrs = (canonical(plain),) if plain and ":" not in plain else ()
     for cidr in cidrs:
         if target == "local":
             yield Route(cidr, "local", "local")

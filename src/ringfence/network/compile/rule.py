@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from ringfence.network import addresses
+from ringfence.network.compile.cidr import canonical
 from ringfence.network.topology import AclEntry, GroupRule, Match, NetworkAcl, SecurityGroup
 from ringfence.resources import ec2
 
@@ -37,7 +38,7 @@ def _compile_rule(rule: ec2.SecurityGroupRule, groups: frozenset[str], region: s
     if rule.prefix_list_id is not None:
         peers = addresses.prefix_list_cidrs(region, rule.prefix_list_id)
         return GroupRule(rule.id, match, peers) if peers else None
-    return GroupRule(rule.id, match, (rule.cidr_ipv4,)) if rule.cidr_ipv4 is not None else None
+    return GroupRule(rule.id, match, (canonical(rule.cidr_ipv4),)) if rule.cidr_ipv4 is not None else None
 
 
 def _compile_entries(acl: ec2.NetworkAcl, egress: bool) -> tuple[AclEntry, ...]:
@@ -48,7 +49,7 @@ def _compile_entries(acl: ec2.NetworkAcl, egress: bool) -> tuple[AclEntry, ...]:
             f"{acl.id}/{direction}/{entry.number}",
             entry.number,
             entry.action == "allow",
-            entry.cidr,
+            canonical(entry.cidr),
             _match(entry.protocol, entry.from_port, entry.to_port, entry.icmp_type, entry.icmp_code),
         )
         for entry in sorted(chosen, key=lambda entry: entry.number)
