@@ -143,13 +143,8 @@ class World:
     ) -> Instance:
         """In the subnet, or wherever `network=` says."""
         interface = self.interface(subnet, *groups, address=address) if subnet else None
-        fields = {"network": "vpc" if subnet else "none", **fields}
-        return self.put(
-            Instance(
-                id=self.id("i"), owner="session/test",
-                network_interface_id=interface.id if interface else None, **OWNED, **fields,
-            )
-        )  # fmt: skip
+        own = {"network": "vpc" if subnet else "none", "network_interface_id": interface.id if interface else None}
+        return self.put(Instance(id=self.id("i"), owner="session/test", **OWNED, **(own | fields)))
 
     def gateway_endpoint(self, vpc: ec2.Vpc, *tables: ec2.RouteTable, service: str = "s3") -> ec2.VpcEndpoint:
         name = f"com.amazonaws.{REGION}.{service}"

@@ -1,0 +1,188 @@
+"""Records -> topology: precedence, what is left out, who is attached to what, which sockets."""
+
+from ipaddress import ip_address
+
+import pytest
+from world import REGION, World
+
+from ringfence.network import addresses
+from ringfence.network.topology import GroupRule, Match, Route
+from ringfence.resources import ec2
+from ringfence.resources.instance import Instance
+
+PREFIX_LIST = "pl-68a54001"
+
+
+def test_routes_most_specific_first_and_local_and_cidr_before_prefix_list() -> None:
+    world = World()
+    vpc = world.vpc()
+    table = world.main_table(vpc)
+    endpoint = world.gateway_endpoint(vpc, table)
+    first, second = addresses.prefix_list_cidrs(REGION, PREFIX_LIST)
+    world.route(table, destination_cidr=second, nat_gateway_id="nat-1")
+    world.route(table, destination_cidr="0.0.0.0/0", gateway_id="igw-1")
+    world.route(table, destination_cidr="10.0.9.7/24", network_interface_id="eni-1")
+    world.route(table, destination_cidr="10.0.0.0/16", nat_gateway_id="nat-1")
+    world.route(table, destination_cidr="::/0", gateway_id="igw-1")
+    assert world.compile().vpcs[vpc.id].route_tables[table.id].routes == (
+        Route(first, "endpoint", endpoint.id, PREFIX_LIST),
+        Route(second, "blackhole", "nat-1"),
+        Route("10.0.9.0/24", "blackhole", "eni-1"),
+        Route("10.0.0.0/16", "local", "local"),
+        Route("0.0.0.0/0", "blackhole", "igw-1"),
+    )
+
+
+def test_the_route_of_an_endpoint_that_is_gone_leads_nowhere() -> None:
+    world = World()
+    vpc = world.vpc()
+    endpoint = world.gateway_endpoint(vpc, world.main_table(vpc))
+    world.change(ec2.VpcEndpoint, endpoint.id, deleting=True)
+    topology = world.compile()
+    routes = topology.vpcs[vpc.id].route_tables[world.main_table(vpc).id].routes
+    assert {route.kind for route in routes} == {"local", "blackhole"}
+    assert endpoint.id not in {listener.namespace for listener in topology.listeners}
+
+
+def test_group_rules() -> None:
+    world = World()
+    vpc, other = world.vpc(), world.vpc()
+    group, stranger = world.group(vpc, egress=False), world.group(other)
+    made = [
+        world.rule(group, protocol="tcp", from_port=80, to_port=90, cidr_ipv4="10.0.0.9/16"),
+        world.rule(group, protocol="tcp", from_port=0, to_port=65535, prefix_list_id=PREFIX_LIST),
+        world.rule(group, protocol="icmp", from_port=8, to_port=-1, referenced_group_id=group.id),
+        world.rule(group, protocol="50", cidr_ipv4="0.0.0.0/0"),
+        world.rule(group, cidr_ipv6="::/0"),
+        world.rule(group, referenced_group_id=stranger.id),
+        world.rule(group, prefix_list_id="pl-00000000"),
+    ]
+    ids = [rule.id for rule in made]
+    assert world.compile().vpcs[vpc.id].groups[group.id].ingress == (
+        GroupRule(ids[0], Match(6, (80, 90)), ("10.0.0.0/16",)),
+        GroupRule(ids[1], Match(6), addresses.prefix_list_cidrs(REGION, PREFIX_LIST)),
+        GroupRule(ids[2], Match(1, None, 8), (), group.id),
+        GroupRule(ids[3], Match(50), ("0.0.0.0/0",)),
+    )
+
+
+def test_acl_entries_by_number_without_the_last() -> None:
+    world = World()
+    vpc = world.vpc()
+    subnet = world.subnet(vpc, "10.0.1.0/24")
+    entries = tuple(
+        ec2.NetworkAclEntry(number=number, egress=True, action=action, protocol="-1", cidr="0.0.0.0/0")
+        for number, action in [(200, "deny"), (32767, "deny"), (100, "allow")]
+    )
+    acl = world.acl(vpc, subnet, entries=entries)
+    compiled = world.compile().vpcs[vpc.id]
+    assert compiled.subnets[subnet.id].network_acl_id == acl.id
+    assert [entry.id for entry in compiled.acls[acl.id].egress] == [f"{acl.id}/egress/100", f"{acl.id}/egress/200"]
+    assert compiled.acls[acl.id].ingress == ()
+
+
+def test_a_subnet_without_table_and_acl_is_closed() -> None:
+    world = World()
+    vpc = world.vpc()
+    world.delete(world.main_table(vpc))
+    for acl in world.all(ec2.NetworkAcl):
+        world.delete(acl)
+    subnet = world.subnet(vpc, "10.0.1.0/24")
+    compiled = world.compile().vpcs[vpc.id]
+    assert compiled.route_tables[compiled.subnets[subnet.id].route_table_id].routes == ()
+    assert compiled.acls[compiled.subnets[subnet.id].network_acl_id].egress == ()
+
+
+def test_instances() -> None:
+    world = World()
+    vpc = world.vpc()
+    subnet = world.subnet(vpc, "10.0.1.0/24")
+    inside = world.instance(subnet, world.group(vpc), role_arn="arn:aws:iam::1:role/r", isolated=True)
+    lost = world.instance(network="vpc", network_interface_id="eni-gone")
+    platform, host = world.instance(network="platform"), world.instance(network="internet", public_ip="203.0.113.7")
+    found = world.compile().instances
+    place = found[inside.id]
+    assert (place.address, place.prefix_length, place.gateway) == ("10.0.1.4", 24, "10.0.1.1")
+    assert (place.resolvers, place.search) == (("10.0.0.2",), (f"{REGION}.compute.internal",))
+    assert place.hostname == f"ip-10-0-1-4.{REGION}.compute.internal" and place.isolated and place.credentials
+    assert found[lost.id].network == "none" and found[lost.id].address is None
+    assert ip_address(str(found[platform.id].address)) in addresses.PLATFORM_RANGE
+    assert found[platform.id].resolvers == (addresses.PLATFORM_RESOLVER,)
+    assert (found[host.id].address, found[host.id].gateway) == ("203.0.113.7", addresses.INTERNET_ROUTER)
+
+
+@pytest.mark.parametrize("address", ["198.18.4.10", "10.0.0.5", "169.254.1.1", "224.0.0.1", addresses.PLATFORM_PUBLIC])
+def test_nobody_takes_an_address_that_is_not_a_hosts(address: str) -> None:
+    world = World()
+    host = world.instance(network="internet", public_ip=address)
+    assert world.compile().instances[host.id].address is None
+
+
+def test_two_hosts_never_share_an_address() -> None:
+    world = World()
+    hosts = [world.instance(network="internet", public_ip="203.0.113.7") for _ in range(2)]
+    hosts += [world.instance(network="internet") for _ in range(200)]
+    platform = [world.instance(network="platform") for _ in range(200)]
+    found = world.compile().instances
+    for group, count in ((hosts, 201), (platform, 200)):
+        assert len({found[one.id].address for one in group if found[one.id].address}) == count
+
+
+def test_platform_addresses_stay_when_others_go() -> None:
+    world = World()
+    hosts = [world.instance(network="platform") for _ in range(50)]
+    before = world.compile().instances
+    for host in hosts[::2]:
+        world.delete(host)
+    after = world.compile().instances
+    assert all(after[host.id].address == before[host.id].address for host in hosts[1::2])
+
+
+def test_custom_resolvers_of_the_dhcp_options() -> None:
+    world = World()
+    vpc = world.vpc()
+    instance = world.instance(world.subnet(vpc, "10.0.1.0/24"), world.group(vpc))
+    options = {"domain-name-servers": ("10.0.1.20", "AmazonProvidedDNS")}
+    world.change(ec2.DhcpOptions, vpc.dhcp_options_id, options=options)
+    place = world.compile().instances[instance.id]
+    assert place.resolvers == ("10.0.1.20", "10.0.0.2") and place.search == ()
+    world.change(ec2.Vpc, vpc.id, dhcp_options_id="default")
+    assert world.compile().instances[instance.id].resolvers == ()
+
+
+def test_listeners() -> None:
+    world = World()
+    vpc = world.vpc()
+    subnet, group = world.subnet(vpc, "10.0.1.0/24"), world.group(vpc)
+    gateway = world.gateway_endpoint(vpc, world.main_table(vpc))
+    interface = world.interface_endpoint(vpc, [subnet], group)
+    instance = world.instance(subnet, group, role_arn="arn:aws:iam::1:role/r")
+    found = {one.name: one for one in world.compile().listeners}
+    assert len(found) == len(world.compile().listeners)
+    s3 = found[f"{gateway.id}/443"]
+    assert (s3.namespace, s3.vpc_id, s3.vpce_id, s3.tls) == (gateway.id, vpc.id, gateway.id, True)
+    assert f"*.s3.{REGION}.amazonaws.com" in s3.server_names
+    assert found[f"{gateway.id}/80"].tls is False
+    api = found[f"{interface.id}/{interface.network_interface_ids[0]}"]
+    assert (api.address, api.port, api.vpce_id) == ("10.0.1.4", 443, interface.id)
+    assert f"runtime.sagemaker.{REGION}.amazonaws.com" in api.server_names
+    assert f"{interface.id}-abcd1234-{REGION}a.runtime.sagemaker.{REGION}.vpce.amazonaws.com" in api.server_names
+    public = found[f"internet/s3/{REGION}/443"]
+    assert public.address == s3.address and public.vpc_id is None and public.vpce_id is None
+    assert found[f"{instance.id}/credentials"].address == addresses.CREDENTIALS_ADDRESS
+    assert {"10.0.0.2", "169.254.169.253"} == {one.address for one in found.values() if one.namespace == vpc.id}
+
+
+def test_interfaces_belong_to_who_has_them() -> None:
+    world = World()
+    vpc = world.vpc()
+    subnet, group = world.subnet(vpc, "10.0.1.0/24"), world.group(vpc)
+    instance = world.instance(subnet, group)
+    endpoint = world.interface_endpoint(vpc, [subnet], group)
+    free = world.interface(subnet, group)
+    found = world.compile().vpcs[vpc.id].interfaces
+    assert found[str(instance.network_interface_id)].namespace == instance.id
+    assert found[endpoint.network_interface_ids[0]].namespace == endpoint.id
+    assert found[free.id].namespace is None
+    world.put(Instance(**{name: getattr(instance, name) for name in instance.__struct_fields__} | {"network": "none"}))
+    assert world.compile().vpcs[vpc.id].interfaces[str(instance.network_interface_id)].namespace is None
