@@ -12,6 +12,7 @@ from bench.table import Row
 from demo.hosting import IMAGE
 from demo.story import Story
 from ringfence.config import Config
+from ringfence.dataplane.apply import Dataplane
 from ringfence.runtime.driver import MIB, ContainerSpec, Mount
 from ringfence.runtime.image import ImageStore
 from ringfence.runtime.oci import OciDriver
@@ -81,23 +82,19 @@ async def _start_by_hand(scratch: Path, number: int) -> float:
         )
         start = time.perf_counter()
         await driver.start(spec)
-        await asyncio.to_thread(_poll, namespace)
+        await asyncio.to_thread(_poll, Dataplane(config), str(number))
         return time.perf_counter() - start
     finally:
         await driver.remove_everything()
         subprocess.run(["ip", "netns", "delete", namespace], check=True)
 
 
-def _poll(namespace: str) -> None:
+def _poll(dataplane: Dataplane, namespace: str) -> None:
     """GET /ping inside the namespace until it answers 200."""
-    from ringfence.dataplane.execute import Executor
-
-    prefix, _, name = namespace.partition("-")
-    executor = Executor(prefix)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         connection = http.client.HTTPConnection("127.0.0.1", 8080)
-        connection.sock = executor.open_socket(name)
+        connection.sock = dataplane.open_socket(namespace)
         try:
             connection.sock.connect(("127.0.0.1", 8080))
             connection.request("GET", "/ping")
