@@ -4,7 +4,6 @@ import asyncio
 import http.client
 import statistics
 import subprocess
-import tarfile
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from demo.hosting import IMAGE
 from demo.story import Story
 from ringfence.config import Config
 from ringfence.dataplane.apply import Dataplane
+from ringfence.reconcile.model_archive import unpack
 from ringfence.runtime.driver import MIB, ContainerSpec, Mount
 from ringfence.runtime.image import ImageStore
 from ringfence.runtime.oci import OciDriver
@@ -60,8 +60,7 @@ async def _start_by_hand(scratch: Path, number: int) -> float:
     config = Config(state=scratch / "by-hand")
     model = scratch / "by-hand-model"
     if not model.exists():
-        with tarfile.open(scratch / "model.tar.gz") as archive:
-            archive.extractall(model, filter="data")
+        unpack(scratch / "model.tar.gz", model)
     image = ImageStore(config.images).resolve(IMAGE)
     assert image is not None
     namespace = f"{config.prefix}-{number}"

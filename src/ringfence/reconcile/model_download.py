@@ -18,6 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from yarl import URL
 
+from ringfence.reconcile.model_archive import unpack
 from ringfence.reconcile.ports import RoleSession
 from ringfence.services.sagemaker.container import ModelData
 
@@ -135,7 +136,7 @@ class ModelDownload:
 
     async def _extract(self, archive: Path, directory: Path) -> None:
         try:
-            await asyncio.to_thread(_extract, archive, directory)
+            await asyncio.to_thread(unpack, archive, directory)
         except (tarfile.TarError, EOFError, OSError):
             raise DownloadFailed(
                 f'Failed to extract model data archive for container "container_1" from URL "{self._data.url}". '
@@ -153,12 +154,6 @@ async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:
         except (aiohttp.ClientError, OSError, TimeoutError):
             await asyncio.sleep(_PAUSE * count)
     return await attempt()
-
-
-def _extract(archive: Path, directory: Path) -> None:
-    """The `data` filter refuses absolute names, `..`, links that lead out, devices and set-user-id bits."""
-    with tarfile.open(archive, "r:gz") as tar:
-        tar.extractall(directory, filter="data")
 
 
 def _inside(directory: Path, relative: str) -> Path:
