@@ -7,10 +7,10 @@ from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Principal
 from ringfence.core.record import Reader
 from ringfence.iam.evaluate import EndpointPolicy, Layers, Source
-from ringfence.iam.managed import managed_document
 from ringfence.resources.ec2 import VpcEndpoint
-from ringfence.resources.iam import ManagedPolicy, Role, User
+from ringfence.resources.iam import Role, User
 from ringfence.resources.s3 import Bucket
+from ringfence.services.iam.identity_policy import identity_sources, managed_source
 
 
 class PrincipalGone(LookupError):
@@ -19,19 +19,16 @@ class PrincipalGone(LookupError):
 
 def caller_layers(records: Reader, who: Principal) -> Layers:
     """Identity policies, boundary and session policies of the caller. Raises PrincipalGone."""
-    session = tuple(_session(records, text) for text in who.session_policies) or None
+    session = tuple(_session(records, given) for given in who.session_policies) or None
     if who.kind not in ("user", "role"):
         return Layers(session=session)
     owner = find_identity(records, who)
-    kind = who.kind
-    inline = [Source(f"inline policy `{name}` of {kind} `{owner.name}`", text) for name, text in owner.policies.items()]
-    attached = [_attached(records, arn) for arn in owner.attached]
-    boundary = _attached(records, owner.boundary) if owner.boundary else None
-    return Layers(identity=(*inline, *attached), boundary=boundary, session=session)
+    boundary = managed_source(records, owner.boundary) if owner.boundary else None
+    return Layers(identity=identity_sources(records, owner), boundary=boundary, session=session)
 
 
 def _session(records: Reader, given: str) -> Source:
-    return _attached(records, given) if given.startswith("arn:") else Source("session policy", given)
+    return managed_source(records, given) if given.startswith("arn:") else Source("session policy", given)
 
 
 def find_identity(records: Reader, who: Principal) -> User | Role:
@@ -42,15 +39,6 @@ def find_identity(records: Reader, who: Principal) -> User | Role:
     if found is None or found.arn != arn or found.id != who.id.partition(":")[0]:
         raise PrincipalGone(arn)
     return found
-
-
-def _attached(records: Reader, arn: str) -> Source:
-    """A managed policy as a source; one that is gone cannot be read, and so denies."""
-    own = records.get(ManagedPolicy, arn)
-    if own is not None:
-        texts = [version.document for version in own.versions if version.id == own.default_version]
-        return Source(f"managed policy {arn}", texts[0] if texts else "")
-    return Source(f"managed policy {arn}", managed_document(arn) or "")
 
 
 def endpoint_layer(records: Reader, call: Call) -> EndpointPolicy | None:

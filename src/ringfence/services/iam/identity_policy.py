@@ -1,0 +1,25 @@
+"""The policies that a user or role is given, inline and attached, with where each was found.
+
+Read by gateway.policy_layers for every call, and by the simulator.
+"""
+
+from ringfence.core.record import Reader
+from ringfence.iam.evaluate import Source
+from ringfence.iam.managed import managed_document
+from ringfence.resources.iam import ManagedPolicy, Role, User
+
+
+def identity_sources(records: Reader, owner: User | Role) -> tuple[Source, ...]:
+    """The identity policies of a user or role."""
+    of = f"of {type(owner).__name__.lower()} `{owner.name}`"
+    inline = [Source(f"inline policy `{name}` {of}", text) for name, text in owner.policies.items()]
+    return (*inline, *(managed_source(records, arn) for arn in owner.attached))
+
+
+def managed_source(records: Reader, arn: str) -> Source:
+    """A managed policy in its default version; one that is gone cannot be read, and so denies."""
+    own = records.get(ManagedPolicy, arn)
+    if own is not None:
+        texts = [version.document for version in own.versions if version.id == own.default_version]
+        return Source(f"managed policy {arn}", texts[0] if texts else "")
+    return Source(f"managed policy {arn}", managed_document(arn) or "")
