@@ -8,6 +8,7 @@ from world import World
 
 from ringfence.dataplane.apply import Dataplane
 from ringfence.network.trace import UDP, Packet, trace
+from ringfence.resources.ec2 import NetworkInterface
 
 pytestmark = pytest.mark.root
 
@@ -100,3 +101,28 @@ async def test_nothing_touches_the_machines_own_network(dataplane: Dataplane) ->
     world.instance(world.subnet(vpc, "10.0.1.0/24"), world.group(vpc))
     await dataplane.apply(world.compile())
     assert state() == before
+
+
+async def test_a_new_owner_of_an_address_inherits_no_flows(dataplane: Dataplane) -> None:
+    """Connections to an instance that died stay in the tracking for days; its address's next owner has other groups."""
+    world = World()
+    vpc = world.vpc()
+    subnet, opened, closed = world.subnet(vpc, "10.0.1.0/24"), world.group(vpc), world.group(vpc)
+    world.rule(opened, cidr_ipv4="0.0.0.0/0")
+    client, first = (
+        world.instance(subnet, opened, address="10.0.1.4"),
+        world.instance(subnet, opened, address="10.0.1.5"),
+    )
+    await dataplane.apply(world.compile())
+    with wire.listen(dataplane, first.id, "10.0.1.5", 8080), dataplane.open_socket(client.id) as old:
+        old.bind(("10.0.1.4", 40001))
+        old.connect(("10.0.1.5", 8080))
+        world.delete(first)
+        world.delete(next(one for one in world.all(NetworkInterface) if one.id == first.network_interface_id))
+        await dataplane.apply(world.compile())
+    second = world.instance(subnet, closed, address="10.0.1.5")
+    await dataplane.apply(world.compile())
+    wire.run_inside(dataplane, client.id, "ip neighbour flush all")
+    with wire.listen(dataplane, second.id, "10.0.1.5", 8080):
+        assert wire.send_syn(dataplane, client.id, ("10.0.1.4", 40001), ("10.0.1.5", 8080)) == 0
+        assert wire.counters(dataplane, vpc.id)[f"ingress {closed.id}"] == 1

@@ -116,3 +116,22 @@ def ping(dataplane: Dataplane, namespace: str, address: str) -> bool:
             return sock.recv(100)[0] == 0
         except OSError:
             return False
+
+
+def send_syn(dataplane: Dataplane, namespace: str, source: tuple[str, int], destination: tuple[str, int]) -> int:
+    """A TCP segment with SYN set and ports of the sender's choice; how many bytes were answered."""
+    ends = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
+    segment = struct.pack("!HHIIBBHHH", source[1], destination[1], 1, 0, 5 << 4, 2, 1000, 0, 0)
+    total = sum(struct.unpack("!16H", ends + struct.pack("!HH", 6, len(segment)) + segment))
+    checksum = ~((total >> 16) + (total & 0xFFFF)) & 0xFFFF
+    segment = segment[:16] + struct.pack("!H", checksum) + segment[18:]
+    raw = dataplane._executor.inside(
+        namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    )
+    with raw as sock:
+        sock.settimeout(WAIT)
+        sock.sendto(segment, (destination[0], 0))
+        try:
+            return len(sock.recv(200))
+        except TimeoutError:
+            return 0

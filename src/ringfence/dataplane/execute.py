@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TypeVar, assert_never
 
 from ringfence.dataplane.host import Pair
-from ringfence.dataplane.netlink import set_neighbours
+from ringfence.dataplane.netlink import forget_flows, set_neighbours
 from ringfence.dataplane.plan import (
     AddNamespaces,
     AddPairs,
     DeleteNamespaces,
+    ForgetFlows,
     RunIp,
     RunNft,
     SetNeighbours,
@@ -89,6 +90,8 @@ class Executor:
                 self.inside(step.namespace, lambda: (_ip_remove if step.removing else _ip)(step.lines))
             case SetNeighbours():
                 self.inside(step.namespace, lambda: set_neighbours(step.neighbours))
+            case ForgetFlows():
+                self.inside(step.namespace, lambda: forget_flows(frozenset(step.addresses)))
             case RunNft():
                 self.inside(step.namespace, lambda: run_program(["nft", "-f", "-"], step.program))
             case WriteSysctls():

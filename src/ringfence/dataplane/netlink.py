@@ -1,31 +1,51 @@
-"""Permanent neighbours over rtnetlink: the one thing that `ip` does in time that grows with the number of links.
+"""What `ip` and `nft` cannot do, over netlink. Called by `execute`, in a thread inside the namespace.
 
-`ip neighbour replace` lists all links of the namespace before it acts (measured: 9 ms at 1,000). Called by `execute`,
-in a thread inside the namespace.
+Permanent neighbours: `ip neighbour replace` lists all links of the namespace before it acts (measured: 9 ms at 1,000).
+Forgetting tracked flows: neither program can, and conntrack is not installed everywhere.
 """
 
 import errno
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ringfence.dataplane.host import Neighbour
 
-# linux/netlink.h, linux/rtnetlink.h, linux/neighbour.h
-_NLMSG_ERROR, _RTM_NEWNEIGH = 2, 28
-_REQUEST, _ACK, _REPLACE, _CREATE = 0x1, 0x4, 0x100, 0x400
+# linux/netlink.h, rtnetlink.h, neighbour.h
+_NETFILTER = 12
+_ERROR, _DONE, _RTM_NEWNEIGH = 2, 3, 28
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_REPLACE, _CREATE = 0x100, 0x400
 _NUD_PERMANENT = 0x80
 _NDA_DST, _NDA_LLADDR = 1, 2
+# linux/netfilter/nfnetlink_conntrack.h
+_CT_GET, _CT_DELETE = 0x101, 0x102
+_CTA_TUPLE_ORIG, _CTA_TUPLE_REPLY, _CTA_TUPLE_IP = 1, 2, 1
+_ATTRIBUTE_TYPE = 0x3FFF  # without the flag for nested ones
+_BUFFER = 1 << 18
 
 
 def set_neighbours(neighbours: Sequence[Neighbour]) -> None:
     """Add or replace. OSError with the kernel's number if one is refused."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
-        sock.bind((0, 0))
+    with _open(socket.NETLINK_ROUTE) as sock:
         for one in neighbours:
             sock.send(encode(one, socket.if_nametoindex(one.device)))
-            _check(sock.recv(4096), one)
+            _check(sock.recv(_BUFFER), f"{one.address} dev {one.device}")
+
+
+def forget_flows(addresses: frozenset[str]) -> int:
+    """Take every tracked flow from or to these addresses out of the namespace's table; how many there were."""
+    wanted = {socket.inet_aton(address) for address in addresses}
+    family = struct.pack("=BBH", socket.AF_INET, 0, 0)
+    with _open(_NETFILTER) as sock:
+        sock.send(_message(_CT_GET, _REQUEST | _DUMP, family))
+        found = [body for body in _dump(sock) if _addresses_of(body) & wanted]
+        for body in found:
+            orig = next(raw for kind, _, raw in _attributes(body[4:]) if kind == _CTA_TUPLE_ORIG)
+            sock.send(_message(_CT_DELETE, _REQUEST | _ACK, family + orig))
+            _check(sock.recv(_BUFFER), "tracked flow", harmless=errno.ENOENT)
+    return len(found)
 
 
 def encode(one: Neighbour, index: int) -> bytes:
@@ -33,13 +53,56 @@ def encode(one: Neighbour, index: int) -> bytes:
     body = struct.pack("=BBHiHBB", socket.AF_INET, 0, 0, index, _NUD_PERMANENT, 0, 0)
     body += struct.pack("=HH", 8, _NDA_DST) + socket.inet_aton(one.address)
     body += struct.pack("=HH", 10, _NDA_LLADDR) + bytes.fromhex(one.mac.replace(":", "")) + b"\0\0"
-    flags = _REQUEST | _ACK | _REPLACE | _CREATE
-    return struct.pack("=IHHII", 16 + len(body), _RTM_NEWNEIGH, flags, 1, 0) + body
+    return _message(_RTM_NEWNEIGH, _REQUEST | _ACK | _REPLACE | _CREATE, body)
 
 
-def _check(answer: bytes, one: Neighbour) -> None:
+def _open(protocol: int) -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    sock.bind((0, 0))
+    return sock
+
+
+def _message(kind: int, flags: int, body: bytes) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+
+
+def _dump(sock: socket.socket) -> Iterator[bytes]:
+    """The bodies of a dump's messages."""
+    while True:
+        data = sock.recv(_BUFFER)
+        while data:
+            length, kind = struct.unpack_from("=IH", data)
+            if kind == _DONE:
+                return
+            if kind == _ERROR:
+                _check(data, "list of tracked flows")
+            yield data[16:length]
+            data = data[(length + 3) & ~3 :]
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Type, value, and the whole padded attribute."""
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        padded = (length + 3) & ~3
+        yield kind & _ATTRIBUTE_TYPE, data[4:length], data[:padded]
+        data = data[padded:]
+
+
+def _addresses_of(body: bytes) -> set[bytes]:
+    """Sources and destinations of both directions: with address translation these are not the same two."""
+    found: set[bytes] = set()
+    for kind, value, _ in _attributes(body[4:]):
+        if kind in (_CTA_TUPLE_ORIG, _CTA_TUPLE_REPLY):
+            for inner, tuple_ip, _ in _attributes(value):
+                if inner == _CTA_TUPLE_IP:
+                    found |= {address for _, address, _ in _attributes(tuple_ip)}
+    return found
+
+
+def _check(answer: bytes, what: str, harmless: int = 0) -> None:
     _, kind, _, _, _ = struct.unpack_from("=IHHII", answer)
     (code,) = struct.unpack_from("=i", answer, 16)
-    if kind != _NLMSG_ERROR or code != 0:
-        number = -code if kind == _NLMSG_ERROR else errno.EPROTO
-        raise OSError(number, os.strerror(number), f"{one.address} dev {one.device}")
+    number = -code if kind == _ERROR else errno.EPROTO
+    if number not in (0, harmless):
+        raise OSError(number, os.strerror(number), what)

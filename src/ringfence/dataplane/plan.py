@@ -58,6 +58,14 @@ class SetNeighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetFlows:
+    """INVARIANT: who gets an address inherits no tracked flow of whoever had it, which would pass the groups."""
+
+    namespace: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunNft:
     namespace: str
     program: str
@@ -69,7 +77,7 @@ class WriteSysctls:
     values: tuple[Sysctl, ...]
 
 
-Step = AddNamespaces | DeleteNamespaces | AddPairs | RunIp | SetNeighbours | RunNft | WriteSysctls
+Step = AddNamespaces | DeleteNamespaces | AddPairs | RunIp | SetNeighbours | ForgetFlows | RunNft | WriteSysctls
 
 
 def plan(desired: HostState, observed: HostState) -> list[Step]:
@@ -82,12 +90,17 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     sysctls = [one for one in added if isinstance(one, Sysctl)]
     steps += _write(one for one in sysctls if not _of_link(one))
     steps += _plan_removals(removed, added, frozenset(gone))
+    neighbours = _grouped(one for one in added if isinstance(one, Neighbour))
+    steps += [
+        ForgetFlows(name, tuple(sorted(one.address for one in found)))
+        for name, found in sorted(neighbours.items())
+        if name not in new
+    ]
     pairs = tuple(sorted(one for one in added if isinstance(one, Pair)))
     if pairs:
         steps.append(AddPairs(pairs))
     steps += _write(one for one in sysctls if _of_link(one))
     steps += _run_ip((one.namespace, line) for one in sorted(added, key=_order) if (line := _add(one)))
-    neighbours = _grouped(one for one in added if isinstance(one, Neighbour))
     steps += [SetNeighbours(name, tuple(sorted(found))) for name, found in sorted(neighbours.items())]
     if gone:
         steps.append(DeleteNamespaces(gone))
