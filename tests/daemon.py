@@ -134,7 +134,7 @@ def _await_ready(process: "subprocess.Popen[bytes]", state: Path) -> str:
     finally:
         timer.cancel()
     if not line.startswith("ringfence is ready at "):
-        raise RuntimeError(f"the daemon did not start:\n{(state / 'daemon.log').read_text()}")
+        raise RuntimeError(f"the daemon did not start:\n{(state / 'daemon.log').read_text()[-4000:]}")
     return line.split()[4]
 
 

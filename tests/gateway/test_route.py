@@ -109,6 +109,9 @@ def test_presigned_and_anonymous_requests():
     form = "application/x-www-form-urlencoded; charset=utf-8"
     assert route(request(Content_Type=form)).service == "sts"
     assert route(request(host=None)).scope is None
+    for credential in ("////", "", "AKIAX", "a/b/c", "%"):
+        header = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
+        assert route(request(Authorization=header)).service == "s3"
 
 
 @pytest.mark.parametrize(

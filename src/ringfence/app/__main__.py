@@ -6,6 +6,8 @@ import logging
 import sys
 from pathlib import Path
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from ringfence.app.daemon import App, Machine, remove_everything, run
 from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Config
 from ringfence.dataplane.apply import Dataplane
@@ -21,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--account", default=DEFAULT_ACCOUNT)
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     given = parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    start_logging()
     config = Config(given.state.resolve(), port=given.port, region=given.region, account=given.account)
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -33,6 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ringfence: could not start on {config.url}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def start_logging() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # Bytes that are no HTTP are the client's fault: answered with 400, not worth a traceback each.
+    logging.getLogger("aiohttp.server").addFilter(
+        lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    )
 
 
 def linux_machine(config: Config) -> Machine:

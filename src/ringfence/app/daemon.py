@@ -44,7 +44,7 @@ from ringfence.store.database import open_store
 
 log = logging.getLogger("ringfence")
 
-_SETTLE_SECONDS = 60.0
+_SETTLE_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 
 

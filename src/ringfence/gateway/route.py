@@ -138,7 +138,7 @@ def read_scope(request: HttpRequest) -> Scope | None:
     if credential is None:
         return None
     fields = credential.rsplit("/", 4)
-    return Scope(fields[2], fields[3]) if len(fields) == 5 else None
+    return Scope(fields[2], fields[3]) if len(fields) == 5 and fields[3] else None
 
 
 def _credential(request: HttpRequest) -> str | None:
