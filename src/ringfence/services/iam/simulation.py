@@ -62,11 +62,7 @@ def _inputs(texts: Sequence[str], name: str) -> tuple[Source, ...]:
 def _simulate(call: Call, request: Request, layers: Layers) -> Result:
     # a user that no resource policy names and no key describes: only the given policies and keys decide
     who = Principal("user", call.account, f"arn:aws:iam::{call.account}:user/simulated", "AIDASIMULATED")
-    context = Context(
-        Entry(entry["ContextKeyName"], tuple(entry.get("ContextKeyValues", ())), "the simulation's input")
-        for entry in request.get("ContextEntries", ())
-        if entry.get("ContextKeyName")
-    )
+    context = Context(_entry(entry) for entry in request.get("ContextEntries", ()) if entry.get("ContextKeyName"))
     results = [
         _shown(asked, evaluate(asked, layers), layers)
         for action in request["ActionNames"]
@@ -75,6 +71,13 @@ def _simulate(call: Call, request: Request, layers: Layers) -> Result:
     ]
     numbered = list(enumerate(results))
     return listed(request, "EvaluationResults", numbered, lambda item: f"{item[0]:06}", lambda item: item[1])
+
+
+def _entry(given: Request) -> Entry:
+    name, values = given["ContextKeyName"], tuple(given.get("ContextKeyValues", ()))
+    if len(values) > 1 and not given.get("ContextKeyType", "stringList").endswith("List"):
+        raise ServiceError("InvalidInput", f"The context key {name} has several values but no list type.")
+    return Entry(name, values, "the simulation's input")
 
 
 def _shown(asked: AccessRequest, decision: Decision, layers: Layers) -> Result:
