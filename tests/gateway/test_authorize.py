@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 from direct_calls import ACCOUNT, ROOT, Aws
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ringfence.core.call import Arrival, Principal
 from ringfence.core.errors import ServiceError
@@ -16,7 +18,7 @@ from ringfence.core.operation import Operation
 from ringfence.core.tags import set_tags
 from ringfence.gateway.authenticate import ANONYMOUS
 from ringfence.gateway.authorize import Denied, authorize, conceal, is_allowed
-from ringfence.resources.ec2 import VpcEndpoint
+from ringfence.resources.ec2 import Subnet, VpcEndpoint
 from ringfence.resources.iam import User
 from ringfence.resources.s3 import Bucket
 
@@ -229,12 +231,21 @@ def test_resource_tags(aws: Aws) -> None:
     ask(aws, INVOKE, EndpointName="e")
 
 
-def test_a_vpc_key_is_an_arn(aws: Aws) -> None:
-    vpc = f"arn:aws:ec2:us-west-2:{ACCOUNT}:vpc/vpc-1"
-    give(aws, {**ALLOW_ALL, "Condition": {"ArnEquals": {"ec2:Vpc": vpc}}})
-    create = operation("ec2:CreateSubnet", "subnet/*", keys={"ec2:Vpc": "VpcId"})
-    ask(aws, create, VpcId="vpc-1")
-    refused(aws, create, VpcId="vpc-2")
+def test_keys_of_one_resource_are_not_another_s(aws: Aws) -> None:
+    """AWS's reference has ec2:Vpc on the subnet and the security groups of an interface, not on the interface."""
+    made = {"account": ACCOUNT, "region": "us-west-2"}
+    place = {"availability_zone": "us-west-2a", "availability_zone_id": "usw2-az1"}
+    with aws.store.transaction() as records:
+        for subnet, vpc in (("subnet-1", "vpc-1"), ("subnet-2", "vpc-2")):
+            records.put(Subnet(id=subnet, vpc_id=vpc, cidr="10.0.0.0/24", **place, **made))
+    in_vpc = {"ArnEquals": {"ec2:Vpc": f"arn:aws:ec2:us-west-2:{ACCOUNT}:vpc/vpc-1"}}
+    create = operation("ec2:CreateNetworkInterface", "subnet/{SubnetId}", "network-interface/*")
+    give(aws, {**ALLOW_ALL, "Condition": in_vpc})
+    assert refused(aws, create, SubnetId="subnet-1").asked.resource.endswith(":network-interface/*")
+    on_new = {**ALLOW_ALL, "Resource": "arn:aws:ec2:*:*:network-interface/*"}
+    give(aws, {**ALLOW_ALL, "Condition": in_vpc}, on_new)
+    ask(aws, create, SubnetId="subnet-1")
+    assert refused(aws, create, SubnetId="subnet-2").asked.resource.endswith(":subnet/subnet-2")
 
 
 @pytest.mark.parametrize(
@@ -329,6 +340,25 @@ def test_boundary_and_attached_policies(aws: Aws) -> None:
     with aws.store.transaction() as records:
         records.put(msgspec.structs.replace(full, boundary="arn:aws:iam::123456789012:policy/gone"))
     assert refused(aws, GET, Bucket="b", Key="k").decision.layer == "boundary"
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["s3:GetObject", "sagemaker:CreateModel", "sts:AssumeRole", "iam:GetRole", "ec2:CreateVpc"]),
+    st.sampled_from([("{A}",), ("{A}/{B}",), ("x/{A}", "*")]),
+    st.text("arn:aws:s3:::{B}*?/xé\n", max_size=30),
+    st.text(max_size=10),
+)
+def test_odd_names_are_decided_like_any(aws: Aws, action: str, on: tuple[str, ...], a: str, b: str) -> None:
+    """Whatever a client puts into a name, the answer is a decision: nothing else is raised, and nobody is let in."""
+    give(aws)
+    with pytest.raises(Denied):
+        ask(aws, operation(action, *on, passes={"A": "sagemaker.amazonaws.com"}), A=a, B=b)
+    give(aws, ALLOW_ALL)
+    try:
+        ask(aws, operation(action, *on), A=a, B=b)
+    except Denied as error:
+        assert action == "sts:AssumeRole" or error.decision.cross_account
 
 
 def test_asking_what_would_be_decided(aws: Aws) -> None:

@@ -25,7 +25,8 @@ def test_operation_speaks_of_its_model(operation: Operation) -> None:
     model = get_session().get_service_model(operation.service)
     shape = model.operation_model(operation.name).input_shape
     members = set(shape.members) if shape else set()
-    for member in (*operation.keys.values(), *operation.passes):
+    named = [source for source in operation.keys.values() if isinstance(source, str)]
+    for member in (*named, *operation.passes, *operation.instead):
         assert member.split(".")[0].removesuffix("[]") in members
     if isinstance(operation.on, tuple):
         for template in operation.on:

@@ -4,7 +4,7 @@ The service is the module's: `ringfence.services.ec2.subnet` is `ec2`, `ringfenc
 `sagemaker-runtime`, as botocore names them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ringfence.core.call import Call, Request, Result
@@ -12,6 +12,10 @@ from ringfence.core.results import Forward
 
 Handler = Callable[[Call, Request], Result | Forward]
 Resources = Callable[[Call, Request], list[str]]
+# A condition key's values, or None or nothing if the request does not have it. Of a key that ends with a slash, a
+# family such as `s3:RequestObjectTag/`: what follows the slash -> value.
+KeyValues = Callable[[Call, Request], Sequence[str] | Mapping[str, str] | None]
+Keys = Mapping[str, str | KeyValues]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,11 @@ class Operation:
     `action`: the IAM action, `ec2:CreateSubnet`, or None for what needs no permission (sts:GetCallerIdentity).
     `on`: resource templates such as `vpc/{VpcId}` (members of the request in braces, a list member gives one ARN per
     item, an absent member gives `*`), or a function that returns ARNs. Empty: the resource is `*`.
-    `keys`: condition key -> request member. `passes`: member that holds a role ARN -> service it is passed to;
-    members are dotted paths (`ProductionVariants.InstanceType` collects from list items too).
+    `keys`: condition key -> request member, or a function where it takes more than that. Keys that are properties of
+    the resource, such as the ec2:Vpc of a subnet, are not named here: the gateway reads them off the record.
+    `passes`: member that holds a role ARN -> service it is passed to; members are dotted paths
+    (`ProductionVariants.InstanceType` collects from list items too).
+    `instead`: request member -> the action asked about in place of `action` if the request has that member.
     `also`: further (full action, resources) that must be allowed too, such as s3:GetObject on a copy's source; a
     function that returns no ARN asks for nothing. `conceals`: error code -> (full action, resources): who is not
     allowed that action gets AccessDenied instead of the error (NoSuchKey without s3:ListBucket).
@@ -33,10 +40,15 @@ class Operation:
     handler: Handler
     action: str | None
     on: tuple[str, ...] | Resources = ()
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Keys = field(default_factory=dict)
     passes: Mapping[str, str] = field(default_factory=dict)
     also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = ()
     conceals: Mapping[str, tuple[str, tuple[str, ...] | Resources]] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    def action_for(self, request: Request) -> str | None:
+        """The action that this request is an instance of."""
+        return next((action for member, action in self.instead.items() if member in request), self.action)
 
 
 REGISTRY: dict[tuple[str, str], Operation] = {}
@@ -54,10 +66,11 @@ def operation(
     *,
     action: str | None = "",
     on: tuple[str, ...] | Resources = (),
-    keys: Mapping[str, str] | None = None,
+    keys: Keys | None = None,
     passes: Mapping[str, str] | None = None,
     also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = (),
     conceals: Mapping[str, tuple[str, tuple[str, ...] | Resources]] | None = None,
+    instead: Mapping[str, str] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed."""
 
@@ -68,7 +81,7 @@ def operation(
         if (service, name) in REGISTRY:
             raise ValueError(f"{service}.{name} is registered twice")
         REGISTRY[service, name] = Operation(
-            service, name, handler, full, on, keys or {}, passes or {}, also, conceals or {}
+            service, name, handler, full, on, keys or {}, passes or {}, also, conceals or {}, instead or {}
         )
         return handler
 

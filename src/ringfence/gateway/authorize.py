@@ -13,7 +13,7 @@ from ringfence.core.arn import make_arn, parse_arn
 from ringfence.core.call import Arrival, Call, Principal, Request
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import ACTION_PREFIX, Operation, Resources
-from ringfence.gateway.condition_keys import collect_texts, request_context, resource_entries
+from ringfence.gateway.condition_keys import collect_texts, documented, global_context, request_entries
 from ringfence.gateway.policy_layers import (
     PrincipalGone,
     bucket_layer,
@@ -24,6 +24,7 @@ from ringfence.gateway.policy_layers import (
     trust_layer,
 )
 from ringfence.gateway.refusal import family_of
+from ringfence.gateway.resource_keys import resource_entries
 from ringfence.iam.context import Context, Entry
 from ringfence.iam.evaluate import AccessRequest, Decision, Finding, Layers, evaluate
 from ringfence.iam.session_token import seal_message, sealing_key
@@ -48,19 +49,21 @@ _NOTHING_TO_ASK = Decision(allowed=True, layer=None)
 
 def authorize(operation: Operation, call: Call, request: Request) -> Decision:
     """The decision on the operation's own action; raises Denied unless that and all it implies is allowed."""
-    if operation.action is None:
+    named = operation.action_for(request)
+    if named is None:
         return _NOTHING_TO_ASK
     asker = _Asker(operation, call, request)
     decision = _NOTHING_TO_ASK
     _check_bucket_exists(operation, call, request)
-    for arn in _resources(operation.action, operation.on, call, request):
-        decision = asker.require(operation.action, arn)
+    own = list(_resources(named, operation.on, call, request))
+    for arn in own:
+        decision = asker.require(named, arn)
     for action, on in operation.also:
         for arn in _resources(action, on, call, request, implied=True):
             asker.require(action, arn)
     for member, service in operation.passes.items():
         for arn in collect_texts(request, member):
-            asker.require("iam:PassRole", arn, passed_to=service)
+            asker.require_pass(arn, service, own[0])
     return decision
 
 
@@ -107,29 +110,49 @@ class _Asker:
     def __init__(self, operation: Operation, call: Call, request: Request) -> None:
         self._operation = operation
         self._call = call
-        self._context = request_context(operation, call, request)
+        self._context = global_context(operation, call)
+        self._given = request_entries(operation, call, request)
         self._endpoint = endpoint_layer(call.records, call)
         try:
             self._own: Layers | None = caller_layers(call.records, call.principal)
         except PrincipalGone:
             self._own = None
 
-    def require(self, action: str, arn: str, passed_to: str | None = None) -> Decision:
+    def require(self, action: str, arn: str) -> Decision:
         """The decision if it allows; Denied if not."""
-        asked, decision = self.ask(action, arn, passed_to)
+        return self._insist(*self.ask(action, arn))
+
+    def require_pass(self, role: str, service: str, resource: str) -> Decision:
+        """That the role may be passed to the service for the resource: IAM checks it, and no endpoint is on that way.
+
+        The role's tags have none either: "Such an approach does not have reliable results".
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+        """
+        account, layers = self._layers("iam:PassRole", role)
+        entries = [
+            Entry("aws:ResourceAccount", (account,), "the resource's owner"),
+            Entry("iam:PassedToService", (service,), "the operation"),
+        ]
+        if resource != "*":
+            entries.append(Entry("iam:AssociatedResourceArn", (resource,), "the operation's resource"))
+        layers = dataclasses.replace(layers, endpoint=None)
+        return self._insist(*self._decide("iam:PassRole", role, account, layers, entries))
+
+    def ask(self, action: str, arn: str) -> tuple[AccessRequest, Decision]:
+        """The question as it was put, and the decision."""
+        account, layers = self._layers(action, arn)
+        entries = documented((*self._given, *resource_entries(self._call, arn, account)), action, arn)
+        return self._decide(action, arn, account, layers, entries)
+
+    def _insist(self, asked: AccessRequest, decision: Decision) -> Decision:
         if not decision.allowed:
             raise self.refusal(asked, decision)
         return decision
 
-    def ask(self, action: str, arn: str, passed_to: str | None = None) -> tuple[AccessRequest, Decision]:
-        """`passed_to`: IAM's own check of a role passed to a service, in which no endpoint has a part."""
-        who = self._call.principal
-        account, layers = self._layers(action, arn)
-        entries = resource_entries(self._call, arn, account)
-        if passed_to is not None:
-            entries.append(Entry("iam:PassedToService", (passed_to,), "the operation"))
-            layers = dataclasses.replace(layers, endpoint=None)
-        context = self._context.plus(entries) if entries else self._context
+    def _decide(
+        self, action: str, arn: str, account: str, layers: Layers, entries: list[Entry]
+    ) -> tuple[AccessRequest, Decision]:
+        who, context = self._call.principal, self._context.plus(entries)
         asked = AccessRequest(who, action, arn, account, context)
         if self._own is None or _is_limited_session(who, action):
             return asked, Decision(allowed=False, layer="identity")

@@ -1,6 +1,7 @@
 """The condition keys of a call, each with where its value came from; never from a header when the path tells.
 
-Read by gateway.authorize. Keys of the path follow from the socket that accepted the connection (`Call.arrival`).
+Read by gateway.authorize. Keys of the path follow from the socket that accepted the connection (`Call.arrival`); keys
+of the resource are `gateway.resource_keys`'.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 """
 
@@ -8,55 +9,63 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ringfence.core.arn import make_arn
 from ringfence.core.call import Arrival, Call, Principal, Request
-from ringfence.core.operation import Operation
-from ringfence.core.tags import tags_of
+from ringfence.core.operation import KeyValues, Operation
+from ringfence.iam.action_facts import documented_keys, spelled_key
 from ringfence.iam.context import Context, Entry
 
 _SOCKET = "the socket that accepted the connection"
 _CALLER = "the caller's identity"
-_REQUEST = "the request"
-# Keys that AWS holds an ARN in, where the request names an id: key -> kind of EC2 resource.
-# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
-_ARN_KEYS = {"ec2:Vpc": "vpc", "ec2:Subnet": "subnet"}
-# Services with a key of their own for the tags of a resource.
-_OWN_RESOURCE_TAG = frozenset({"ec2", "iam", "sagemaker"})
+# Of the global keys these are not everywhere: an action's documentation says whether they are there.
+_SOMETIMES = ("aws:requesttag/", "aws:resourcetag/", "aws:tagkeys")
 
 
-def request_context(operation: Operation, call: Call, request: Request) -> Context:
-    """All keys that do not depend on which resource is asked about."""
-    entries = [
-        *_principal(call.principal),
-        *_path(call.arrival),
-        Entry("aws:CurrentTime", (call.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),), "the clock"),
-        Entry("aws:EpochTime", (str(int(call.now.timestamp())),), "the clock"),
-        Entry("aws:RequestedRegion", (_region(operation, call),), "the service's endpoint"),
-        Entry("aws:ViaAWSService", ("false",), "no service calls on the caller's behalf"),
-    ]
-    for name, value in call.facts.items():
-        entries.append(Entry(name, (value,), "the request's headers"))
-    for key, member in operation.keys.items():
-        entries.append(Entry(key, _values(key, _collect(request, member), call), f"the request's {member}"))
-    entries += _request_tags(request)
-    return Context(entries)
+def global_context(operation: Operation, call: Call) -> Context:
+    """The keys that every request has, whatever it is about."""
+    return Context(
+        [
+            *_principal(call.principal),
+            *_path(call.arrival),
+            Entry("aws:CurrentTime", (call.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),), "the clock"),
+            Entry("aws:EpochTime", (str(int(call.now.timestamp())),), "the clock"),
+            Entry("aws:RequestedRegion", (_region(operation, call),), "the service's endpoint"),
+            Entry("aws:ViaAWSService", ("false",), "no service calls on the caller's behalf"),
+        ]
+    )
 
 
-def resource_entries(call: Call, arn: str, account: str) -> list[Entry]:
-    """The keys of the resource that is asked about: its account and its tags."""
-    entries = [Entry("aws:ResourceAccount", (account,), "the resource's owner")]
-    if arn == "*":
-        return entries[:0]
-    service = arn.split(":", 3)[2]
-    tags = tags_of(call.records, arn)
-    for key, value in tags.items():
-        if service == "s3":
-            entries.append(Entry(f"s3:ExistingObjectTag/{key}", (value,), f"the tags of {arn}"))
-            continue
-        entries.append(Entry(f"aws:ResourceTag/{key}", (value,), f"the tags of {arn}"))
-        if service in _OWN_RESOURCE_TAG:
-            entries.append(Entry(f"{service}:ResourceTag/{key}", (value,), f"the tags of {arn}"))
-    return entries
+def request_entries(operation: Operation, call: Call, request: Request) -> list[Entry]:
+    """What the request says of itself: its headers, members and tags. Not all of it is a key of every action."""
+    entries = [Entry(name, (value,), "the request's headers") for name, value in call.facts.items()]
+    for key, source in operation.keys.items():
+        if callable(source):
+            entries += _worked_out(key, source, call, request)
+        else:
+            entries.append(Entry(key, _values(_collect(request, source)), f"the request's {source}"))
+    return [*entries, *_request_tags(request)]
+
+
+def documented(entries: Iterable[Entry], action: str, arn: str) -> list[Entry]:
+    """Those of the entries that AWS gives a request for this action on this resource.
+
+    A key that belongs to another resource of the same request is absent: ec2:CreateSubnet has aws:RequestTag on the new
+    subnet, not on the VPC.
+    """
+    known = documented_keys(action, arn)
+    return [entry for entry in entries if (name := spelled_key(entry.name)) in known or _is_everywhere(name)]
+
+
+def _is_everywhere(name: str) -> bool:
+    return name.startswith("aws:") and name not in _SOMETIMES
+
+
+def _worked_out(key: str, source: KeyValues, call: Call, request: Request) -> Iterator[Entry]:
+    found = source(call, request)
+    if isinstance(found, Mapping):
+        for name, value in found.items():
+            yield Entry(f"{key}{name}", (value,), "the request")
+    elif found:
+        yield Entry(key, _values(found), "the request")
 
 
 def _principal(who: Principal) -> Iterator[Entry]:
@@ -114,12 +123,8 @@ def collect_texts(request: Request, path: str) -> list[str]:
     return [value for value in _collect(request, path) if isinstance(value, str)]
 
 
-def _values(key: str, found: Iterable[Any], call: Call) -> tuple[str, ...]:
-    kind = _ARN_KEYS.get(key)
-    texts = [_text(value) for value in found]
-    if kind is not None:
-        texts = [make_arn("ec2", call.region, call.account, f"{kind}/{text}") for text in texts]
-    return tuple(dict.fromkeys(texts))
+def _values(found: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_text(value) for value in found))
 
 
 def _text(value: Any) -> str:

