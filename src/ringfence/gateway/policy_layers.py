@@ -53,8 +53,11 @@ def endpoint_layer(records: Reader, call: Call) -> EndpointPolicy | None:
 
 
 def bucket_of(records: Reader, arn: str) -> Bucket | None:
-    """The bucket that an S3 ARN lies in."""
-    return records.get(Bucket, arn.split(":", 5)[5].partition("/")[0])
+    """The bucket that an S3 ARN lies in, if there is one."""
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.region or parsed.account:
+        return None
+    return records.get(Bucket, parsed.resource.partition("/")[0])
 
 
 def bucket_layer(bucket: Bucket | None) -> Source | None:
