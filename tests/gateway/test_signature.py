@@ -8,6 +8,8 @@ import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
 from sigv4_vectors import vectors
 
 from ringfence.gateway import signature
@@ -241,3 +243,78 @@ def test_repeated_query_parameter() -> None:
 
 def test_no_signature_is_no_claim() -> None:
     assert signature.read_claim(HttpRequest("GET", "/b/k", "", (("Host", "h"),), b"")) is None
+
+
+def test_a_date_at_the_end_of_time() -> None:
+    query = presigned_url("604800").query
+    query = re.sub(r"X-Amz-Date=\d{8}T\d{6}Z", "X-Amz-Date=99991231T235959Z", query)
+    query = re.sub(r"%2F\d{8}%2F", "%2F99991231%2F", query)
+    claim = signature.read_claim(HttpRequest("GET", "/", query, (("Host", "h"),), b""))
+    assert claim is not None
+    with pytest.raises(SignatureFault, match="early"):
+        signature.check_time(claim, NOW)
+
+
+PIECES = st.sampled_from(
+    [
+        "AWS4-HMAC-SHA256 ",
+        "Credential=",
+        "A/20150830/r/s/aws4_request",
+        "A/20150830/r/s3/aws4_request",
+        ", ",
+        ",",
+        "=",
+        "SignedHeaders=host;x-amz-date",
+        "Signature=",
+        "ff",
+        "20150830T123600Z",
+        "Mon, 01 Jan 0001 00:00:00 +1400",
+        ";",
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256",
+        "X-Amz-Credential=",
+        "X-Amz-Signature=",
+        "X-Amz-Date=",
+        "X-Amz-Expires=1",
+        "X-Amz-SignedHeaders=host",
+        "&",
+        "%",
+        "%zz",
+        "�",
+        "é",
+        "UNSIGNED-PAYLOAD",
+        "/",
+        "..",
+        "\n",
+        "",
+    ]
+)
+TEXTS = st.lists(PIECES, max_size=12).map("".join)
+NAMES = st.sampled_from(["Authorization", "X-Amz-Date", "Date", "Host", "X-Amz-Content-SHA256", "X-Amz-Security-Token"])
+
+
+@given(TEXTS, TEXTS, st.lists(st.tuples(NAMES, TEXTS), max_size=5))
+def test_anything_is_a_claim_or_a_fault(path: str, query: str, headers: list[tuple[str, str]]) -> None:
+    request = HttpRequest("GET", f"/{path}", query, tuple(headers), b"")
+    try:
+        claim = signature.read_claim(request)
+        if claim is not None:
+            signature.check_time(claim, NOW)
+            signature.verify(request, claim, SECRET)
+            pytest.fail("believed")
+    except SignatureFault:
+        pass
+
+
+@given(st.sampled_from(PATHS), st.sampled_from(QUERIES), TEXTS, TEXTS)
+def test_any_path_and_query_can_be_verified(path: str, query: str, odd_path: str, odd_query: str) -> None:
+    """No spelling breaks the comparison; what is believed nevertheless means the same (`uploads=` for `uploads`)."""
+    request = AWSRequest("GET", f"https://host.example.com{path}{query}")
+    S3SigV4Auth(CREDENTIALS, "s3", "us-west-2").add_auth(request)
+    made = http(request)
+    moved = HttpRequest("GET", made.path + odd_path, made.query + odd_query, made.headers, b"")
+    try:
+        check(moved)
+        assert not odd_path
+        assert not odd_query.strip("&=")
+    except SignatureFault:
+        assert odd_path or odd_query

@@ -186,7 +186,7 @@ def _read_moment(text: str) -> tuple[datetime, str]:
         if re.fullmatch(r"\d{8}T\d{6}Z", text, re.ASCII):
             return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC), text
         moment = parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         raise SignatureFault(
             "incomplete",
             f"Date must be in ISO-8601 'basic format'. Got '{text}'. See http://en.wikipedia.org/wiki/ISO_8601",
@@ -206,7 +206,7 @@ def _check_date(date: str, basic: str) -> None:
 def check_time(claim: Claim, now: datetime) -> None:
     """Fifteen minutes either way for a header; for a presigned query until it expires."""
     if claim.expires is not None:
-        if now > claim.moment + timedelta(seconds=claim.expires):
+        if now - claim.moment > timedelta(seconds=claim.expires):
             raise SignatureFault("expired")
         if claim.moment > now + CLOCK_SKEW:
             raise SignatureFault("early")
