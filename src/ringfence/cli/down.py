@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ringfence.cli.client import Daemon, fail, find, is_running, state_option
+from ringfence.config import Config
 
 _STOP_SECONDS = 90.0
 
@@ -22,13 +23,18 @@ def down(state: Path, purge: bool) -> None:
     if daemon is not None:
         daemon.call("POST", "shutdown", {})
         _wait_for(daemon)
-    elif (state / "records.sqlite").exists():
+    elif (state / "records.sqlite").exists() or _has_namespaces(state):
         _remove_leftovers(state)
     else:
         fail(f"nothing to stop: `{state}` is no state directory of ringfence", 69)
     if purge:
-        shutil.rmtree(state, ignore_errors=False)
+        shutil.rmtree(state)
     click.echo(f"ringfence is down; {'its state is removed' if purge else f'its records stay in {state}'}")
+
+
+def _has_namespaces(state: Path) -> bool:
+    """The state directory was deleted under a daemon's work: what it named after itself can still be found."""
+    return any(Path("/run/netns").glob(f"{Config(state.resolve()).prefix}-*"))
 
 
 def _wait_for(daemon: Daemon) -> None:
