@@ -50,7 +50,12 @@ def assume_role(call: Call, request: Request) -> Result:
     seconds = _role_seconds(call, role, request.get("DurationSeconds", _HOUR))
     name = request["RoleSessionName"]
     policies = _session_policies(call, request)
-    tags = from_list(request.get("Tags", ()))
+    given = request.get("Tags", ())
+    tags = from_list(given)
+    if len({key.lower() for key in tags}) < len(given):
+        raise ServiceError(
+            "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        )
     packed = sum(map(len, policies)) + sum(len(key) + len(value) for key, value in tags.items())
     percent = -(-packed * 100 // _PACKED_LIMIT)
     if percent > 100:

@@ -41,6 +41,8 @@ def _authorize(call: Call, request: Request, *, egress: bool) -> Result:
     group = find_group(call, request)
     wanted = parse_permissions(call, group, _permissions(request))
     have = {spec_of(rule) for rule in rules_of(call, group.id) if rule.egress == egress}
+    if len({spec for spec, _ in wanted}) < len(wanted):
+        raise ServiceError("InvalidParameterValue", "The same permission must not appear multiple times")
     tags, made = specified(request, SecurityGroupRule), []
     for spec, description in wanted:
         _check_addition(have, spec)

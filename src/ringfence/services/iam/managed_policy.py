@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
-from ringfence.core.tags import drop_tags, from_list, set_tags, tags_of, to_list
+from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.iam.managed import AwsManagedPolicy, managed_policies
 from ringfence.resources.iam import ManagedPolicy, PolicyVersion
 from ringfence.services.iam.document import check_size, checked_document
@@ -86,7 +86,7 @@ def create_policy(call: Call, request: Request) -> Result:
     if any(other.account == call.account and other.name == name for other in call.records.all(ManagedPolicy)):
         raise already_exists(f"A policy called {name} already exists. Duplicate names are not allowed.")
     call.records.put(policy)
-    set_tags(call.records, policy.arn, checked_tags({}, from_list(request.get("Tags", ()))))
+    set_tags(call.records, policy.arn, checked_tags({}, request.get("Tags", ())))
     return {"Policy": _shown(call, policy)}
 
 

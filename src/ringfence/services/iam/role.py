@@ -4,7 +4,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
-from ringfence.core.tags import drop_tags, from_list, set_tags, tags_of, to_list
+from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.resources.iam import Role
 from ringfence.services.iam.boundary import checked_boundary, shown_boundary
 from ringfence.services.iam.document import check_size, checked_document, shown_document
@@ -60,7 +60,7 @@ def create_role(call: Call, request: Request) -> Result:
     if call.records.get(Role, role.key):
         raise already_exists(f"Role with name {name} already exists.")
     call.records.put(role)
-    set_tags(call.records, role.arn, checked_tags({}, from_list(request.get("Tags", ()))))
+    set_tags(call.records, role.arn, checked_tags({}, request.get("Tags", ())))
     return {"Role": _shown_whole(call, role)}
 
 

@@ -1,6 +1,6 @@
 """Tags of users, roles and managed policies; kept in core.tags under their ARNs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
@@ -13,13 +13,16 @@ _MAX_TAGS = 50
 _POLICY = ("{PolicyArn}",)
 
 
-def checked_tags(present: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
-    """The tags to add; refused beyond IAM's quota or with AWS's own prefix."""
+def checked_tags(present: Mapping[str, str], given: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The tags to add; refused beyond IAM's quota, with AWS's own prefix, or with a key twice."""
+    added = from_list(given)
+    if len({key.lower() for key in added}) < len(given):
+        raise ServiceError("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if any(key.lower().startswith("aws:") for key in added):
         raise ServiceError("InvalidInput", "System tags (prefixed with aws:) cannot be added or removed.")
     if len({*present, *added}) > _MAX_TAGS:
         raise limit_exceeded(f"The number of tags has reached the maximum limit of {_MAX_TAGS}.")
-    return dict(added)
+    return added
 
 
 @operation("TagUser", takes="UserName Tags", on=user_arns)
@@ -68,7 +71,7 @@ def list_policy_tags(call: Call, request: Request) -> Result:
 
 
 def _tag(call: Call, arn: str, request: Request) -> Result:
-    set_tags(call.records, arn, checked_tags(tags_of(call.records, arn), from_list(request["Tags"])))
+    set_tags(call.records, arn, checked_tags(tags_of(call.records, arn), request["Tags"]))
     return {}
 
 

@@ -4,7 +4,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
-from ringfence.core.tags import drop_tags, from_list, set_tags, tags_of, to_list
+from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.resources.iam import AccessKey, User
 from ringfence.services.iam.boundary import checked_boundary, shown_boundary
 from ringfence.services.iam.listing import listed
@@ -49,7 +49,7 @@ def create_user(call: Call, request: Request) -> Result:
     if call.records.get(User, user.key):
         raise already_exists(f"User with name {name} already exists.")
     call.records.put(user)
-    set_tags(call.records, user.arn, checked_tags({}, from_list(request.get("Tags", ()))))
+    set_tags(call.records, user.arn, checked_tags({}, request.get("Tags", ())))
     return {"User": _shown_whole(call, user)}
 
 

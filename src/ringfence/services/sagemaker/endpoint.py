@@ -8,7 +8,7 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.record import Reader
-from ringfence.core.tags import from_list, set_tags
+from ringfence.core.tags import set_tags
 from ringfence.resources.sagemaker import (
     Endpoint,
     EndpointConfig,
@@ -21,7 +21,7 @@ from ringfence.services.sagemaker.fleet import make_fleet
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
-from ringfence.services.sagemaker.tag import tagging_resources
+from ringfence.services.sagemaker.tag import read_tags, tagging_resources
 
 _CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags"})
 _UPDATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName"})
@@ -50,7 +50,7 @@ def create_endpoint(call: Call, request: Request) -> Result:
     )
     call.records.put(endpoint)
     call.records.put(make_fleet(call, endpoint, config))
-    set_tags(call.records, arn, from_list(request.get("Tags", [])))
+    set_tags(call.records, arn, read_tags(request))
     return {"EndpointArn": arn}
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
-from ringfence.core.tags import drop_tags, from_list, set_tags
+from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.sagemaker import EndpointConfig, Model
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
-from ringfence.services.sagemaker.tag import tagging_resources
+from ringfence.services.sagemaker.tag import read_tags, tagging_resources
 
 _MEMBERS = frozenset({"EndpointConfigName", "ProductionVariants", "Tags"})
 _HARMLESS: dict[str, Any] = {"EnableNetworkIsolation": False, "ShadowProductionVariants": []}
@@ -47,7 +47,7 @@ def create_endpoint_config(call: Call, request: Request) -> Result:
     call.records.put(
         EndpointConfig(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
     )
-    set_tags(call.records, arn, from_list(request.get("Tags", [])))
+    set_tags(call.records, arn, read_tags(request))
     return {"EndpointConfigArn": arn}
 
 

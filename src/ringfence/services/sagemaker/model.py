@@ -4,14 +4,14 @@ from typing import Any
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
-from ringfence.core.tags import drop_tags, from_list, set_tags
+from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.sagemaker import Model
 from ringfence.services.sagemaker.container import check_container, model_data
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.model_data import check_model_data, check_role, not_assumable
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
-from ringfence.services.sagemaker.tag import tagging_resources
+from ringfence.services.sagemaker.tag import read_tags, tagging_resources
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
 
 _MEMBERS = frozenset(
@@ -47,7 +47,7 @@ def create_model(call: Call, request: Request) -> Result:
     arn = arn_of(call, Model, name)
     spec = {member: value for member, value in request.items() if member not in ("ModelName", "Tags")}
     call.records.put(Model(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec))
-    set_tags(call.records, arn, from_list(request.get("Tags", [])))
+    set_tags(call.records, arn, read_tags(request))
     return {"ModelArn": arn}
 
 

@@ -21,10 +21,21 @@ def tagging_resources(template: str) -> Resources:
     return resources
 
 
+def read_tags(request: Request) -> dict[str, str]:
+    """The request's Tags as a mapping, if AWS would take them. The text about duplicates is ours."""
+    given = request.get("Tags") or []
+    tags = from_list(given)
+    if len(tags) < len(given):
+        raise invalid("The keys of Tags must be unique.")
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise invalid("aws: prefixed tag key names are not allowed for external use.")
+    return tags
+
+
 @operation("AddTags", on=("{ResourceArn}",))
 def add_tags(call: Call, request: Request) -> Result:
     arn = _resource(call, request)
-    tags = {**tags_of(call.records, arn), **from_list(request["Tags"])}
+    tags = {**tags_of(call.records, arn), **read_tags(request)}
     if len(tags) > _MOST:
         raise invalid(f"The maximum number of tags for a resource, {_MOST}, has been exceeded.")
     set_tags(call.records, arn, tags)
