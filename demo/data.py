@@ -50,13 +50,16 @@ def _roles(story: Story, bucket: str) -> None:
         }
     ]
     with story.step("the execution role with the ten EC2 actions; a role for callers, bound to VPC endpoints") as line:
-        roles = {"execution": _role(iam, "execution", hosting), "app": _role(iam, "app", calling)}
+        roles = {
+            "execution": _role(iam, "execution", "sagemaker", hosting),
+            "app": _role(iam, "app", "ec2", calling),
+        }
         story.facts["roles"] = roles
         line.note = "\n".join(roles.values())
 
 
-def _role(iam: Any, name: str, statements: list[dict[str, Any]]) -> str:
-    principals = {"Service": ["sagemaker.amazonaws.com", "ec2.amazonaws.com"]}
+def _role(iam: Any, name: str, service: str, statements: list[dict[str, Any]]) -> str:
+    principals = {"Service": f"{service}.amazonaws.com"}
     trust = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}],

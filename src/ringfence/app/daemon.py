@@ -24,7 +24,7 @@ from ringfence.core.call import Principal, Request, Result
 from ringfence.core.operation import REGISTRY
 from ringfence.gateway import admin, session
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
-from ringfence.gateway.platform import PlatformCaller
+from ringfence.gateway.platform import COMPUTE, PlatformCaller
 from ringfence.gateway.serve import Gateway, serve
 from ringfence.gateway.upstream import Upstream
 from ringfence.network.compile import NetworkSettings, compile_topology
@@ -123,6 +123,9 @@ class App:
 
     def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:
         return self._caller.call(principal, service, operation, request)
+
+    def assume(self, role_arn: str, session_name: str) -> None:
+        self._caller.assume(role_arn, session_name, COMPUTE)
 
     def namespace_path(self, namespace: str) -> Path:
         return self._machine.network.namespace_path(namespace)

@@ -15,7 +15,8 @@ from ringfence.core.errors import ServiceError
 from ringfence.dns.respond import Asked, respond
 from ringfence.dns.server import DnsServer
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
-from ringfence.gateway.platform import PlatformCaller
+from ringfence.gateway.platform import COMPUTE, SAGEMAKER, PlatformCaller
+from ringfence.gateway.session import is_session
 from ringfence.network.topology import Listener, ListenerKind, Topology
 from ringfence.privatelink.authority import Authority
 from ringfence.privatelink.credentials import CredentialsEndpoint, RoleCredentials, RoleRefused
@@ -64,10 +65,11 @@ class Openers:
         if instance is None or instance.role_arn is None or instance.credentials_path is None:
             raise OSError(f"`{listener.instance_id}` has no role to give credentials of")
         role_arn, session_name = instance.role_arn, instance.role_session_name
+        services = COMPUTE if is_session(instance) else (SAGEMAKER,)
 
         def assume() -> RoleCredentials:
             try:
-                session = self.caller.assume(role_arn, session_name)
+                session = self.caller.assume(role_arn, session_name, services)
             except ServiceError as error:
                 raise RoleRefused(error.message) from error
             return RoleCredentials(

@@ -42,6 +42,10 @@ class Running(Protocol):
     def now(self) -> datetime: ...
     def entropy(self, size: int, /) -> bytes: ...
     def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result: ...
+    def assume(self, role_arn: str, session_name: str) -> None:
+        """Raise ServiceError if no compute service may assume this role."""
+        ...
+
     def namespace_path(self, namespace: str) -> Path: ...
     def topology(self) -> Topology | None:
         """The one that was applied last."""
@@ -175,6 +179,8 @@ def _open(app: Running, wish: session.Wish) -> Instance:
     """The records of a new session; an ENI that was made for nothing is taken away again."""
     account, region = app.config.account, app.config.region
     instance = session.instance_for(app.store.snapshot(), wish, account, region, app.entropy)
+    if instance.role_arn is not None:
+        app.assume(instance.role_arn, instance.role_session_name)
     interface_id = _create_interface(app, wish, account) if wish.subnet else None
     with app.store.transaction() as records:
         return session.place(records, instance, interface_id, app.now(), app.entropy)

@@ -4,15 +4,19 @@ The real `reconcile.ports.Caller`. Each call is authorized, handled and committe
 address and crosses no endpoint, which its Arrival says.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from ringfence.core.call import Arrival, Principal, Request, Result
+from ringfence.core.errors import ServiceError
 from ringfence.core.ids import uuid4
 from ringfence.core.results import Forward
 from ringfence.gateway.serve import Caller, Gateway, find_operation, perform
 
 SAGEMAKER = "sagemaker.amazonaws.com"
+# Who gives a command in a subnet its role: an instance profile, a task, or a SageMaker app or job, whichever it is for.
+COMPUTE = ("sagemaker.amazonaws.com", "ecs-tasks.amazonaws.com", "ec2.amazonaws.com")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,18 @@ class PlatformCaller:
             raise TypeError(f"{service}:{operation} needs a container: it cannot be called in process")
         return result
 
-    def assume(self, role_arn: str, session_name: str) -> RoleSession:
-        """Assume a role as sagemaker.amazonaws.com does; raises ServiceError if it is absent or does not trust it."""
+    def assume(self, role_arn: str, session_name: str, services: tuple[str, ...] = (SAGEMAKER,)) -> RoleSession:
+        """Assume a role as the first of these services that it trusts; raises ServiceError if there is none."""
+        *others, last = services
+        for service in others:
+            with suppress(ServiceError):
+                return self._assume(role_arn, session_name, service)
+        return self._assume(role_arn, session_name, last)
+
+    def _assume(self, role_arn: str, session_name: str, service: str) -> RoleSession:
         request: Request = {"RoleArn": role_arn, "RoleSessionName": session_name}
         account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
-        result = self.call(service_principal(SAGEMAKER, account), "sts", "AssumeRole", request)
+        result = self.call(service_principal(service, account), "sts", "AssumeRole", request)
         credentials, assumed = result["Credentials"], result["AssumedRoleUser"]
         principal = Principal(
             kind="role",

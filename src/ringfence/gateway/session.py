@@ -67,10 +67,15 @@ def place(records: Writer, instance: Instance, interface_id: str | None, now: da
     return instance
 
 
+def is_session(instance: Instance) -> bool:
+    """Whether a `ringfence exec` owns it."""
+    return instance.owner.startswith(_OWNER)
+
+
 def remove(records: Writer, instance_id: str) -> None:
     """Take the session's Instance and ENI away; no error if they are gone."""
     instance = records.get(Instance, instance_id)
-    if instance is None or not instance.owner.startswith(_OWNER):
+    if instance is None or not is_session(instance):
         return
     records.delete(instance)
     if instance.network_interface_id and records.get(NetworkInterface, instance.network_interface_id):
@@ -83,7 +88,7 @@ def remove(records: Writer, instance_id: str) -> None:
 def remove_all(records: Writer) -> None:
     """At start: sessions end with the daemon that kept them."""
     for instance in records.all(Instance):
-        if instance.owner.startswith(_OWNER):
+        if is_session(instance):
             remove(records, instance.id)
 
 
