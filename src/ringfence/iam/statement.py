@@ -122,8 +122,16 @@ class Statement:
 
     @property
     def names_principal_arn(self) -> bool:
-        """Whether a condition on aws:PrincipalArn narrows the statement to principals by name."""
-        return any(condition.lower_key == "aws:principalarn" for condition in self.conditions)
+        """Whether a condition on aws:PrincipalArn narrows the statement to principals by name.
+
+        Not Null and not a negated operator: everybody but somebody is nobody's name, so boundaries still limit it.
+        """
+        return any(
+            condition.lower_key == "aws:principalarn"
+            and condition.operator is not None
+            and not condition.operator.negated
+            for condition in self.conditions
+        )
 
     def covers_action(self, action: str) -> bool:
         """Whether the statement is about this lower-case action."""

@@ -134,8 +134,10 @@ def _holds(condition: Condition, operator: Operator, actual: tuple[str, ...], co
     if condition.qualifier == "":
         value = actual[0]
         return any(predicate(value) for predicate in predicates if predicate) != operator.negated
-    if condition.qualifier == "ForAllValues" and not any(actual):
-        return True
+    if condition.qualifier and not any(actual):
+        # a null data set, such as an empty string: true for ForAllValues, false for ForAnyValue, also when negated
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_multi-value-conditions.html
+        return condition.qualifier == "ForAllValues"
     matched = [any(predicate(value) for predicate in predicates if predicate) for value in actual]
     met = [found != operator.negated for found in matched]
     return all(met) if condition.qualifier == "ForAllValues" else any(met)
