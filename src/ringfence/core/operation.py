@@ -14,7 +14,7 @@ Handler = Callable[[Call, Request], Result | Forward]
 Resources = Callable[[Call, Request], list[str]]
 # A condition key's values, or None or nothing if the request does not have it. Of a key that ends with a slash, a
 # family such as `s3:RequestObjectTag/`: what follows the slash -> value.
-KeyValues = Callable[[Call, Request], Sequence[str] | Mapping[str, str] | None]
+KeyValues = Callable[[Call, Request], Sequence[object] | Mapping[str, object] | None]
 Keys = Mapping[str, str | KeyValues]
 
 

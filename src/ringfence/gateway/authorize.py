@@ -141,7 +141,7 @@ class _Asker:
     def ask(self, action: str, arn: str) -> tuple[AccessRequest, Decision]:
         """The question as it was put, and the decision."""
         account, layers = self._layers(action, arn)
-        entries = documented((*self._given, *resource_entries(self._call, arn, account)), action, arn)
+        entries = documented((*resource_entries(self._call, action, arn, account), *self._given), action, arn)
         return self._decide(action, arn, account, layers, entries)
 
     def _insist(self, asked: AccessRequest, decision: Decision) -> Decision:

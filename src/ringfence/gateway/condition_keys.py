@@ -63,7 +63,7 @@ def _worked_out(key: str, source: KeyValues, call: Call, request: Request) -> It
     found = source(call, request)
     if isinstance(found, Mapping):
         for name, value in found.items():
-            yield Entry(f"{key}{name}", (value,), "the request")
+            yield Entry(f"{key}{name}", (_text(value),), "the request")
     elif found:
         yield Entry(key, _values(found), "the request")
 

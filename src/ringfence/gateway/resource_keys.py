@@ -6,11 +6,12 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec
 
 from collections.abc import Iterator
 
-from ringfence.core.arn import make_arn
+from ringfence.core.arn import make_arn, parse_arn
 from ringfence.core.call import Call
 from ringfence.core.tags import tags_of
 from ringfence.iam.context import Entry
 from ringfence.resources import ec2
+from ringfence.resources.iam import Role, User
 
 # EC2's resource types that are records here: the record, and the key that holds its id, if it has one.
 _RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
@@ -35,16 +36,19 @@ _FIELDS = {
 _OWN_RESOURCE_TAG = frozenset({"ec2", "iam", "sagemaker"})
 
 
-def resource_entries(call: Call, arn: str, account: str) -> list[Entry]:
+def resource_entries(call: Call, action: str, arn: str, account: str) -> list[Entry]:
     """All keys of the resource; which of them an action has is AWS's documentation's to say."""
     if arn == "*":
-        return []
+        # s3:ListAllMyBuckets is about the account
+        return [Entry("s3:ResourceAccount", (account,), "the caller's account")] if action.startswith("s3:") else []
     service = arn.split(":", 3)[2]
     entries = [Entry("aws:ResourceAccount", (account,), "the resource's owner"), *_tags(call, service, arn)]
     if service == "s3":
         entries.append(Entry("s3:ResourceAccount", (account,), "the bucket's owner"))
     elif service == "ec2":
         entries += _ec2(call, arn)
+    elif service == "iam":
+        entries += _iam(call, arn)
     return entries
 
 
@@ -52,7 +56,9 @@ def _tags(call: Call, service: str, arn: str) -> Iterator[Entry]:
     """The tags of a bucket are no keys: that takes PutBucketAbac, and here as on AWS it is off to begin with."""
     if service == "s3" and "/" not in arn:
         return
-    for key, value in tags_of(call.records, arn).items():
+    # log streams have their group's tags
+    holder = arn.partition(":log-stream:")[0] if service == "logs" else arn
+    for key, value in tags_of(call.records, holder).items():
         if service == "s3":
             yield Entry(f"s3:ExistingObjectTag/{key}", (value,), f"the tags of {arn}")
             continue
@@ -61,11 +67,23 @@ def _tags(call: Call, service: str, arn: str) -> Iterator[Entry]:
             yield Entry(f"{service}:ResourceTag/{key}", (value,), f"the tags of {arn}")
 
 
+def _iam(call: Call, arn: str) -> Iterator[Entry]:
+    """The boundary that a user or role has; of a request that sets one it is the new one, which the request says."""
+    parsed = parse_arn(arn)
+    if parsed is None:
+        return
+    kind: type[User | Role] = User if parsed.resource.startswith("user/") else Role
+    found = call.records.get(kind, f"{parsed.account}/{parsed.name.lower()}")
+    if found is not None and found.arn == arn and found.boundary is not None:
+        yield Entry("iam:PermissionsBoundary", (found.boundary,), f"the boundary of {arn}")
+
+
 def _ec2(call: Call, arn: str) -> Iterator[Entry]:
-    kind, _, id = arn.split(":", 5)[5].partition("/")
+    parsed = parse_arn(arn)
+    kind, _, id = parsed.resource.partition("/") if parsed is not None else ("", "", "")
     table, id_key = _RECORDS.get(kind, (None, None))
     record = call.records.get(table, id) if table is not None else None
-    if record is None:
+    if record is None or parsed is None or (record.account, record.region) != (parsed.account, parsed.region):
         return
     if id_key is not None:
         yield Entry(id_key, (record.id,), f"{kind} {id}")

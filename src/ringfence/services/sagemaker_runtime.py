@@ -40,7 +40,18 @@ _TIMED_OUT = (
 _BROKEN = "Unable to get a response from container primary: the connection was {failure}."
 
 
-@operation("InvokeEndpoint", on=("endpoint/{EndpointName}",))
+def _component(call: Call, request: Request) -> list[str]:
+    """The inference component, if the request is for one."""
+    name = request.get("InferenceComponentName")
+    return [call.arn("sagemaker", f"inference-component/{name}")] if name else []
+
+
+@operation(
+    "InvokeEndpoint",
+    on=("endpoint/{EndpointName}",),
+    keys={"sagemaker:TargetModel": "TargetModel"},
+    also=(("sagemaker:InvokeEndpoint", _component),),
+)
 def invoke_endpoint(call: Call, request: Request) -> Forward:
     for member in _REFUSED:
         if member in request:

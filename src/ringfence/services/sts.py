@@ -36,11 +36,20 @@ def _tagged_role(call: Call, request: Request) -> list[str]:
     return [request["RoleArn"]] if request.get("Tags") else []
 
 
+def _named_role(call: Call, request: Request) -> list[str]:
+    return [request["RoleArn"]] if request.get("SourceIdentity") else []
+
+
 @operation(
     "AssumeRole",
     on=("{RoleArn}",),
-    keys={"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"},
-    also=(("sts:TagSession", _tagged_role),),
+    keys={
+        "sts:ExternalId": "ExternalId",
+        "sts:RoleSessionName": "RoleSessionName",
+        "sts:SourceIdentity": "SourceIdentity",
+        "sts:TransitiveTagKeys": "TransitiveTagKeys",
+    },
+    also=(("sts:TagSession", _tagged_role), ("sts:SetSourceIdentity", _named_role)),
 )
 def assume_role(call: Call, request: Request) -> Result:
     for member in _NOT_YET:

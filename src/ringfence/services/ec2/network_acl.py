@@ -39,7 +39,6 @@ _LAST_ENTRIES = (_for_all(LAST, "deny", True), _for_all(LAST, "deny", False))
     "CreateNetworkAcl",
     takes="VpcId TagSpecifications ClientToken",
     on=("vpc/{VpcId}", "network-acl/*"),
-    keys={"ec2:Vpc": "VpcId"},
 )
 def create_network_acl(call: Call, request: Request) -> Result:
     """A custom ACL denies everything until it has entries."""
@@ -73,7 +72,14 @@ def delete_network_acl(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("ReplaceNetworkAclAssociation", takes="AssociationId NetworkAclId", on=("network-acl/{NetworkAclId}",))
+def _acl_and_subnet(call: Call, request: Request) -> list[str]:
+    """The subnet is the one of the association."""
+    pairs = [pair for acl in noun.mine(call, NetworkAcl) for pair in acl.associations]
+    subnets = [f"subnet/{subnet}" for id, subnet in pairs if id == request["AssociationId"]]
+    return [call.arn("ec2", resource) for resource in (f"network-acl/{request['NetworkAclId']}", *subnets)]
+
+
+@operation("ReplaceNetworkAclAssociation", takes="AssociationId NetworkAclId", on=_acl_and_subnet)
 def replace_network_acl_association(call: Call, request: Request) -> Result:
     """Put a subnet under another ACL of its VPC."""
     acl = noun.find(call, NetworkAcl, request["NetworkAclId"])

@@ -23,7 +23,7 @@ from ringfence.services.ec2.availability_zone import zone
 from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import named, operation
-from ringfence.services.ec2.security_group import find_groups
+from ringfence.services.ec2.security_group import default_group, find_groups
 from ringfence.services.ec2.tagging import remove, tag_list, tag_new
 
 
@@ -102,11 +102,18 @@ def _choose_address(subnet: Subnet, used: set[str], wanted: str | None) -> str:
     return wanted
 
 
+def _resources_of_new(call: Call, request: Request) -> list[str]:
+    """The default group of the VPC is as much asked about as one that is named."""
+    vpc_ids = [subnet.vpc_id for subnet in noun.mine(call, Subnet) if subnet.id == request["SubnetId"]]
+    groups = request.get("Groups") or [default_group(call, vpc_id).id for vpc_id in vpc_ids]
+    resources = (f"subnet/{request['SubnetId']}", "network-interface/*", *(f"security-group/{id}" for id in groups))
+    return [call.arn("ec2", resource) for resource in dict.fromkeys(resources)]
+
+
 @operation(
     "CreateNetworkInterface",
     takes="SubnetId Description Groups PrivateIpAddress PrivateIpAddresses InterfaceType TagSpecifications ClientToken",
-    on=("subnet/{SubnetId}", "network-interface/*", "security-group/{Groups}"),
-    keys={"ec2:Subnet": "SubnetId"},
+    on=_resources_of_new,
 )
 def create_network_interface(call: Call, request: Request) -> Result:
     kind = request.get("InterfaceType") or "interface"

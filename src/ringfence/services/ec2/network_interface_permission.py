@@ -55,7 +55,14 @@ def _refuse_second(call: Call, wanted: NetworkInterfacePermission) -> None:
             )
 
 
-@operation("DeleteNetworkInterfacePermission", takes="NetworkInterfacePermissionId Force")
+def _interface_of(call: Call, request: Request) -> list[str]:
+    """The interface that the permission is for; all of them if there is no such permission."""
+    id = request["NetworkInterfacePermissionId"]
+    found = [one.network_interface_id for one in noun.mine(call, NetworkInterfacePermission) if one.id == id]
+    return [call.arn("ec2", f"network-interface/{found[0] if found else '*'}")]
+
+
+@operation("DeleteNetworkInterfacePermission", takes="NetworkInterfacePermissionId Force", on=_interface_of)
 def delete_network_interface_permission(call: Call, request: Request) -> Result:
     permission = noun.find(call, NetworkInterfacePermission, request["NetworkInterfacePermissionId"])
     interface = call.records.get(NetworkInterface, permission.network_interface_id)

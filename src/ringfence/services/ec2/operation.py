@@ -23,7 +23,7 @@ def operation(
     *,
     takes: str = "",
     on: tuple[str, ...] | core.Resources = (),
-    keys: Mapping[str, str] | None = None,
+    keys: core.Keys | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler of EC2's operation `name`. `takes`: its parameters, parted by spaces."""
     TAKES[name] = frozenset(takes.split()) | {"DryRun"}
@@ -38,10 +38,33 @@ def operation(
             return result
 
         also = (("ec2:CreateTags", _tagged),) if "TagSpecifications" in TAKES[name] else ()
-        core.operation(name, on=on, keys=keys, also=also)(checked)
+        core.operation(name, on=on, keys={**_common_keys(name), **(keys or {})}, also=also)(checked)
         return checked
 
     return register
+
+
+def _common_keys(name: str) -> core.Keys:
+    """ec2:Region of every call; ec2:CreateAction of the ec2:CreateTags that a creation needs; what a change sets."""
+    keys: dict[str, str | core.KeyValues] = {"ec2:Region": lambda call, request: [call.region]}
+    if "TagSpecifications" in TAKES[name]:
+        keys["ec2:CreateAction"] = lambda call, request: [name]
+    if (name.startswith("Modify") and "Attribute" in name) or name == "ModifyVpcEndpoint":
+        keys["ec2:Attribute/"] = _attributes
+    return keys
+
+
+def _attributes(call: Call, request: Request) -> dict[str, object]:
+    """The attributes that are set, if they are one value, or an object with nothing but a Value.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-policies-ec2-console.html#attribute-key
+    """
+    plain = {
+        name: value["Value"] if isinstance(value, dict) and set(value) == {"Value"} else value
+        for name, value in request.items()
+        if not name.endswith("Id") and name != "DryRun"
+    }
+    return {name: value for name, value in plain.items() if isinstance(value, (str, int))}
 
 
 def _tagged(call: Call, request: Request) -> list[str]:

@@ -33,6 +33,11 @@ def find(call: Call, id: str) -> PrefixList:
     raise ServiceError("InvalidPrefixListID.NotFound", f"The prefix list ID '{id}' does not exist")
 
 
+def arn_of(call: Call, id: str) -> str:
+    """All lists are AWS's own."""
+    return f"arn:aws:ec2:{call.region}:aws:prefix-list/{id}"
+
+
 _FILTERS: Filters = {
     "owner-id": lambda call, item: "AWS",
     "prefix-list-id": lambda call, item: item.id,
@@ -62,7 +67,7 @@ def describe_managed_prefix_lists(call: Call, request: Request) -> Result:
         {
             "PrefixListId": one.id,
             "PrefixListName": one.name,
-            "PrefixListArn": f"arn:aws:ec2:{call.region}:aws:prefix-list/{one.id}",
+            "PrefixListArn": arn_of(call, one.id),
             "AddressFamily": "IPv4",
             "OwnerId": "AWS",
             "Tags": [],
@@ -72,7 +77,11 @@ def describe_managed_prefix_lists(call: Call, request: Request) -> Result:
     return paged("PrefixLists", shown, token)
 
 
-@operation("GetManagedPrefixListEntries", takes="PrefixListId MaxResults NextToken")
+@operation(
+    "GetManagedPrefixListEntries",
+    takes="PrefixListId MaxResults NextToken",
+    on=lambda call, request: [arn_of(call, request["PrefixListId"])],
+)
 def get_managed_prefix_list_entries(call: Call, request: Request) -> Result:
     cidrs = sorted(find(call, request["PrefixListId"]).cidrs)
     kept, token = page(request, cidrs, lambda cidr: cidr, least=1)

@@ -50,7 +50,6 @@ def tables_of(call: Call, vpc_id: str) -> list[RouteTable]:
     "CreateRouteTable",
     takes="VpcId TagSpecifications ClientToken",
     on=("vpc/{VpcId}", "route-table/*"),
-    keys={"ec2:Vpc": "VpcId"},
 )
 def create_route_table(call: Call, request: Request) -> Result:
     if earlier := client_token.earlier(call, request, RouteTable):
@@ -106,7 +105,17 @@ def associate_route_table(call: Call, request: Request) -> Result:
     return _associated("AssociationId", made.id)
 
 
-@operation("DisassociateRouteTable", takes="AssociationId")
+def _table_and_subnet(call: Call, request: Request) -> list[str]:
+    """The table that is named, or that of the association; and the association's subnet, if it has one."""
+    pairs = [(table.id, one) for table in noun.mine(call, RouteTable) for one in table.associations]
+    table, association = next((pair for pair in pairs if pair[1].id == request["AssociationId"]), ("*", None))
+    resources = [f"route-table/{request.get('RouteTableId', table)}"]
+    if association is not None and association.subnet_id is not None:
+        resources.append(f"subnet/{association.subnet_id}")
+    return [call.arn("ec2", resource) for resource in resources]
+
+
+@operation("DisassociateRouteTable", takes="AssociationId", on=_table_and_subnet)
 def disassociate_route_table(call: Call, request: Request) -> Result:
     table, association = _find_association(call, request["AssociationId"])
     if association.subnet_id is None:
@@ -117,7 +126,7 @@ def disassociate_route_table(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("ReplaceRouteTableAssociation", takes="AssociationId RouteTableId", on=("route-table/{RouteTableId}",))
+@operation("ReplaceRouteTableAssociation", takes="AssociationId RouteTableId", on=_table_and_subnet)
 def replace_route_table_association(call: Call, request: Request) -> Result:
     """Move a subnet's association, or the VPC's main one, to another table."""
     old, association = _find_association(call, request["AssociationId"])

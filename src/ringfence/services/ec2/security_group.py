@@ -1,6 +1,7 @@
 """Security groups. Their rules are records of their own, changed by `security_group_rule`."""
 
 import re
+from collections.abc import Iterator
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
@@ -95,7 +96,6 @@ def remove_group(call: Call, group: SecurityGroup) -> None:
     "CreateSecurityGroup",
     takes="GroupName Description VpcId TagSpecifications",
     on=("vpc/{VpcId}", "security-group/*"),
-    keys={"ec2:Vpc": "VpcId"},
 )
 def create_security_group(call: Call, request: Request) -> Result:
     name, description = request["GroupName"], request["Description"]
@@ -136,20 +136,31 @@ def check_description(text: str, what: str) -> None:
         )
 
 
+def group_arns(call: Call, request: Request) -> list[str]:
+    """For `on`: the group that GroupId or GroupName names; all of them if there is none of that name."""
+    id = request.get("GroupId") or next((group.id for group in _named(call, request.get("GroupName"))), "*")
+    return [call.arn("ec2", f"security-group/{id}")]
+
+
+def _named(call: Call, name: str | None) -> Iterator[SecurityGroup]:
+    for group in noun.mine(call, SecurityGroup):
+        vpc = call.records.get(Vpc, group.vpc_id)
+        if group.name == name and vpc is not None and vpc.is_default:
+            yield group
+
+
 def find_group(call: Call, request: Request) -> SecurityGroup:
     """The group that GroupId names; GroupName finds groups of a default VPC only."""
     if id := request.get("GroupId"):
         return noun.find(call, SecurityGroup, id)
     if name := request.get("GroupName"):
-        for group in noun.mine(call, SecurityGroup):
-            vpc = call.records.get(Vpc, group.vpc_id)
-            if group.name == name and vpc is not None and vpc.is_default:
-                return group
+        for group in _named(call, name):
+            return group
         raise ServiceError("InvalidGroup.NotFound", f"The security group '{name}' does not exist")
     raise ServiceError("MissingParameter", "The request must contain the parameter groupName or groupId")
 
 
-@operation("DeleteSecurityGroup", takes="GroupId GroupName", on=("security-group/{GroupId}",))
+@operation("DeleteSecurityGroup", takes="GroupId GroupName", on=group_arns)
 def delete_security_group(call: Call, request: Request) -> Result:
     group = find_group(call, request)
     if group.name == "default":

@@ -20,19 +20,41 @@ from ringfence.services.ec2.ip_permission import (
 )
 from ringfence.services.ec2.listing import Filters, describe, paged
 from ringfence.services.ec2.operation import operation
-from ringfence.services.ec2.security_group import add_rule, check_description, find_group, rules_of
+from ringfence.services.ec2.security_group import add_rule, check_description, find_group, group_arns, rules_of
 from ringfence.services.ec2.tagging import described, put_tags, remove, specified
 
-_ON = ("security-group/{GroupId}",)
 _FLAT = "IpProtocol FromPort ToPort CidrIp"  # one rule, spelled without IpPermissions
 
 
-@operation("AuthorizeSecurityGroupIngress", takes=f"GroupId GroupName IpPermissions TagSpecifications {_FLAT}", on=_ON)
+def _group_and_new_rules(call: Call, request: Request) -> list[str]:
+    """Rules are asked about where they get tags: AWS has aws:RequestTag on them alone."""
+    rules = [call.arn("ec2", "security-group-rule/*")] if request.get("TagSpecifications") else []
+    return [*group_arns(call, request), *rules]
+
+
+def _group_and_rules(call: Call, request: Request) -> list[str]:
+    """What ModifySecurityGroupRules is about: the rules that are changed, and prefix lists that they are to name."""
+    changes = request["SecurityGroupRules"]
+    lists = [change.get("SecurityGroupRule", {}).get("PrefixListId") for change in changes]
+    return [
+        *group_arns(call, request),
+        *(call.arn("ec2", f"security-group-rule/{change['SecurityGroupRuleId']}") for change in changes),
+        *(prefix_list.arn_of(call, id) for id in dict.fromkeys(lists) if id),
+    ]
+
+
+@operation(
+    "AuthorizeSecurityGroupIngress",
+    takes=f"GroupId GroupName IpPermissions TagSpecifications {_FLAT}",
+    on=_group_and_new_rules,
+)
 def authorize_security_group_ingress(call: Call, request: Request) -> Result:
     return _authorize(call, request, egress=False)
 
 
-@operation("AuthorizeSecurityGroupEgress", takes=f"GroupId IpPermissions TagSpecifications {_FLAT}", on=_ON)
+@operation(
+    "AuthorizeSecurityGroupEgress", takes=f"GroupId IpPermissions TagSpecifications {_FLAT}", on=_group_and_new_rules
+)
 def authorize_security_group_egress(call: Call, request: Request) -> Result:
     return _authorize(call, request, egress=True)
 
@@ -82,12 +104,14 @@ def _checked_description(text: str | None) -> str | None:
     return text
 
 
-@operation("RevokeSecurityGroupIngress", takes=f"GroupId GroupName IpPermissions SecurityGroupRuleIds {_FLAT}", on=_ON)
+@operation(
+    "RevokeSecurityGroupIngress", takes=f"GroupId GroupName IpPermissions SecurityGroupRuleIds {_FLAT}", on=group_arns
+)
 def revoke_security_group_ingress(call: Call, request: Request) -> Result:
     return _revoke(call, request, egress=False)
 
 
-@operation("RevokeSecurityGroupEgress", takes=f"GroupId IpPermissions SecurityGroupRuleIds {_FLAT}", on=_ON)
+@operation("RevokeSecurityGroupEgress", takes=f"GroupId IpPermissions SecurityGroupRuleIds {_FLAT}", on=group_arns)
 def revoke_security_group_egress(call: Call, request: Request) -> Result:
     return _revoke(call, request, egress=True)
 
@@ -122,7 +146,7 @@ def _matching(call: Call, group: SecurityGroup, wanted: Iterable[RuleSpec], *, e
     return [have[spec] for spec in wanted]
 
 
-@operation("ModifySecurityGroupRules", takes="GroupId SecurityGroupRules", on=_ON)
+@operation("ModifySecurityGroupRules", takes="GroupId SecurityGroupRules", on=_group_and_rules)
 def modify_security_group_rules(call: Call, request: Request) -> Result:
     """Replace what rules allow, keeping their ids."""
     group = find_group(call, request)
@@ -162,12 +186,12 @@ def _parse_rule(call: Call, group: SecurityGroup, wanted: Result) -> RuleSpec:
 _DESCRIPTIONS = "GroupId GroupName IpPermissions SecurityGroupRuleDescriptions"
 
 
-@operation("UpdateSecurityGroupRuleDescriptionsIngress", takes=_DESCRIPTIONS, on=_ON)
+@operation("UpdateSecurityGroupRuleDescriptionsIngress", takes=_DESCRIPTIONS, on=group_arns)
 def update_security_group_rule_descriptions_ingress(call: Call, request: Request) -> Result:
     return _update_descriptions(call, request, egress=False)
 
 
-@operation("UpdateSecurityGroupRuleDescriptionsEgress", takes=_DESCRIPTIONS, on=_ON)
+@operation("UpdateSecurityGroupRuleDescriptionsEgress", takes=_DESCRIPTIONS, on=group_arns)
 def update_security_group_rule_descriptions_egress(call: Call, request: Request) -> Result:
     return _update_descriptions(call, request, egress=True)
 

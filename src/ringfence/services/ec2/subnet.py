@@ -19,7 +19,6 @@ from ringfence.services.ec2.tagging import described, remove, tag_new
     "CreateSubnet",
     takes="VpcId CidrBlock AvailabilityZone AvailabilityZoneId TagSpecifications",
     on=("vpc/{VpcId}", "subnet/*"),
-    keys={"ec2:Vpc": "VpcId"},
 )
 def create_subnet(call: Call, request: Request) -> Result:
     vpc = noun.find(call, Vpc, request["VpcId"])

@@ -30,7 +30,18 @@ def associate_vpc_cidr_block(call: Call, request: Request) -> Result:
     return {"VpcId": vpc.id, "CidrBlockAssociation": _described(id, str(block), "associating")}
 
 
-@operation("DisassociateVpcCidrBlock", takes="AssociationId")
+def _vpc_of(call: Call, request: Request) -> list[str]:
+    """The VPC of the association; all of them if there is no such association."""
+    id = request["AssociationId"]
+    found = [
+        vpc.id
+        for vpc in noun.mine(call, Vpc)
+        if id in (vpc.cidr_association_id, *(other for other, _ in vpc.secondary_cidrs))
+    ]
+    return [call.arn("ec2", f"vpc/{found[0] if found else '*'}")]
+
+
+@operation("DisassociateVpcCidrBlock", takes="AssociationId", on=_vpc_of)
 def disassociate_vpc_cidr_block(call: Call, request: Request) -> Result:
     id = request["AssociationId"]
     for vpc in noun.mine(call, Vpc):

@@ -39,7 +39,13 @@ _OF_ONE_TYPE = {
         "vpc-endpoint/*",
         optional={"RouteTableIds": "route-table", "SubnetIds": "subnet", "SecurityGroupIds": "security-group"},
     ),
-    keys={"ec2:VpceServiceName": "ServiceName"},
+    keys={
+        "ec2:VpceServiceName": "ServiceName",
+        "ec2:VpceServiceOwner": lambda call, request: ["amazon"],
+        "ec2:VpceServiceRegion": lambda call, request: [request.get("ServiceRegion", call.region)],
+        "ec2:VpcePrivateDnsPreference": "DnsOptions.PrivateDnsPreference",
+        "ec2:VpcePrivateDnsSpecifiedDomains": "DnsOptions.PrivateDnsSpecifiedDomains",
+    },
 )
 def create_vpc_endpoint(call: Call, request: Request) -> Result:
     if earlier := client_token.earlier(call, request, VpcEndpoint):

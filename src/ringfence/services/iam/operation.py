@@ -1,7 +1,7 @@
 """IAM's `@operation`: core's, plus the loud refusal of a parameter that the operation does not list in `takes`."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ringfence.core import operation as core
 from ringfence.core.call import Call, Request, Result
@@ -15,7 +15,7 @@ def operation(
     *,
     takes: str = "",
     on: tuple[str, ...] | core.Resources = (),
-    keys: Mapping[str, str] | None = None,
+    keys: core.Keys | None = None,
     also: tuple[tuple[str, tuple[str, ...] | core.Resources], ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler of IAM's operation `name`. `takes`: its parameters, parted by spaces."""

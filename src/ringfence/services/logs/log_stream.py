@@ -28,7 +28,7 @@ def find_stream(call: Call, group: LogGroup, name: str) -> LogStream:
     return stream
 
 
-@operation("CreateLogStream", on=on_group)
+@operation("CreateLogStream", on=on_stream)
 def create_log_stream(call: Call, request: Request) -> Result:
     accept_only(request, "logGroupName", "logStreamName")
     group = find_group(call, request["logGroupName"])

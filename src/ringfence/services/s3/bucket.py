@@ -10,6 +10,7 @@ from ringfence.core.listing import page
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.s3 import Bucket, S3Object
+from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.multipart_upload import discard_uploads
 from ringfence.services.s3.parameter import accept_only, bucket_arn, invalid_argument
@@ -25,8 +26,13 @@ _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
 @operation(
     "CreateBucket",
     on=("{Bucket}",),
-    keys={"s3:locationconstraint": "CreateBucketConfiguration.LocationConstraint", "s3:x-amz-acl": "ACL"},
-    also=(("s3:TagResource", lambda call, request: _tagged_arn(request)),),
+    keys=policy_keys.NEW_BUCKET,
+    also=(
+        ("s3:TagResource", lambda call, request: _tagged_arn(request)),
+        policy_keys.NEW_BUCKET_ACL,
+        policy_keys.NEW_BUCKET_OWNERSHIP,
+        policy_keys.NEW_BUCKET_LOCK,
+    ),
 )
 def create_bucket(call: Call, request: Request) -> Result:
     accept_only(request, "ACL", "CreateBucketConfiguration", "ObjectOwnership", "ObjectLockEnabledForBucket")

@@ -11,6 +11,7 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.operation import operation
+from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, find_object, owner
 from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, check_version
 
@@ -98,7 +99,12 @@ def get_bucket_acl(call: Call, request: Request) -> Result:
     return _grants(find_bucket(call, request).account)
 
 
-@operation("GetObjectAcl", on=("{Bucket}/{Key}",))
+@operation(
+    "GetObjectAcl",
+    on=("{Bucket}/{Key}",),
+    keys=policy_keys.VERSION,
+    instead={"VersionId": "s3:GetObjectVersionAcl"},
+)
 def get_object_acl(call: Call, request: Request) -> Result:
     accept_only(request, "VersionId")
     check_version(request)

@@ -11,13 +11,12 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.core.record import Reader, Writer
 from ringfence.resources.s3 import Bucket, MultipartUpload, Part, S3Object
-from ringfence.services.s3 import checksum
+from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.condition import check_write
 from ringfence.services.s3.find import find_bucket, get_object_or_none, owner
 from ringfence.services.s3.object import store_object
 from ringfence.services.s3.object_attributes import (
     ENCRYPTION,
-    KEYS,
     MEMBERS,
     check_encryption,
     read_attributes,
@@ -37,8 +36,8 @@ _ON_OBJECT = ("{Bucket}/{Key}",)
     "CreateMultipartUpload",
     action="PutObject",
     on=_ON_OBJECT,
-    keys=KEYS,
-    also=(("s3:PutObjectTagging", tagging_arn),),
+    keys={**policy_keys.NEW_OBJECT, **policy_keys.CREATES_NOTHING},
+    also=(("s3:PutObjectTagging", tagging_arn), policy_keys.NEW_OBJECT_ACL),
 )
 def create_multipart_upload(call: Call, request: Request) -> Result:
     accept_only(request, *MEMBERS, "ChecksumAlgorithm", "ChecksumType")
@@ -118,7 +117,7 @@ def abort_multipart_upload(call: Call, request: Request) -> Result:
     "CompleteMultipartUpload",
     action="PutObject",
     on=_ON_OBJECT,
-    keys={"s3:if-none-match": "IfNoneMatch", "s3:if-match": "IfMatch"},
+    keys=policy_keys.CREATES,
 )
 def complete_multipart_upload(call: Call, request: Request) -> Result:
     accept_only(

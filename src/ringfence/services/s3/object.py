@@ -10,13 +10,12 @@ from ringfence.core.record import Writer
 from ringfence.core.results import Blob, Stream
 from ringfence.core.tags import drop_tags, tags_of
 from ringfence.resources.s3 import Bucket, S3Object
-from ringfence.services.s3 import checksum
+from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.byte_range import cut, part_range, read_range
 from ringfence.services.s3.condition import check_read, check_write
 from ringfence.services.s3.find import find_bucket, find_object, get_object_or_none
 from ringfence.services.s3.object_attributes import (
     ENCRYPTION,
-    KEYS,
     MEMBERS,
     blob_ids,
     check_encryption,
@@ -53,8 +52,8 @@ CONCEALS = {"NoSuchKey": ("s3:ListBucket", ("{Bucket}",))}
 @operation(
     "PutObject",
     on=("{Bucket}/{Key}",),
-    keys={**KEYS, "s3:if-none-match": "IfNoneMatch", "s3:if-match": "IfMatch"},
-    also=(("s3:PutObjectTagging", tagging_arn),),
+    keys={**policy_keys.NEW_OBJECT, **policy_keys.CREATES},
+    also=(("s3:PutObjectTagging", tagging_arn), policy_keys.NEW_OBJECT_ACL),
     conceals=CONCEALS,
 )
 def put_object(call: Call, request: Request) -> Result:
@@ -97,13 +96,23 @@ def store_object(call: Call, made: S3Object, tags: Mapping[str, str]) -> None:
     call.records.put(made)
 
 
-@operation("GetObject", on=("{Bucket}/{Key}",), conceals=CONCEALS)
+_VERSION = {"VersionId": "s3:GetObjectVersion"}
+
+
+@operation("GetObject", on=("{Bucket}/{Key}",), keys=policy_keys.VERSION, conceals=CONCEALS, instead=_VERSION)
 def get_object(call: Call, request: Request) -> Result:
     found, (offset, length), shown = _read(call, request)
     return {**shown, "Body": Stream(cut(found.extents, offset, length))}
 
 
-@operation("HeadObject", action="GetObject", on=("{Bucket}/{Key}",), conceals=CONCEALS)
+@operation(
+    "HeadObject",
+    action="GetObject",
+    on=("{Bucket}/{Key}",),
+    keys=policy_keys.VERSION,
+    conceals=CONCEALS,
+    instead=_VERSION,
+)
 def head_object(call: Call, request: Request) -> Result:
     return _read(call, request)[2]
 
@@ -159,7 +168,13 @@ def _overrides(call: Call, request: Request) -> dict[str, Any]:
     return chosen
 
 
-@operation("DeleteObject", on=("{Bucket}/{Key}",), keys={"s3:if-match": "IfMatch"}, conceals=CONCEALS)
+@operation(
+    "DeleteObject",
+    on=("{Bucket}/{Key}",),
+    keys={"s3:if-match": "IfMatch", **policy_keys.VERSION},
+    conceals=CONCEALS,
+    instead={"VersionId": "s3:DeleteObjectVersion"},
+)
 def delete_object(call: Call, request: Request) -> Result:
     accept_only(request, "VersionId", "IfMatch")
     bucket = find_bucket(call, request)
@@ -182,8 +197,19 @@ def _arns_to_delete(call: Call, request: Request) -> list[str]:
     return [object_arn(request["Bucket"], item["Key"]) for item in request["Delete"]["Objects"]]
 
 
-# AWS authorizes each key by itself and reports the others as errors; here all must be allowed.
-@operation("DeleteObjects", action="DeleteObject", on=_arns_to_delete)
+def _versions_to_delete(call: Call, request: Request) -> list[str]:
+    objects = [item for item in request["Delete"]["Objects"] if "VersionId" in item]
+    return [object_arn(request["Bucket"], item["Key"]) for item in objects]
+
+
+# AWS authorizes each key by itself and reports the others as errors; here all must be allowed, and who names the
+# version `null` must be allowed both actions.
+@operation(
+    "DeleteObjects",
+    action="DeleteObject",
+    on=_arns_to_delete,
+    also=(("s3:DeleteObjectVersion", _versions_to_delete),),
+)
 def delete_objects(call: Call, request: Request) -> Result:
     accept_only(request, *BODY_CHECKS, "Delete")
     bucket = find_bucket(call, request)

@@ -31,13 +31,6 @@ MEMBERS = (
     "ACL",
     "Tagging",
 )
-KEYS = {
-    "s3:x-amz-acl": "ACL",
-    "s3:x-amz-server-side-encryption": "ServerSideEncryption",
-    "s3:x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
-    "s3:x-amz-storage-class": "StorageClass",
-    "s3:x-amz-website-redirect-location": "WebsiteRedirectLocation",
-}
 ENCRYPTION = {"ServerSideEncryption": "AES256"}
 
 _READABLE_AT_ONCE = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")

@@ -11,13 +11,12 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.operation import operation
 from ringfence.core.tags import tags_of
 from ringfence.resources.s3 import Bucket, S3Object
-from ringfence.services.s3 import checksum
+from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.condition import check_source, check_write
 from ringfence.services.s3.find import check_owner, find_bucket, find_object, get_bucket, get_object_or_none
 from ringfence.services.s3.object import store_object
 from ringfence.services.s3.object_attributes import (
     ENCRYPTION,
-    KEYS,
     MEMBERS,
     check_encryption,
     read_attributes,
@@ -55,6 +54,18 @@ def source_arns(call: Call, request: Request) -> list[str]:
     return [object_arn(*parse_source(request["CopySource"]))]
 
 
+def _current_source(call: Call, request: Request) -> list[str]:
+    return [] if "?" in request["CopySource"] else source_arns(call, request)
+
+
+def _source_version(call: Call, request: Request) -> list[str]:
+    return source_arns(call, request) if "?" in request["CopySource"] else []
+
+
+# For `also` of what copies: the source is read, and with `?versionId=` a version of it.
+READS_SOURCE = (("s3:GetObject", _current_source), ("s3:GetObjectVersion", _source_version))
+
+
 def source_bucket_arns(call: Call, request: Request) -> list[str]:
     return [f"arn:aws:s3:::{parse_source(request['CopySource'])[0]}"]
 
@@ -90,11 +101,17 @@ _COPY = ("CopySource", "MetadataDirective", "TaggingDirective", "ExpectedSourceB
     "CopyObject",
     action="PutObject",
     on=("{Bucket}/{Key}",),
-    keys={**KEYS, "s3:x-amz-copy-source": "CopySource", "s3:x-amz-metadata-directive": "MetadataDirective"},
+    keys={
+        **policy_keys.NEW_OBJECT,
+        **policy_keys.CREATES,
+        **policy_keys.COPY,
+        "s3:x-amz-metadata-directive": "MetadataDirective",
+    },
     also=(
-        ("s3:GetObject", source_arns),
+        *READS_SOURCE,
         ("s3:GetObjectTagging", _source_tagging_arn),
         ("s3:PutObjectTagging", _target_tagging_arn),
+        policy_keys.NEW_OBJECT_ACL,
     ),
     conceals={"NoSuchKey": ("s3:ListBucket", source_bucket_arns)},
 )

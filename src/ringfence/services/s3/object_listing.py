@@ -11,10 +11,10 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.record import Reader
 from ringfence.resources.s3 import S3Object
+from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.parameter import accept_only, invalid_argument, page_size
 
-_KEYS = {"s3:prefix": "Prefix", "s3:delimiter": "Delimiter", "s3:max-keys": "MaxKeys"}
 # Sorts after every key that a prefix has, but for keys that go on with this character itself.
 _LAST = "\U0010ffff"
 
@@ -94,7 +94,7 @@ def _describe(found: S3Object, encode: Any, owned: dict[str, str] | None) -> dic
 _V1 = ("Delimiter", "EncodingType", "Marker", "MaxKeys", "Prefix", "OptionalObjectAttributes")
 
 
-@operation("ListObjects", action="ListBucket", on=("{Bucket}",), keys=_KEYS)
+@operation("ListObjects", action="ListBucket", on=("{Bucket}",), keys=policy_keys.LISTING)
 def list_objects(call: Call, request: Request) -> Result:
     accept_only(request, *_V1)
     marker = request.get("Marker", "")
@@ -118,7 +118,7 @@ _V2 = (
 )
 
 
-@operation("ListObjectsV2", action="ListBucket", on=("{Bucket}",), keys=_KEYS)
+@operation("ListObjectsV2", action="ListBucket", on=("{Bucket}",), keys=policy_keys.LISTING)
 def list_objects_v2(call: Call, request: Request) -> Result:
     accept_only(request, *_V2)
     token, start_after = request.get("ContinuationToken"), request.get("StartAfter", "")

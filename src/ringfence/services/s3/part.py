@@ -8,13 +8,13 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.resources.s3 import MultipartUpload, Part, S3Object
-from ringfence.services.s3 import checksum
+from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.byte_range import cut
 from ringfence.services.s3.find import owner
 from ringfence.services.s3.multipart_upload import find_upload, parts_of
 from ringfence.services.s3.object import body_of
 from ringfence.services.s3.object_attributes import ENCRYPTION
-from ringfence.services.s3.object_copy import SOURCE_CONDITIONS, find_source, source_arns, source_bucket_arns
+from ringfence.services.s3.object_copy import READS_SOURCE, SOURCE_CONDITIONS, find_source, source_bucket_arns
 from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, invalid_argument, page_size
 from ringfence.store.blob_reference import drop, keep
 
@@ -23,7 +23,7 @@ _LARGEST = 5 * 1024**3
 _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
-@operation("UploadPart", action="PutObject", on=_ON_OBJECT)
+@operation("UploadPart", action="PutObject", on=_ON_OBJECT, keys=policy_keys.CREATES_NOTHING)
 def upload_part(call: Call, request: Request) -> Result:
     accept_only(request, "Body", "ContentLength", "PartNumber", "UploadId", *BODY_CHECKS, *checksum.MEMBERS)
     _, upload = find_upload(call, request)
@@ -74,8 +74,8 @@ def _store_part(call: Call, part: Part) -> None:
     "UploadPartCopy",
     action="PutObject",
     on=_ON_OBJECT,
-    keys={"s3:x-amz-copy-source": "CopySource"},
-    also=(("s3:GetObject", source_arns),),
+    keys={**policy_keys.COPY, **policy_keys.CREATES_NOTHING},
+    also=READS_SOURCE,
     conceals={"NoSuchKey": ("s3:ListBucket", source_bucket_arns)},
 )
 def upload_part_copy(call: Call, request: Request) -> Result:

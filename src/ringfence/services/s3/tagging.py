@@ -7,6 +7,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
+from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, find_object
 from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, bucket_arn, check_version, object_arn
 
@@ -75,20 +76,35 @@ def delete_bucket_tagging(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("PutObjectTagging", on=("{Bucket}/{Key}",))
+@operation(
+    "PutObjectTagging",
+    on=("{Bucket}/{Key}",),
+    keys={**policy_keys.OBJECT_TAGS, **policy_keys.VERSION},
+    instead={"VersionId": "s3:PutObjectVersionTagging"},
+)
 def put_object_tagging(call: Call, request: Request) -> Result:
     accept_only(request, *BODY_CHECKS, "Tagging", "VersionId")
     replace_tags(call, _object_of(call, request), read_tags(request["Tagging"]["TagSet"], most=10))
     return {}
 
 
-@operation("GetObjectTagging", on=("{Bucket}/{Key}",))
+@operation(
+    "GetObjectTagging",
+    on=("{Bucket}/{Key}",),
+    keys=policy_keys.VERSION,
+    instead={"VersionId": "s3:GetObjectVersionTagging"},
+)
 def get_object_tagging(call: Call, request: Request) -> Result:
     accept_only(request, "VersionId")
     return {"TagSet": to_list(tags_of(call.records, _object_of(call, request)))}
 
 
-@operation("DeleteObjectTagging", on=("{Bucket}/{Key}",))
+@operation(
+    "DeleteObjectTagging",
+    on=("{Bucket}/{Key}",),
+    keys=policy_keys.VERSION,
+    instead={"VersionId": "s3:DeleteObjectVersionTagging"},
+)
 def delete_object_tagging(call: Call, request: Request) -> Result:
     accept_only(request, "VersionId")
     drop_tags(call.records, _object_of(call, request))

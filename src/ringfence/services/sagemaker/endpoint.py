@@ -21,7 +21,7 @@ from ringfence.services.sagemaker.fleet import make_fleet
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
-from ringfence.services.sagemaker.tag import read_tags, tagging_resources
+from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
 _CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags"})
 _UPDATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName"})
@@ -31,6 +31,7 @@ _UPDATE_HARMLESS: dict[str, Any] = {"RetainAllVariantProperties": False, "Retain
 @operation(
     "CreateEndpoint",
     on=("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    keys=tagging_action("CreateEndpoint"),
     also=(("sagemaker:AddTags", tagging_resources("endpoint/{EndpointName}")),),
 )
 def create_endpoint(call: Call, request: Request) -> Result:

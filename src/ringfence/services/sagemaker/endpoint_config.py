@@ -10,7 +10,7 @@ from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
-from ringfence.services.sagemaker.tag import read_tags, tagging_resources
+from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
 _MEMBERS = frozenset({"EndpointConfigName", "ProductionVariants", "Tags"})
 _HARMLESS: dict[str, Any] = {"EnableNetworkIsolation": False, "ShadowProductionVariants": []}
@@ -29,10 +29,27 @@ _VARIANT_MEMBERS = frozenset(
 _VARIANT_HARMLESS: dict[str, Any] = {"EnableSSMAccess": False, "RoutingConfig": {"RoutingStrategy": "RANDOM"}}
 
 
+def _model_arns(call: Call, request: Request) -> list[str]:
+    names = [variant["ModelName"] for variant in request["ProductionVariants"] if "ModelName" in variant]
+    return [arn_of(call, Model, name) for name in names]
+
+
 @operation(
     "CreateEndpointConfig",
     on=("endpoint-config/{EndpointConfigName}",),
-    keys={"sagemaker:InstanceTypes": "ProductionVariants.InstanceType"},
+    keys={
+        "sagemaker:AcceleratorTypes": "ProductionVariants.AcceleratorType",
+        "sagemaker:InstanceTypes": "ProductionVariants.InstanceType",
+        "sagemaker:ModelArn": _model_arns,
+        "sagemaker:NetworkIsolation": "EnableNetworkIsolation",
+        "sagemaker:ServerlessMaxConcurrency": "ProductionVariants.ServerlessConfig.MaxConcurrency",
+        "sagemaker:ServerlessMemorySize": "ProductionVariants.ServerlessConfig.MemorySizeInMB",
+        "sagemaker:VolumeKmsKeyArn": "KmsKeyId",
+        "sagemaker:VpcSecurityGroupIds": "VpcConfig.SecurityGroupIds",
+        "sagemaker:VpcSubnets": "VpcConfig.Subnets",
+        **tagging_action("CreateEndpointConfig"),
+    },
+    passes={"ExecutionRoleArn": "sagemaker.amazonaws.com"},
     also=(("sagemaker:AddTags", tagging_resources("endpoint-config/{EndpointConfigName}")),),
 )
 def create_endpoint_config(call: Call, request: Request) -> Result:

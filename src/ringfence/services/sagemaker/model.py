@@ -11,7 +11,7 @@ from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.model_data import check_model_data, check_role, not_assumable
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
-from ringfence.services.sagemaker.tag import read_tags, tagging_resources
+from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
 
 _MEMBERS = frozenset(
@@ -26,6 +26,7 @@ _MEMBERS = frozenset(
         "sagemaker:VpcSubnets": "VpcConfig.Subnets",
         "sagemaker:VpcSecurityGroupIds": "VpcConfig.SecurityGroupIds",
         "sagemaker:NetworkIsolation": "EnableNetworkIsolation",
+        **tagging_action("CreateModel"),
     },
     passes={"ExecutionRoleArn": "sagemaker.amazonaws.com"},
     also=(("sagemaker:AddTags", tagging_resources("model/{ModelName}")),),

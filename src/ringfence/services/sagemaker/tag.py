@@ -3,13 +3,18 @@
 from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.listing import page
-from ringfence.core.operation import Resources, operation
+from ringfence.core.operation import Keys, Resources, operation
 from ringfence.core.tags import drop_tags, from_list, set_tags, tags_of, to_list
 from ringfence.services.sagemaker.lookup import find, kind_of, missing
 from ringfence.services.sagemaker.refusal import invalid
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AddTags.html
 _MOST = 50
+
+
+def tagging_action(name: str) -> Keys:
+    """For `keys`: what the sagemaker:AddTags that a creation needs is told of the creation."""
+    return {"sagemaker:TaggingAction": lambda call, request: [name]}
 
 
 def tagging_resources(template: str) -> Resources:
