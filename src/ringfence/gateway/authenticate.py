@@ -11,10 +11,12 @@ from datetime import datetime
 from ringfence.core.call import Arrival, Principal
 from ringfence.core.record import Reader
 from ringfence.core.tags import tags_of
-from ringfence.gateway import signature
+from ringfence.gateway import signature, signature_v2
 from ringfence.gateway.chunked import BodyVerifier, body_verifier
+from ringfence.gateway.hoisted import lower_hoisted
 from ringfence.gateway.refusal import KeyFault, family_of, refuse
 from ringfence.gateway.signature import Claim, SignatureFault
+from ringfence.gateway.signature_v2 import PresignedV2
 from ringfence.iam.session_token import open_session, sealing_key
 from ringfence.protocol.message import HttpRequest
 from ringfence.resources.iam import AccessKey, User
@@ -35,7 +37,7 @@ class Authenticated:
     """`region` and `service_signing_name` are the credential scope's; the region is "" for an anonymous request.
 
     `payload` must be fed the body, and finished, before a byte of it is believed; only S3's can still refuse then.
-    `facts` are condition keys for `Call.facts`.
+    `facts` are condition keys for `Call.facts`. `request`: the request with the headers that its URL carried.
     """
 
     principal: Principal
@@ -43,6 +45,7 @@ class Authenticated:
     service_signing_name: str
     payload: BodyVerifier
     facts: Mapping[str, str]
+    request: HttpRequest
 
 
 class _KeyFault(Exception):
@@ -60,13 +63,19 @@ def authenticate(
     *,
     service: str | None = None,
     region: str | None = None,
+    bucket: str | None = None,
 ) -> Authenticated:
     """The proven caller. `service` (botocore's name) and `region`: what the host said, if it did; the scope must agree.
+
+    `bucket`: the one that the host names, for the older signature, which signs it and not the host.
 
     For S3 the body may still be on the wire; for every other service `request.body` must be whole. `arrival` is not
     read: no address proves anything about who calls.
     """
     try:
+        older = signature_v2.read_presigned_v2(request) if service == "s3" else None
+        if older is not None:
+            return _prove_older(request, older, records, now, bucket)
         claim = signature.read_claim(request)
     except SignatureFault as fault:
         raise refuse(fault.fault, fault.detail, family_of(service or _guess(request))) from None
@@ -81,20 +90,43 @@ def authenticate(
     except (SignatureFault, _KeyFault) as fault:
         raise refuse(fault.fault, fault.detail, family) from None
     if claim.service != "s3":
-        return Authenticated(principal, claim.region, claim.service, BodyVerifier(), _facts(claim.headers))
+        return Authenticated(principal, claim.region, claim.service, BodyVerifier(), _facts(claim.headers), request)
     key = signature.signing_key(secret, claim.date, claim.region, claim.service)
-    payload = body_verifier(claim, key, claim.headers, _uploads(request))
-    return Authenticated(principal, claim.region, claim.service, payload, _facts(claim.headers) | _s3_facts(claim, now))
+    request = lower_hoisted(request) if claim.presigned else request
+    payload = body_verifier(claim, key, _headers(request), _uploads(request))
+    facts = _facts(claim.headers) | _s3_facts(claim, now)
+    return Authenticated(principal, claim.region, claim.service, payload, facts, request)
+
+
+def _prove_older(
+    request: HttpRequest, claim: PresignedV2, records: Reader, now: datetime, bucket: str | None
+) -> Authenticated:
+    """A URL presigned with Signature Version 2: S3's alone."""
+    try:
+        secret, principal = _find_key(claim, records, now)
+    except _KeyFault as fault:
+        raise refuse(fault.fault, fault.detail, "s3") from None
+    signature_v2.verify(request, claim, secret, bucket, now)
+    request = lower_hoisted(request)
+    payload = body_verifier(None, None, _headers(request), _uploads(request))
+    facts = _facts(claim.headers) | {"s3:authType": "REST-QUERY-STRING", "s3:signatureversion": "AWS"}
+    return Authenticated(principal, "", "s3", payload, facts, request)
 
 
 def _anonymous(request: HttpRequest, service: str | None) -> Authenticated:
     """Only S3 answers callers without a name, and only where a bucket policy says so."""
     if service != "s3":
         raise refuse("missing", "", family_of(service or _guess(request)))
+    headers = _headers(request)
+    payload = body_verifier(None, None, headers, _uploads(request))
+    return Authenticated(ANONYMOUS, "", "s3", payload, _facts(headers), request)
+
+
+def _headers(request: HttpRequest) -> dict[str, list[str]]:
     headers: dict[str, list[str]] = {}
     for name, value in request.headers:
         headers.setdefault(name.lower(), []).append(value)
-    return Authenticated(ANONYMOUS, "", "s3", body_verifier(None, None, headers, _uploads(request)), _facts(headers))
+    return headers
 
 
 def _guess(request: HttpRequest) -> str:
@@ -114,7 +146,7 @@ def _check_scope(claim: Claim, service: str | None, region: str | None) -> None:
         raise _KeyFault("region", region if s3 else claim.region)
 
 
-def _find_key(claim: Claim, records: Reader, now: datetime) -> tuple[str, Principal]:
+def _find_key(claim: Claim | PresignedV2, records: Reader, now: datetime) -> tuple[str, Principal]:
     """The secret behind the claimed key, and who holds it."""
     if claim.access_key_id.startswith("ASIA"):
         return _find_session(claim, records, now)
@@ -146,7 +178,7 @@ def _find_key(claim: Claim, records: Reader, now: datetime) -> tuple[str, Princi
     return key.secret, principal
 
 
-def _find_session(claim: Claim, records: Reader, now: datetime) -> tuple[str, Principal]:
+def _find_session(claim: Claim | PresignedV2, records: Reader, now: datetime) -> tuple[str, Principal]:
     if not claim.token:
         raise _KeyFault("key")
     session = open_session(sealing_key(records), claim.token)

@@ -71,6 +71,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         if found.service == "s3":
             # its headers say what the body must be: decide before the first byte of it
             caller = _authenticate(gateway, found, request, arrival)
+            request = caller.request
             name = wire.identify(request)
             request = await _receive(gateway, wire.streams_input(name), request, body, caller)
         else:
@@ -136,7 +137,9 @@ def _choose_wire(gateway: Gateway, found: Route, request: HttpRequest) -> Wire:
 def _authenticate(gateway: Gateway, found: Route, request: HttpRequest, arrival: Arrival) -> Authenticated:
     region = expected_region(found, gateway.region)
     with gateway.store.transaction() as records:
-        return authenticate(request, records, arrival, gateway.now(), service=found.service, region=region)
+        return authenticate(
+            request, records, arrival, gateway.now(), service=found.service, region=region, bucket=found.bucket
+        )
 
 
 async def _receive(

@@ -24,6 +24,8 @@ def parse_pairs(request: HttpRequest) -> list[tuple[str, str]]:
             pairs += parse_query(body.decode())
         except UnicodeDecodeError:
             raise Malformed("The query string contains a syntax error.") from None
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise Malformed("The query string names a parameter more than once.")
     return pairs
 
 
@@ -36,7 +38,7 @@ def parse_query(text: str) -> list[tuple[str, str]]:
 
 
 def grow(pairs: list[tuple[str, str]]) -> Tree:
-    """The tree of these pairs; the last of two equal keys wins."""
+    """The tree of these pairs, no two of which have the same key."""
     tree: Tree = {}
     for key, value in pairs:
         node = tree
