@@ -203,6 +203,13 @@ def test_decode_authorization_message(aws: Any) -> None:
     [{"SerialNumber": "123456789", "TokenCode": "123456"}, {"SourceIdentity": "me"}, {"TransitiveTagKeys": ["a"]}],
 )
 def test_what_is_missing_is_refused(aws: Any, more: dict[str, Any]) -> None:
-    make_role(aws, {"AWS": ALICE})
+    document = trust({"AWS": ALICE}).replace("sts:AssumeRole", "sts:*")
+    aws("iam", "CreateRole", RoleName="R", Path="/path/", AssumeRolePolicyDocument=document)
     error = aws.fails("sts", "AssumeRole", alice(aws), RoleArn=ROLE, RoleSessionName="s-1", **more)
     assert error.code == "NotImplemented"
+
+
+def test_a_source_identity_takes_an_action_of_its_own(aws: Any) -> None:
+    make_role(aws, {"AWS": ALICE})
+    error = aws.fails("sts", "AssumeRole", alice(aws), RoleArn=ROLE, RoleSessionName="s-1", SourceIdentity="me")
+    assert (error.code, "sts:SetSourceIdentity" in error.message) == ("AccessDenied", True)

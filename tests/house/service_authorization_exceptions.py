@@ -1,0 +1,66 @@
+"""Where operations differ from AWS's service authorization reference, each with its reason.
+
+A key is a pattern of `service.Operation | action | what`. One that fits nothing any more fails the test.
+"""
+
+EXCEPTIONS: dict[str, str] = {
+    # EC2
+    "ec2.Create* | * | has no ec2:*id on *": "what does not exist yet has no id",
+    "ec2.Create* | ec2:CreateTags | has no *": "what does not exist yet has no properties, only the tags it will get",
+    "ec2.CreateTags | ec2:CreateTags | has no ec2:createaction on vpc": "set where a creation asks for ec2:CreateTags",
+    "ec2.AssociateVpcCidrBlock | * | has no ec2:ipv?ipampoolid on vpc": "IPAM is refused: there are no pools",
+    "ec2.* | * | does not ask about optional ipam-pool": "IPAM is refused: there are no pools",
+    "ec2.* | * | does not ask about optional ipv?pool-ec2": "addresses of one's own are refused: there are no pools",
+    "ec2.* | * | does not ask about optional vpn-gateway": "there are no VPN gateways",
+    "ec2.*RouteTable* | * | does not ask about optional internet-gateway": "tables of gateways (edge) are refused",
+    "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional instance": "Attachment is refused",
+    "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional subnet": "AssociatedSubnetIds is refused",
+    "ec2.Modify* | * | has no ec2:attribute on *": "holds a member `Attribute`, which none of these requests has",
+    "ec2.* | * | has no ec2:managedresourceoperator on *": "no interface is managed by an operator",
+    "ec2.CreateNetworkInterfacePermission | * | has no ec2:authorizeduser on *": "its form for an account is not told",
+    "ec2.* | * | has no ec2:vpcemultiregion on vpc-endpoint": "its values are not documented",
+    "ec2.CreateVpcEndpoint | * | does not ask for ec2:Describe*": "for the console: the API shows nothing of them",
+    "ec2.CreateVpcEndpoint | * | does not ask for route53:AssociateVPCWithHostedZone": (
+        "AWS's own policies for creating endpoints (PrivateLink guide, identity-based policy examples) lack it"
+    ),
+    "ec2.* | * | has no ec2:ipamprefixlistresolvertargetid on prefix-list": "all prefix lists are AWS's own",
+    # IAM and STS
+    "iam.* | * | has no iam:roletemplatearn on role": "there are no role templates",
+    "iam.SimulatePrincipalPolicy | * | does not ask about optional *": "a request is about a user, a group or a role",
+    "* | iam:PassRole | has no *:resourcetag/ on role": (
+        "`Such an approach does not have reliable results`: IAM guide, granting permissions to pass a role"
+    ),
+    "sts.AssumeRole | * | has no *.com:* on role": "keys of web identities: AssumeRoleWithWebIdentity has them",
+    "sts.AssumeRole | * | has no saml:* on role": "keys of SAML: AssumeRoleWithSAML has them",
+    # CloudWatch Logs
+    "logs.DescribeLogGroups | * | asks about arn:aws:logs:*:log-group::log-stream:": (
+        "the resource that AWS's refusals name, documented as having none; policies say log-group:*"
+    ),
+    # S3
+    "s3.* | * | has no s3:tlsversion on *": "the listeners do not tell which version was negotiated",
+    "s3.* | * | has no s3:buckettag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
+    "s3.* | * | has no aws:resourcetag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
+    "s3.* | * | has no s3:accessgrantsinstancearn on *": "there are no access grants",
+    "s3.* | * | does not ask about optional accesspoint*": "there are no access points",
+    "s3.ListMultipartUploads | * | has no s3:accesspoint* on bucket": "there are no access points",
+    "s3.ListMultipartUploads | * | has no s3:dataaccesspoint* on bucket": "there are no access points",
+    "s3.HeadBucket | s3:ListBucket | has no s3:*": "HeadBucket lists nothing: it has no such parameters",
+    "s3.DeleteObjects | * | has no s3:if-match on object": "each object has a condition of its own, in the body",
+    "s3.DeleteObjects | * | has no s3:versionid on object": "each object has a version of its own, in the body",
+    "s3.* | * | has no s3:x-amz-grant-write on object": "objects have no such grant: no request has the header",
+    "s3.* | s3:PutObject | has no s3:object-lock-event-hold* on object": "object lock is refused",
+    "s3.* | s3:PutObject | has no s3:object-lock-remaining-retention-days on object": "object lock is refused",
+    "s3.CopyObject | s3:PutObject | has no s3:x-amz-object-annotation-directive on object": "annotations are refused",
+    "s3.PutObject | s3:PutObject | has no s3:x-amz-*copy-source on object": "a header of copies",
+    "s3.PutObject | s3:PutObject | has no s3:x-amz-*-directive on object": "a header of copies",
+    "s3.CreateMultipartUpload | s3:PutObject | has no s3:if-*match on object": "a header of the completion",
+    "s3.CreateMultipartUpload | s3:PutObject | has no s3:x-amz-*copy-source on object": "a header of copies",
+    "s3.CreateMultipartUpload | s3:PutObject | has no s3:x-amz-*-directive on object": "a header of copies",
+    "s3.CompleteMultipartUpload | s3:PutObject | has no s3:[!io]*": "sent with CreateMultipartUpload",
+    "s3.CompleteMultipartUpload | s3:PutObject | has no s3:object-lock-*": "sent with CreateMultipartUpload",
+    "s3.UploadPart* | s3:PutObject | has no s3:[!o]*": "a part has none of an object's headers",
+    "s3.UploadPart* | s3:PutObject | has no s3:object-lock-*": "a part has none of an object's headers",
+    # SageMaker
+    "sagemaker.AddTags | * | has no sagemaker:taggingaction on model": "set where a creation asks for AddTags",
+    "sagemaker.CreateModel | * | has no sagemaker:directgatedmodelaccess on model": "gated models are refused",
+}
