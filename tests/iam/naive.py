@@ -417,6 +417,8 @@ def arn_matches(wanted: str, value: str, keys: dict[str, list[str]], variables: 
     pattern, asked = expand(wanted, keys, variables), value.split(":", 5)
     if pattern is None:
         return False
+    if pattern == [("*", True)]:  # of fewer than six components the page says nothing; this one people write
+        return len(asked) == 6
     fields: list[Pattern] = [[]]
     for character, wild in pattern:
         if character == ":" and len(fields) < 6:
