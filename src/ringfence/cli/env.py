@@ -25,7 +25,8 @@ def exports(daemon: Daemon) -> dict[str, str]:
 @state_option
 def env(state: Path) -> None:
     """Print shell exports for AWS clients: eval "$(ringfence env)"."""
+    told = exports(connect(state))  # before the first line: without a daemon nothing is evaluated
     for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE"):
         click.echo(f"unset {name}")
-    for name, value in exports(connect(state)).items():
+    for name, value in told.items():
         click.echo(f"export {name}={shlex.quote(value)}")
