@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
+import ssl
 from contextlib import asynccontextmanager
 
 import pytest
+from daemon import REGION
 
 from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Stream
 from ringfence.gateway.listen import Stamp, make_server
+from ringfence.privatelink.authority import open_authority
 from ringfence.protocol.message import HttpResponse
 from ringfence.store.blobs import BlobStore
 
@@ -44,11 +47,12 @@ def echo():
 
 
 @asynccontextmanager
-async def serving(serve, tmp_path, stamp=None, admin=None):
+async def serving(serve, tmp_path, stamp=None, admin=None, tls=None):
     listening = socket.create_server(("127.0.0.1", 0))
     factory = make_server(serve, BlobStore(tmp_path / "blobs"), stamp or Stamp("test"), admin)
-    server = await asyncio.get_running_loop().create_server(factory, sock=listening)
-    reader, writer = await asyncio.open_connection("127.0.0.1", listening.getsockname()[1], limit=2**20)
+    server = await asyncio.get_running_loop().create_server(factory, sock=listening, ssl=tls)
+    trusting = ssl._create_unverified_context() if tls else None
+    reader, writer = await asyncio.open_connection(*listening.getsockname(), limit=2**20, ssl=trusting)
     try:
         yield reader, writer
     finally:
@@ -83,6 +87,14 @@ async def test_the_arrival_is_the_sockets_whatever_the_headers_say(echo, tmp_pat
         )
         await read_response(reader)
     assert echo.arrivals == [Arrival("127.0.0.1", "vpc-1", "vpce-1", False, "vpce-1 api")]
+
+
+async def test_the_arrival_tells_which_tls_was_negotiated(echo, tmp_path):
+    tls = open_authority(tmp_path / "ca").context(f"s3.{REGION}.amazonaws.com")
+    async with serving(echo, tmp_path, Stamp("vpce-1 s3", tls=True), tls=tls) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        await read_response(reader)
+    assert (echo.arrivals[0].tls, echo.arrivals[0].tls_version) == (True, "1.3")
 
 
 async def test_bodies_by_length_and_by_chunks_on_one_connection(echo, tmp_path):

@@ -195,4 +195,4 @@ def _others() -> Iterator[Any]:
 
 
 def sample_call(records: Any) -> Call:
-    return Call(records, ACCOUNT, REGION, ROOT, Arrival("192.0.2.1"), NOW, "request", lambda size: b"e" * size, FACTS)
+    return Call(records, ACCOUNT, REGION, ROOT, Arrival("192.0.2.1", tls=True, tls_version="1.3"), NOW, "request", lambda size: b"e" * size, FACTS)

@@ -37,7 +37,6 @@ EXCEPTIONS: dict[str, str] = {
         "the resource that AWS's refusals name, documented as having none; policies say log-group:*"
     ),
     # S3
-    "s3.* | * | has no s3:tlsversion on *": "the listeners do not tell which version was negotiated",
     "s3.* | * | has no s3:buckettag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
     "s3.* | * | has no aws:resourcetag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
     "s3.* | * | has no s3:accessgrantsinstancearn on *": "there are no access grants",

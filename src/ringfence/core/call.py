@@ -19,6 +19,7 @@ class Arrival:
     """The path that the packets took, said by the socket that accepted them; never by a header.
 
     `vpc_id` and `vpce_id` are set together, by a listener behind a VPC endpoint; `listener` names it for `explain`.
+    `tls_version`: what was negotiated, `1.3`.
     """
 
     source_ip: str
@@ -26,6 +27,7 @@ class Arrival:
     vpce_id: str | None = None
     tls: bool = False
     listener: str = "in process"
+    tls_version: str | None = None
 
 
 PrincipalKind = Literal["root", "user", "role", "service", "anonymous"]

@@ -96,7 +96,13 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
 def _arrive(stamp: Stamp, raw: web.BaseRequest) -> Arrival:
     peer = raw.transport.get_extra_info("peername") if raw.transport is not None else None
     address = peer[0] if peer else ""
-    return Arrival(address, stamp.vpc_id, stamp.vpce_id, stamp.tls, stamp.name)
+    return Arrival(address, stamp.vpc_id, stamp.vpce_id, stamp.tls, stamp.name, _tls_version(raw))
+
+
+def _tls_version(raw: web.BaseRequest) -> str | None:
+    spoken: ssl.SSLObject | None = raw.get_extra_info("ssl_object")
+    version = spoken.version() if spoken is not None else None
+    return version.removeprefix("TLSv") if version is not None else None
 
 
 def _read_head(raw: web.BaseRequest) -> HttpRequest:
