@@ -5,15 +5,16 @@ handler, and by `conceal` after one that failed.
 """
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ringfence.core.arn import make_arn, parse_arn
 from ringfence.core.call import Arrival, Call, Principal, Request
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import ACTION_PREFIX, Operation, Resources
+from ringfence.explain.logged_call import Question
 from ringfence.gateway.condition_keys import collect_texts, documented, global_context, request_entries
+from ringfence.gateway.encoded_message import encode_denial
 from ringfence.gateway.policy_layers import (
     PrincipalGone,
     bucket_layer,
@@ -25,7 +26,7 @@ from ringfence.gateway.policy_layers import (
 )
 from ringfence.gateway.refusal import family_of
 from ringfence.gateway.resource_keys import resource_entries
-from ringfence.iam.context import Context, Entry
+from ringfence.iam.context import Entry
 from ringfence.iam.evaluate import AccessRequest, Decision, Finding, Layers, evaluate
 from ringfence.iam.session_token import seal_message, sealing_key
 from ringfence.resources.s3 import Bucket
@@ -44,15 +45,25 @@ class Denied(ServiceError):
 _RESTRICTED = Finding(
     "resource", "the bucket's public access block", None, True, "RestrictPublicBuckets ends what a public policy grants"
 )
+_GONE = Finding("identity", "the caller", None, True, "the user or role behind these credentials is gone")
+_LIMITED = Finding(
+    "identity", "the caller", None, True, "GetSessionToken's credentials without MFA open neither IAM nor STS"
+)
 _NOTHING_TO_ASK = Decision(allowed=True, layer=None)
+# Takes each question as it was put and decided; the decision log's.
+Note = Callable[[Question], None]
 
 
-def authorize(operation: Operation, call: Call, request: Request) -> Decision:
+def _forget(_: Question) -> None:
+    return None
+
+
+def authorize(operation: Operation, call: Call, request: Request, note: Note = _forget) -> Decision:
     """The decision on the operation's own action; raises Denied unless that and all it implies is allowed."""
     named = operation.action_for(request)
     if named is None:
         return _NOTHING_TO_ASK
-    asker = _Asker(operation, call, request)
+    asker = _Asker(operation, call, request, note)
     decision = _NOTHING_TO_ASK
     _check_bucket_exists(operation, call, request)
     own = list(_resources(named, operation.on, call, request))
@@ -76,39 +87,42 @@ def _check_bucket_exists(operation: Operation, call: Call, request: Request) -> 
         raise ServiceError("NoSuchBucket", "The specified bucket does not exist", 404, {"BucketName": name})
 
 
-def conceal(operation: Operation, call: Call, request: Request, error: ServiceError) -> ServiceError:
+def conceal(
+    operation: Operation, call: Call, request: Request, error: ServiceError, note: Note = _forget
+) -> ServiceError:
     """The error that the caller may see: AccessDenied in place of one that would tell what may not be listed."""
     rule = operation.conceals.get(error.code)
     if rule is None or operation.action is None:
         return error
     action, on = rule
-    asker = _Asker(operation, call, request)
+    asker = _Asker(operation, call, request, note)
     for arn in _resources(action, on, call, request):
-        asked, decision = asker.ask(action, arn)
-        if not decision.allowed:
-            return asker.refusal(asked, decision)
+        question = asker.ask(action, arn)
+        if not question.decision.allowed:
+            return asker.refusal(question)
     return error
 
 
-def is_allowed(call: Call, action: str, arn: str) -> Decision:
+def is_allowed(call: Call, action: str, arn: str, note: Note = _forget) -> Decision:
     """What would be decided about one action on one resource, with the call's principal, path and time."""
     probe = Operation(action.partition(":")[0], "", lambda _call, _request: {}, action)
-    return _Asker(probe, call, {}).ask(action, arn)[1]
+    return _Asker(probe, call, {}, note).ask(action, arn).decision
 
 
-def permits(call: Call, principal: Principal, action: str, arn: str) -> bool:
+def permits(call: Call, principal: Principal, action: str, arn: str, note: Note = _forget) -> bool:
     """`Call.may`: another principal's chances, in process, by no endpoint."""
     other = dataclasses.replace(
         call, principal=principal, account=principal.account, arrival=Arrival(source_ip=""), facts={}
     )
-    return is_allowed(other, action, arn).allowed
+    return is_allowed(other, action, arn, note).allowed
 
 
 class _Asker:
     """One call's policies and keys, gathered once for all the actions and resources that it is about."""
 
-    def __init__(self, operation: Operation, call: Call, request: Request) -> None:
+    def __init__(self, operation: Operation, call: Call, request: Request, note: Note) -> None:
         self._operation = operation
+        self._note = note
         self._call = call
         self._context = global_context(operation, call)
         self._given = request_entries(operation, call, request)
@@ -120,7 +134,7 @@ class _Asker:
 
     def require(self, action: str, arn: str) -> Decision:
         """The decision if it allows; Denied if not."""
-        return self._insist(*self.ask(action, arn))
+        return self._insist(self.ask(action, arn))
 
     def require_pass(self, role: str, service: str, resource: str) -> Decision:
         """That the role may be passed to the service for the resource: IAM checks it, and no endpoint is on that way.
@@ -136,29 +150,33 @@ class _Asker:
         if resource != "*":
             entries.append(Entry("iam:AssociatedResourceArn", (resource,), "the operation's resource"))
         layers = dataclasses.replace(layers, endpoint=None)
-        return self._insist(*self._decide("iam:PassRole", role, account, layers, entries))
+        return self._insist(self._decide("iam:PassRole", role, account, layers, entries))
 
-    def ask(self, action: str, arn: str) -> tuple[AccessRequest, Decision]:
+    def ask(self, action: str, arn: str) -> Question:
         """The question as it was put, and the decision."""
         account, layers = self._layers(action, arn)
         entries = documented((*resource_entries(self._call, action, arn, account), *self._given), action, arn)
         return self._decide(action, arn, account, layers, entries)
 
-    def _insist(self, asked: AccessRequest, decision: Decision) -> Decision:
-        if not decision.allowed:
-            raise self.refusal(asked, decision)
-        return decision
+    def _insist(self, question: Question) -> Decision:
+        if not question.decision.allowed:
+            raise self.refusal(question)
+        return question.decision
 
-    def _decide(
-        self, action: str, arn: str, account: str, layers: Layers, entries: list[Entry]
-    ) -> tuple[AccessRequest, Decision]:
+    def _decide(self, action: str, arn: str, account: str, layers: Layers, entries: list[Entry]) -> Question:
         who, context = self._call.principal, self._context.plus(entries)
         asked = AccessRequest(who, action, arn, account, context)
-        if self._own is None or _is_limited_session(who, action):
-            return asked, Decision(allowed=False, layer="identity")
-        if action.startswith("s3:") and self._is_restricted(arn):
-            return asked, Decision(False, "resource", cross_account=True, findings=(_RESTRICTED,))
-        return asked, evaluate(asked, layers)
+        if self._own is None:
+            decision = Decision(allowed=False, layer="identity", findings=(_GONE,))
+        elif _is_limited_session(who, action):
+            decision = Decision(allowed=False, layer="identity", findings=(_LIMITED,))
+        elif action.startswith("s3:") and self._is_restricted(arn):
+            decision = Decision(False, "resource", cross_account=True, findings=(_RESTRICTED,))
+        else:
+            decision = evaluate(asked, layers)
+        question = Question(asked, layers, decision)
+        self._note(question)
+        return question
 
     def _layers(self, action: str, arn: str) -> tuple[str, Layers]:
         """The account that owns the resource, and all policies about it."""
@@ -184,12 +202,13 @@ class _Asker:
             return False
         return bool((bucket.public_access_block or {}).get("RestrictPublicBuckets")) and is_public(bucket.policy)
 
-    def refusal(self, asked: AccessRequest, decision: Decision) -> Denied:
+    def refusal(self, question: Question) -> Denied:
         """The denial as the operation's service words it."""
+        asked, decision = question.request, question.decision
         message = decision.message(asked.principal.arn, asked.action, asked.resource)
         match family_of(self._operation.service):
             case "ec2":
-                sealed = seal_message(sealing_key(self._call.records), _encoded(asked, decision), self._call.entropy)
+                sealed = seal_message(sealing_key(self._call.records), encode_denial(question), self._call.entropy)
                 text = f"You are not authorized to perform this operation. {message}. "
                 text += f"Encoded authorization failure message: {sealed}"
                 return Denied("UnauthorizedOperation", text, 403, asked, decision)
@@ -211,31 +230,6 @@ def _is_limited_session(who: Principal, action: str) -> bool:
     """
     temporary = who.kind in ("user", "root") and (who.access_key_id or "").startswith("ASIA")
     return temporary and action.startswith(("iam:", "sts:")) and action not in ("sts:AssumeRole", "iam:PassRole")
-
-
-def _encoded(asked: AccessRequest, decision: Decision) -> str:
-    """What sts:DecodeAuthorizationMessage shows of a denial."""
-    return json.dumps(
-        {
-            "allowed": False,
-            "explicitDeny": decision.explicit,
-            "matchedStatements": {"items": [str(finding) for finding in decision.findings if finding.applied]},
-            "failures": {"items": [str(finding) for finding in decision.findings if not finding.applied]},
-            "context": {
-                "principal": {"id": asked.principal.id, "arn": asked.principal.arn},
-                "action": asked.action,
-                "resource": asked.resource,
-                "conditions": {"items": _shown(asked.context)},
-            },
-        }
-    )
-
-
-def _shown(context: Context) -> list[dict[str, object]]:
-    return [
-        {"key": entry.name, "values": {"items": [{"value": value} for value in entry.values]}}
-        for entry in context.entries()
-    ]
 
 
 _MEMBER = re.compile(r"\{([A-Za-z0-9.]+)\}")

@@ -14,7 +14,6 @@ from ringfence.core.operation import KeyValues, Operation
 from ringfence.iam.action_facts import documented_keys, spelled_key
 from ringfence.iam.context import Context, Entry
 
-_SOCKET = "the socket that accepted the connection"
 _CALLER = "the caller's identity"
 # Of the global keys these are not everywhere: an action's documentation says whether they are there.
 _SOMETIMES = ("aws:requesttag/", "aws:resourcetag/", "aws:tagkeys")
@@ -36,8 +35,6 @@ def global_context(operation: Operation, call: Call) -> Context:
 
 def request_entries(operation: Operation, call: Call, request: Request) -> list[Entry]:
     """What the request says of itself: its headers, members and tags. Not all of it is a key of every action."""
-    if call.arrival.tls_version is not None:
-        entries.append(Entry("s3:TlsVersion", (call.arrival.tls_version,), call.arrival.listener))
     entries = [Entry(name, (value,), "the request's headers") for name, value in call.facts.items()]
     for key, source in operation.keys.items():
         if callable(source):
@@ -98,13 +95,13 @@ def _path(arrival: Arrival) -> Iterator[Entry]:
     """Through an endpoint the caller's public address is unknown; from the internet no VPC is known."""
     in_process = not arrival.source_ip
     secure = arrival.tls or in_process
-    yield Entry("aws:SecureTransport", ("true" if secure else "false",), _SOCKET)
+    yield Entry("aws:SecureTransport", ("true" if secure else "false",), arrival.listener)
     if arrival.vpce_id is not None:
-        yield Entry("aws:SourceVpc", (arrival.vpc_id or "",), _SOCKET)
-        yield Entry("aws:SourceVpce", (arrival.vpce_id,), _SOCKET)
-        yield Entry("aws:VpcSourceIp", (arrival.source_ip,), _SOCKET)
+        yield Entry("aws:SourceVpc", (arrival.vpc_id or "",), arrival.listener)
+        yield Entry("aws:SourceVpce", (arrival.vpce_id,), arrival.listener)
+        yield Entry("aws:VpcSourceIp", (arrival.source_ip,), arrival.listener)
     elif not in_process:
-        yield Entry("aws:SourceIp", (arrival.source_ip,), _SOCKET)
+        yield Entry("aws:SourceIp", (arrival.source_ip,), arrival.listener)
 
 
 def _region(operation: Operation, call: Call) -> str:

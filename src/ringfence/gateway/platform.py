@@ -31,17 +31,33 @@ class RoleSession:
 
 
 class PlatformCaller:
-    """Calls through the gateway's own authorization; synchronous."""
+    """Calls through the gateway's own authorization; synchronous. `purpose` is for `ringfence explain call`."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, purpose: str = "itself") -> None:
         self._gateway = gateway
+        self._purpose = purpose
+
+    def acting_for(self, purpose: str) -> "PlatformCaller":
+        """The same caller, whose calls are logged as made for this: "endpoint `iris`"."""
+        return PlatformCaller(self._gateway, purpose)
 
     def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:
         """The operation's result; raises ServiceError as a client would see it."""
-        gateway = self._gateway
-        request_id = uuid4(gateway.entropy)
-        caller = Caller(principal, Arrival(source_ip=""), {})
-        result = perform(gateway, find_operation(service, operation), request, caller, request_id)
+        return self._call(principal, service, operation, request, probe=False)
+
+    def _call(self, principal: Principal, service: str, operation: str, request: Request, *, probe: bool) -> Result:
+        gateway, arrival = self._gateway, Arrival(source_ip="")
+        logged = gateway.decisions.begin(uuid4(gateway.entropy), gateway.now(), arrival)
+        logged.service, logged.purpose, logged.in_process, logged.probe = service, self._purpose, True, probe
+        try:
+            result = perform(
+                gateway, find_operation(service, operation), request, Caller(principal, arrival, {}), logged
+            )
+        except ServiceError as error:
+            gateway.decisions.refuse(logged, error)
+            raise
+        finally:
+            logged.answered = True
         if isinstance(result, Forward):
             raise TypeError(f"{service}:{operation} needs a container: it cannot be called in process")
         return result
@@ -51,14 +67,15 @@ class PlatformCaller:
         *others, last = services
         for service in others:
             with suppress(ServiceError):
-                return self._assume(role_arn, session_name, service)
-        return self._assume(role_arn, session_name, last)
+                return self._assume(role_arn, session_name, service, probe=True)
+        return self._assume(role_arn, session_name, last, probe=False)
 
-    def _assume(self, role_arn: str, session_name: str, service: str) -> RoleSession:
+    def _assume(self, role_arn: str, session_name: str, service: str, *, probe: bool) -> RoleSession:
         request: Request = {"RoleArn": role_arn, "RoleSessionName": session_name}
         account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
-        result = self.call(service_principal(service, account), "sts", "AssumeRole", request)
+        result = self._call(service_principal(service, account), "sts", "AssumeRole", request, probe=probe)
         credentials, assumed = result["Credentials"], result["AssumedRoleUser"]
+        self._gateway.decisions.remember_credentials(credentials["AccessKeyId"], self._purpose)
         principal = Principal(
             kind="role",
             account=account,

@@ -6,17 +6,20 @@ and connections (`gateway.listen` does) and nothing of any one operation (`servi
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from ringfence.core.call import Arrival, Call, Principal, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.ids import Entropy, uuid4
 from ringfence.core.operation import REGISTRY, Operation
 from ringfence.core.results import Blob, Forward, ForwardReply
+from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway.authenticate import Authenticated, authenticate
 from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.body import Body, read, read_verified, receive
+from ringfence.gateway.decision_log import DecisionLog, claimed_key
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
 from ringfence.protocol.message import HttpRequest, HttpResponse
@@ -38,7 +41,10 @@ _OBJECT_LIMIT = 5 * 1024 * _MEGABYTE + 64 * _MEGABYTE
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers."""
+    """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers.
+
+    `decisions` is written to by every call and never read here.
+    """
 
     region: str
     store: Store
@@ -47,6 +53,7 @@ class Gateway:
     forward: Callable[[Forward], Awaitable[ForwardReply]]
     now: Callable[[], datetime]
     entropy: Entropy
+    decisions: DecisionLog = field(default_factory=DecisionLog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,43 +68,50 @@ class Caller:
 async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arrival) -> HttpResponse:
     """Answer one request; `request.body` is empty and comes from `body`. Raises for nothing that a client can do."""
     request_id = uuid4(gateway.entropy)
+    logged = gateway.decisions.begin(request_id, gateway.now(), arrival)
     wire: Wire | None = None
     name: str | None = None
     try:
         found = route(request)
+        logged.service = found.service
         wire = _choose_wire(gateway, found, request)
         with gateway.store.transaction() as records:
             check_endpoint(found, arrival, records)
         if found.service == "s3":
             # its headers say what the body must be: decide before the first byte of it
-            caller = _authenticate(gateway, found, request, arrival)
+            caller = _authenticate(gateway, found, request, logged)
             request = caller.request
             name = wire.identify(request)
             request = await _receive(gateway, wire.streams_input(name), request, body, caller)
         else:
             # the body is a part of what is signed
             request = replace(request, body=await read(body, _LIMITS.get(found.service, _LIMIT)))
-            caller = _authenticate(gateway, found, request, arrival)
+            caller = _authenticate(gateway, found, request, logged)
             name = wire.identify(request)
         operation = find_operation(found.service, name)
         parameters = wire.parse(name, request)
-        outcome = perform(gateway, operation, parameters, Caller(caller.principal, arrival, caller.facts), request_id)
+        outcome = perform(gateway, operation, parameters, Caller(caller.principal, arrival, caller.facts), logged)
         result = outcome.finish(await gateway.forward(outcome)) if isinstance(outcome, Forward) else outcome
         return wire.write_result(name, result, request_id)
     except ServiceError as error:
+        _log_refusal(gateway, logged, name, request, error)
         return _write_error(wire, name, error, request, request_id)
     except Exception:
         log.exception("request %s failed: %s %s (%s)", request_id, request.method, request.path, name)
         fault = internal_failure(wire.service if wire else None)
+        _log_refusal(gateway, logged, name, request, fault)
         return _write_error(wire, name, fault, request, request_id)
     finally:
+        logged.answered = True
         _drop_unwanted(gateway, request)
 
 
 def perform(
-    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, request_id: str
+    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, logged: LoggedCall
 ) -> Result | Forward:
     """Authorize and handle in one transaction: on any exception nothing has changed, on return all is on disk."""
+    logged.operation, logged.principal = operation.name, caller.principal
+    note = logged.questions.append
     with gateway.store.transaction() as records:
         call = Call(
             records=records,
@@ -106,18 +120,18 @@ def perform(
             principal=caller.principal,
             arrival=caller.arrival,
             now=gateway.now(),
-            request_id=request_id,
+            request_id=logged.request_id,
             entropy=gateway.entropy,
             facts=caller.facts,
-            permits=permits,
+            permits=partial(permits, note=note),
         )
-        authorize(operation, call, parameters)
+        authorize(operation, call, parameters, note)
         if operation.service == "ec2" and parameters.get("DryRun"):
             raise ServiceError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         try:
             return operation.handler(call, parameters)
         except ServiceError as error:
-            raise conceal(operation, call, parameters, error) from error
+            raise conceal(operation, call, parameters, error, note) from error
 
 
 def find_operation(service: str, name: str) -> Operation:
@@ -134,12 +148,15 @@ def _choose_wire(gateway: Gateway, found: Route, request: HttpRequest) -> Wire:
     return choose(found.service, request, bucket=found.bucket)
 
 
-def _authenticate(gateway: Gateway, found: Route, request: HttpRequest, arrival: Arrival) -> Authenticated:
+def _authenticate(gateway: Gateway, found: Route, request: HttpRequest, logged: LoggedCall) -> Authenticated:
     region = expected_region(found, gateway.region)
+    logged.authentic = False
     with gateway.store.transaction() as records:
-        return authenticate(
-            request, records, arrival, gateway.now(), service=found.service, region=region, bucket=found.bucket
+        caller = authenticate(
+            request, records, logged.arrival, gateway.now(), service=found.service, region=region, bucket=found.bucket
         )
+    logged.authentic, logged.principal = True, caller.principal
+    return caller
 
 
 async def _receive(
@@ -151,6 +168,15 @@ async def _receive(
     if request.header("content-length") is None and request.header("transfer-encoding") is None:
         raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
     return replace(request, body=await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs))
+
+
+def _log_refusal(
+    gateway: Gateway, logged: LoggedCall, name: str | None, request: HttpRequest, error: ServiceError
+) -> None:
+    logged.operation = name
+    if not logged.authentic:
+        logged.claimed_key = claimed_key(request)
+    gateway.decisions.refuse(logged, error)
 
 
 def _drop_unwanted(gateway: Gateway, request: HttpRequest) -> None:
