@@ -7,6 +7,7 @@ from world import World
 
 from ringfence.dataplane.host import Element, HostState, Pair, Route, Rule
 from ringfence.dataplane.plan import (
+    ActivateLinks,
     AddNamespaces,
     AddPairs,
     DeleteNamespaces,
@@ -55,10 +56,37 @@ def test_nothing_to_do(story: Story) -> None:
     assert plan(fresh, story.state) == []
 
 
+def test_the_ends_that_come_up_first_are_activated(story: Story) -> None:
+    """A router's links come up before their other ends, and are told at last that these are there."""
+    story.world.gateway_endpoint(story.vpc, story.world.main_table(story.vpc))
+    story.world.interface_endpoint(story.vpc, [story.subnet], story.group)
+    story.world.instance(network="platform")
+    story.world.instance(network="internet", public_ip="203.0.113.5")
+    state = Renderer().render(story.world.compile())
+    steps = plan(state, HostState())
+    up: dict[tuple[str, str], int] = {}
+    for place, step in enumerate(steps):
+        for line in step.lines if isinstance(step, RunIp) else ():
+            if line.endswith(" up"):
+                up[step.namespace, line.split()[2]] = place
+    activated = {
+        (step.namespace, device): place
+        for place, step in enumerate(steps)
+        if isinstance(step, ActivateLinks)
+        for device in step.devices
+    }
+    pairs = [one for part in state.parts.values() for one in part if isinstance(one, Pair)]
+    assert len(pairs) == 6
+    for pair in pairs:
+        first = (pair.namespace, pair.name)
+        assert up[first] < up[pair.peer_namespace, pair.peer] < activated[first], pair
+
+
 def test_from_nothing_rules_come_before_links_and_links_before_addresses(story: Story) -> None:
     steps = plan(story.state, HostState())
     order = [kind for kind, _ in itertools.groupby(kinds(steps))]
-    assert order == ["AddNamespaces", "RunNft", "WriteSysctls", "AddPairs", "WriteSysctls", "RunIp", "SetNeighbours"]
+    links = ["AddPairs", "WriteSysctls", "RunIp", "ActivateLinks", "SetNeighbours"]
+    assert order == ["AddNamespaces", "RunNft", "WriteSysctls", *links]
 
 
 def test_one_more_interface_is_elements_and_one_link(story: Story) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TypeVar, assert_never
 
 from ringfence.dataplane.host import Pair
-from ringfence.dataplane.netlink import forget_flows, set_neighbours
+from ringfence.dataplane.netlink import activate_links, forget_flows, set_neighbours
 from ringfence.dataplane.plan import (
+    ActivateLinks,
     AddNamespaces,
     AddPairs,
     DeleteNamespaces,
@@ -94,11 +95,14 @@ class Executor:
                 _ip([self._add_pair(pair) for pair in step.pairs])
             case RunIp():
                 self.inside(step.namespace, lambda: (_ip_remove if step.removing else _ip)(step.lines))
+            case ActivateLinks():
+                self.inside(step.namespace, lambda: activate_links(step.devices))
             case SetNeighbours():
                 self._used.get(step.namespace, set()).update(one.address for one in step.neighbours)
                 self.inside(step.namespace, lambda: set_neighbours(step.neighbours))
             case ForgetFlows():
                 used = frozenset(step.addresses) & self._used.get(step.namespace, frozenset(step.addresses))
+                self._used.get(step.namespace, set()).update(step.addresses)
                 if used:
                     self.inside(step.namespace, lambda: forget_flows(used))
             case RunNft():

@@ -1,7 +1,7 @@
 """Desired and observed state -> the steps between them. Pure; few steps, because each is one program run.
 
 The order keeps every moment closed: a namespace's rules are there before its first link, a link's elements before it
-comes up; links go before their namespaces.
+comes up; links go before their namespaces. A veth's router comes up before its other end.
 """
 
 from collections import defaultdict
@@ -23,6 +23,7 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
+from ringfence.dataplane.way_out import OUTBOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,14 @@ class RunIp:
     namespace: str
     lines: tuple[str, ...]
     removing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateLinks:
+    """The routers' ends of new veths, which came up first: see `netlink.activate_links`."""
+
+    namespace: str
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,17 @@ class WriteSysctls:
     values: tuple[Sysctl, ...]
 
 
-Step = AddNamespaces | DeleteNamespaces | AddPairs | RunIp | SetNeighbours | ForgetFlows | RunNft | WriteSysctls
+Step = (
+    AddNamespaces
+    | DeleteNamespaces
+    | AddPairs
+    | RunIp
+    | ActivateLinks
+    | SetNeighbours
+    | ForgetFlows
+    | RunNft
+    | WriteSysctls
+)
 
 
 def plan(desired: HostState, observed: HostState) -> list[Step]:
@@ -91,20 +110,32 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     steps += _write(one for one in sysctls if not _of_link(one))
     steps += _plan_removals(removed, added, frozenset(gone))
     neighbours = _grouped(one for one in added if isinstance(one, Neighbour))
-    steps += [
-        ForgetFlows(name, tuple(sorted(one.address for one in found)))
-        for name, found in sorted(neighbours.items())
-        if name not in new
-    ]
+    steps += [step for step in _forget(removed, added) if step.namespace not in new]
     pairs = tuple(sorted(one for one in added if isinstance(one, Pair)))
     if pairs:
         steps.append(AddPairs(pairs))
     steps += _write(one for one in sysctls if _of_link(one))
-    steps += _run_ip((one.namespace, line) for one in sorted(added, key=_order) if (line := _add(one)))
+    routers = _grouped(pairs)
+    lines = [(one.namespace, line) for one in sorted(added, key=_order) if (line := _add(one))]
+    steps += _run_ip(item for item in lines if item[0] in routers)
+    steps += _run_ip(item for item in lines if item[0] not in routers)
+    steps += [ActivateLinks(name, tuple(one.name for one in found)) for name, found in sorted(routers.items())]
     steps += [SetNeighbours(name, tuple(sorted(found))) for name, found in sorted(neighbours.items())]
     if gone:
         steps.append(DeleteNamespaces(gone))
     return steps
+
+
+def _forget(removed: set[KernelObject], added: set[KernelObject]) -> list[ForgetFlows]:
+    """Of addresses with a new neighbour, and of Elastic IPs that are translated no more, or to something else."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for one in added:
+        if isinstance(one, Neighbour):
+            found[one.namespace].add(one.address)
+    for one in removed | added:
+        if isinstance(one, Element) and one.set == OUTBOUND:
+            found[one.namespace].add(str(one.value))
+    return [ForgetFlows(namespace, tuple(sorted(some))) for namespace, some in sorted(found.items())]
 
 
 def _changes(desired: HostState, observed: HostState) -> tuple[set[KernelObject], set[KernelObject]]:
@@ -274,7 +305,7 @@ def _run_ip(lines: Iterable[tuple[str, str]], removing: bool = False) -> list[St
     return [RunIp(namespace, tuple(found), removing) for namespace, found in sorted(grouped.items())]
 
 
-_O = TypeVar("_O", Element, Neighbour, Sysctl)
+_O = TypeVar("_O", Element, Neighbour, Pair, Sysctl)
 
 
 def _grouped(objects: Iterable[_O]) -> dict[str, list[_O]]:

@@ -22,8 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from ringfence.reconcile.ports import Network
 
 _DNS_PORT = 53
-# Seconds to wait for each answer. Short at first: a link that has just come up may drop its first packet.
-_DNS_WAITS = (0.05, 0.2, 0.5, 1.0, 1.5)
+_DNS_SECONDS, _DNS_TRIES = 1.0, 3
 _CONNECT_SECONDS = 3.0
 
 
@@ -48,9 +47,9 @@ class NamespaceResolver(AbstractResolver):
         """Nothing is kept open."""
 
     async def _ask(self, host: str) -> list[str]:
-        for wait, resolver in zip(_DNS_WAITS, itertools.cycle(self._resolvers), strict=False):
+        for resolver in itertools.islice(itertools.cycle(self._resolvers), _DNS_TRIES):
             try:
-                response = await asyncio.wait_for(self._query(host, resolver), wait)
+                response = await asyncio.wait_for(self._query(host, resolver), _DNS_SECONDS)
             except (OSError, TimeoutError, dns.exception.DNSException):
                 continue
             if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
