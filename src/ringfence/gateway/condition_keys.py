@@ -39,7 +39,7 @@ def request_entries(operation: Operation, call: Call, request: Request) -> list[
     for key, source in operation.keys.items():
         if callable(source):
             entries += _worked_out(key, source, call, request)
-        else:
+        elif source.partition(".")[0] in request:
             entries.append(Entry(key, _values(_collect(request, source)), f"the request's {source}"))
     return [*entries, *_request_tags(request)]
 
