@@ -104,6 +104,9 @@ class FakeCaller:
     denied: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
 
+    def acting_for(self, purpose: str) -> "FakeCaller":
+        return self
+
     def assume(self, role_arn: str, session_name: str) -> Session:
         if "sts:AssumeRole" in self.denied:
             raise ServiceError("AccessDenied", "no", 403)

@@ -97,6 +97,8 @@ class App:
         )
         self._serve: Serve = partial(serve, gateway)
         self._caller = PlatformCaller(gateway)
+        self._command_caller = self._caller.acting_for("a `ringfence exec`")
+        self.decisions = gateway.decisions
         self._api: HttpSocket | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._own_listeners = self._make_listeners(open_authority(config.ca_bundle.parent))
@@ -122,10 +124,10 @@ class App:
         return os.urandom(size)
 
     def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:
-        return self._caller.call(principal, service, operation, request)
+        return self._command_caller.call(principal, service, operation, request)
 
     def assume(self, role_arn: str, session_name: str) -> None:
-        self._caller.assume(role_arn, session_name, COMPUTE)
+        self._command_caller.assume(role_arn, session_name, COMPUTE)
 
     def namespace_path(self, namespace: str) -> Path:
         return self._machine.network.namespace_path(namespace)
@@ -157,7 +159,7 @@ class App:
                 await self._reconciler.settled.wait()
         except TimeoutError:
             log.warning("the machine does not agree with the records after %d s: see above; going on", _SETTLE_SECONDS)
-        server = make_server(self._serve, self._blobs, Stamp("loopback"), partial(admin.handle, app=self))
+        server = make_server(self._serve, self._blobs, Stamp("the loopback listener"), partial(admin.handle, app=self))
         self._api = await open_http(server, listening)
         port = listening.getsockname()[1]
         self.url = f"http://{self.config.host}:{port}"

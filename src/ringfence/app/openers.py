@@ -53,7 +53,7 @@ class Openers:
 
     async def open_api(self, listener: Listener) -> HttpSocket:
         """The AWS API, stamped with the path that leads here."""
-        stamp = Stamp(listener.name, listener.tls, listener.vpc_id, listener.vpce_id)
+        stamp = Stamp(_describe(listener), listener.tls, listener.vpc_id, listener.vpce_id)
         return await self._open_http(listener, make_server(self.serve, self.blobs, stamp))
 
     async def open_web(self, listener: Listener) -> HttpSocket:
@@ -66,10 +66,11 @@ class Openers:
             raise OSError(f"`{listener.instance_id}` has no role to give credentials of")
         role_arn, session_name = instance.role_arn, instance.role_session_name
         services = COMPUTE if is_session(instance) else (SAGEMAKER,)
+        caller = self.caller.acting_for(f"the credentials of instance {instance.id} ({instance.owner})")
 
         def assume() -> RoleCredentials:
             try:
-                session = self.caller.assume(role_arn, session_name, services)
+                session = caller.assume(role_arn, session_name, services)
             except ServiceError as error:
                 raise RoleRefused(error.message) from error
             return RoleCredentials(
@@ -123,3 +124,9 @@ class Openers:
             made.close()
             raise
         return made
+
+
+def _describe(listener: Listener) -> str:
+    """The socket in words: where condition keys of the path come from."""
+    where = f"in {listener.vpc_id}" if listener.vpc_id else f"in the namespace `{listener.namespace}`"
+    return f"the listener at {listener.address}:{listener.port} {where}"

@@ -56,16 +56,17 @@ def remove_interface(parts: Parts, interface: NetworkInterface) -> None:
     if role is None:
         _remove_records(parts, interface, permissions)
         return
+    caller = parts.caller.acting_for(f"the end of {interface.id}")
     try:
-        principal = parts.caller.assume(role.arn, SESSION_NAME).principal
+        principal = caller.assume(role.arn, SESSION_NAME).principal
     except ServiceError:
         _remove_records(parts, interface, permissions)
         return
     try:
         for permission in permissions:
             request = {"NetworkInterfacePermissionId": permission.id}
-            parts.caller.call(principal, "ec2", "DeleteNetworkInterfacePermission", request)
-        parts.caller.call(principal, "ec2", "DeleteNetworkInterface", {"NetworkInterfaceId": interface.id})
+            caller.call(principal, "ec2", "DeleteNetworkInterfacePermission", request)
+        caller.call(principal, "ec2", "DeleteNetworkInterface", {"NetworkInterfaceId": interface.id})
     except ServiceError as error:
         log.warning("interface `%s` stays behind: %s", interface.id, plain(error))
 

@@ -19,7 +19,7 @@ from ringfence.reconcile.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.namespace_http import open_session
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ping import wait_for_ping
-from ringfence.reconcile.ports import RoleSession
+from ringfence.reconcile.ports import Caller, RoleSession
 from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
@@ -66,6 +66,9 @@ class Launch:
         await self._healthy(namespace)
         set_phase(self._parts, self._id, "serving")
 
+    def _caller(self) -> Caller:
+        return self._parts.caller.acting_for(f"endpoint `{self._endpoint.name}`")
+
     def _image(self) -> Image:
         image = self._parts.images.resolve(self._variant.container["Image"])
         if image is None:
@@ -78,7 +81,7 @@ class Launch:
     def _assume(self) -> RoleSession:
         arn = self._variant.role_arn
         try:
-            return self._parts.caller.assume(arn, SESSION_NAME)
+            return self._caller().assume(arn, SESSION_NAME)
         except ServiceError as error:
             log.warning("assuming `%s` for `%s` failed: %s", arn, self._endpoint.name, plain(error))
             raise LaunchFailed(
@@ -87,10 +90,10 @@ class Launch:
             ) from None
 
     def _interface(self, role: RoleSession) -> str:
-        parts, zones = self._parts, zones_in_use(self._parts, self._endpoint.key, self._id)
+        zones = zones_in_use(self._parts, self._endpoint.key, self._id)
         try:
             return host_interface.create_interface(
-                parts.caller, role.principal, self._variant, zones, self._endpoint.name, self._id
+                self._caller(), role.principal, self._variant, zones, self._endpoint.name, self._id
             )
         except host_interface.NoFreeAddresses:
             # ours, on EC2's code: SageMaker's text is not published

@@ -37,6 +37,10 @@ class RoleSession(Protocol):
 class Caller(Protocol):
     """AWS calls made by the platform in process: authorized, handled and committed like any other, synchronously."""
 
+    def acting_for(self, purpose: str) -> "Caller":
+        """The same caller; `ringfence explain call` says that its calls were made for this."""
+        ...
+
     def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:
         """The operation's result; raises ServiceError as a client would see it."""
         ...
