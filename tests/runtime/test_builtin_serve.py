@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -238,6 +239,9 @@ def test_requests_run_side_by_side(start: Any) -> None:
 
 def test_access_log_is_one_line_a_request(start: Any) -> None:
     start(module()).ask(b"[[1]]", User_Agent="tester")
+    deadline = time.monotonic() + 5
+    while not start.lines and time.monotonic() < deadline:
+        time.sleep(0.01)  # the line is written after the answer
     (line,) = start.lines
     assert line.startswith("127.0.0.1 - - [") and line.endswith('"POST /invocations HTTP/1.1" 200 5 "-" "tester"')
 
