@@ -102,7 +102,6 @@ class Executor:
                 self.inside(step.namespace, lambda: set_neighbours(step.neighbours))
             case ForgetFlows():
                 used = frozenset(step.addresses) & self._used.get(step.namespace, frozenset(step.addresses))
-                self._used.get(step.namespace, set()).update(step.addresses)
                 if used:
                     self.inside(step.namespace, lambda: forget_flows(used))
             case RunNft():

@@ -23,7 +23,6 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
-from ringfence.dataplane.way_out import OUTBOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,11 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     steps += _write(one for one in sysctls if not _of_link(one))
     steps += _plan_removals(removed, added, frozenset(gone))
     neighbours = _grouped(one for one in added if isinstance(one, Neighbour))
-    steps += [step for step in _forget(removed, added) if step.namespace not in new]
+    steps += [
+        ForgetFlows(name, tuple(sorted(one.address for one in found)))
+        for name, found in sorted(neighbours.items())
+        if name not in new
+    ]
     pairs = tuple(sorted(one for one in added if isinstance(one, Pair)))
     if pairs:
         steps.append(AddPairs(pairs))
@@ -124,18 +127,6 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     if gone:
         steps.append(DeleteNamespaces(gone))
     return steps
-
-
-def _forget(removed: set[KernelObject], added: set[KernelObject]) -> list[ForgetFlows]:
-    """Of addresses with a new neighbour, and of Elastic IPs that are translated no more, or to something else."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for one in added:
-        if isinstance(one, Neighbour):
-            found[one.namespace].add(one.address)
-    for one in removed | added:
-        if isinstance(one, Element) and one.set == OUTBOUND:
-            found[one.namespace].add(str(one.value))
-    return [ForgetFlows(namespace, tuple(sorted(some))) for namespace, some in sorted(found.items())]
 
 
 def _changes(desired: HostState, observed: HostState) -> tuple[set[KernelObject], set[KernelObject]]:
