@@ -1,0 +1,105 @@
+"""A container image of the user's own, imported with the command and hosted: SageMaker's contract and nothing else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from demo.story import Story
+from tests.runtime.oci_image import shell_layer, write_layout
+from tests.scenarios.hosting import Hosting
+
+pytestmark = pytest.mark.root
+
+NAME = "123456789012.dkr.ecr.us-west-2.amazonaws.com/own"
+# `docker run IMAGE serve`: a server in the Perl that every Debian has, so that the image needs no download.
+SERVE = r"""#!/bin/perl
+use strict; use IO::Socket::INET;
+$SIG{TERM} = sub { exit 0 };
+my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 16, ReuseAddr => 1) or die "listen: $!";
+print STDERR "model: ", join(" ", glob("/opt/ml/model/*")), "\n";
+while (my $client = $server->accept) {
+    my ($line, $length) = (scalar <$client>, 0);
+    while (my $header = <$client>) {
+        last if $header =~ /^\r?\n/;
+        $length = $1 if $header =~ /^content-length: (\d+)/i;
+    }
+    my $body = ""; read($client, $body, $length) if $length;
+    my ($status, $answer) = ("200 OK", "");
+    if ($line =~ m{^POST /invocations}) { $answer = $body eq "fail" ? "no" : "you said $body, $ENV{COLOUR}"; }
+    $status = "500 Internal Server Error" if $answer eq "no";
+    print $client "HTTP/1.1 $status\r\nContent-Length: " . length($answer) . "\r\nConnection: close\r\n\r\n$answer";
+    close $client;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def image(story: Story, tmp_path_factory: pytest.TempPathFactory) -> str:
+    directory = tmp_path_factory.mktemp("image")
+    layer = shell_layer("perl")
+    base = next(Path("/usr/lib").glob("*/perl-base"))
+    for folder, _, files in os.walk(base):
+        for file in files:
+            path = Path(folder) / file
+            layer.file(str(path).lstrip("/"), path.read_bytes())
+    layer.file("bin/serve", SERVE.encode(), 0o755)
+    write_layout(directory / "layout", [layer.finish()], {"Env": ["PATH=/bin", "COLOUR=blue"]})
+    done = story.ringfence("image", "import", str(directory / "layout"), f"{NAME}:1")
+    assert done.returncode == 0, done.stderr
+    assert f"{NAME}:1" in story.ringfence("image", "list").stdout
+    return f"{NAME}:1"
+
+
+def test_own_image_serves_and_its_errors_are_model_errors(story: Story, hosting: Hosting, image: str) -> None:
+    container = {"Image": image, "Environment": {"COLOUR": "green"}}
+    told = hosting.create("own", container=container, VpcConfig=hosting.vpc_config())
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+    runtime = story.client("sagemaker-runtime")
+    answer = runtime.invoke_endpoint(EndpointName="own", Body=b"hello")
+    assert answer["Body"].read() == b"you said hello, green"
+    assert answer["InvokedProductionVariant"] == "one"
+    with pytest.raises(runtime.exceptions.ModelError) as caught:
+        runtime.invoke_endpoint(EndpointName="own", Body=b"fail")
+    assert caught.value.response["OriginalStatusCode"] == 500
+    assert "Received server error (500) from primary with message" in caught.value.response["Error"]["Message"]
+    _log_names_the_model(story)
+
+
+def _log_names_the_model(story: Story) -> None:
+    logs = story.client("logs")
+    streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/own")["logStreams"]
+    assert streams[0]["logStreamName"].startswith("one/i-")
+    events = logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/own")["events"]
+    assert any("model.joblib" in event["message"] for event in events)
+
+
+@pytest.mark.parametrize(
+    ("container", "reason"),
+    [
+        ({"Image": f"{NAME}:none"}, "make sure all images included in the model for the production variant one exist"),
+        ({"Environment": {"SAGEMAKER_PROGRAM": "absent.py"}}, "did not pass the ping health check"),
+    ],
+)
+def test_failures_in_awss_words(hosting: Hosting, container: dict[str, object], reason: str) -> None:
+    told = hosting.create("failing", container=container, VpcConfig=hosting.vpc_config())
+    assert told["EndpointStatus"] == "Failed"
+    assert reason in told["FailureReason"] or "CannotStartContainerError" in told["FailureReason"]
+
+
+def test_image_without_serve_cannot_start(story: Story, hosting: Hosting, tmp_path: Path) -> None:
+    write_layout(tmp_path / "layout", [shell_layer().finish()], {"Env": ["PATH=/bin"]})
+    assert story.ringfence("image", "import", str(tmp_path / "layout"), f"{NAME}:bare").returncode == 0
+    told = hosting.create("bare", container={"Image": f"{NAME}:bare"}, VpcConfig=hosting.vpc_config())
+    assert told["EndpointStatus"] == "Failed"
+    expected = "Please ensure the model container for variant one starts correctly when invoked with 'docker run"
+    assert expected in told["FailureReason"]
+    assert story.ringfence("image", "rm", f"{NAME}:bare").returncode == 0
+    assert story.ringfence("image", "rm", f"{NAME}:bare").returncode == 1
+
+
+def test_what_is_no_image_is_refused(story: Story, tmp_path: Path) -> None:
+    (tmp_path / "text.tar").write_text("not an archive")
+    done = story.ringfence("image", "import", str(tmp_path / "text.tar"), f"{NAME}:text")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ringfence: ")
