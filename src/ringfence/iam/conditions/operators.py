@@ -9,15 +9,19 @@ import binascii
 import functools
 import ipaddress
 import operator as compare
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ringfence.iam.match import Predicate, Token, compile_fields, compile_glob, split_fields, text_of
 
 # Makes a predicate of a policy's value; ValueError if the value cannot be read as this operator's type.
 Prepare = Callable[[Sequence[Token]], Predicate]
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
 class Operator(NamedTuple):
@@ -78,22 +82,20 @@ def _read_bytes(text: str) -> bytes:
 
 
 def _read_number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not a number") from None
-    if not number.is_finite():
+    if not _NUMBER.fullmatch(text):  # Decimal would read `1_0`, `NaN` and other alphabets' digits too
         raise ValueError(f"{text!r} is not a number")
-    return number
+    return Decimal(text)
 
 
 @functools.lru_cache(maxsize=512)
 def read_date(text: str) -> datetime:
-    """An instant from ISO 8601 or from seconds since 1970."""
-    try:
-        return datetime.fromtimestamp(float(text), UTC)
-    except (ValueError, OverflowError, OSError):
-        moment = datetime.fromisoformat(text)
+    """An instant from seconds since 1970 or from ISO 8601, a month alone (W3C's `2026-03`) being its beginning."""
+    if _NUMBER.fullmatch(text):
+        try:
+            return datetime.fromtimestamp(float(text), UTC)
+        except (OverflowError, OSError):
+            raise ValueError(f"{text!r} is no time") from None
+    moment = datetime.fromisoformat(f"{text}-01" if _MONTH.fullmatch(text) else text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
