@@ -452,6 +452,8 @@ def instant(value: str) -> datetime | None:
     """ "one of the W3C implementations of the ISO 8601 date formats or in epoch (UNIX) time" """
     if value.isdigit():
         return datetime.fromtimestamp(int(value), UTC)
+    if len(value) == len("2026-03"):  # a month
+        value += "-01"
     try:
         made = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:
