@@ -25,9 +25,10 @@ from ringfence.gateway.policy_layers import (
     trust_layer,
 )
 from ringfence.gateway.refusal import family_of
-from ringfence.gateway.resource_keys import resource_entries
+from ringfence.gateway.resource_keys import owner_entries, resource_entries
 from ringfence.iam.context import Entry
 from ringfence.iam.evaluate import AccessRequest, Decision, Finding, Layers, evaluate
+from ringfence.iam.organization import rcps_of
 from ringfence.iam.session_token import seal_message, sealing_key
 from ringfence.resources.s3 import Bucket
 from ringfence.services.s3.public_access import is_public
@@ -144,7 +145,7 @@ class _Asker:
         """
         account, layers = self._layers("iam:PassRole", role)
         entries = [
-            Entry("aws:ResourceAccount", (account,), "the resource's owner"),
+            *owner_entries(self._call, account),
             Entry("iam:PassedToService", (service,), "the operation"),
         ]
         if resource != "*":
@@ -165,6 +166,8 @@ class _Asker:
 
     def _decide(self, action: str, arn: str, account: str, layers: Layers, entries: list[Entry]) -> Question:
         who, context = self._call.principal, self._context.plus(entries)
+        if rcps := rcps_of(self._call.records, who, action, account):
+            layers = dataclasses.replace(layers, rcps=rcps)
         asked = AccessRequest(who, action, arn, account, context)
         if self._own is None:
             decision = Decision(allowed=False, layer="identity", findings=(_GONE,))
@@ -183,7 +186,9 @@ class _Asker:
         who = self._call.principal
         own = self._own or Layers()
         if action.startswith("s3:"):
-            bucket = None if arn == "*" else bucket_of(self._call.records, arn)
+            # a new bucket is the caller's to ask for, whoever has the name
+            named = arn != "*" and action != "s3:CreateBucket"
+            bucket = bucket_of(self._call.records, arn) if named else None
             account = bucket.account if bucket else who.account
             return account, dataclasses.replace(own, resource=bucket_layer(bucket), endpoint=self._endpoint)
         parsed = None if arn == "*" else parse_arn(arn)

@@ -13,6 +13,7 @@ from ringfence.core.call import Arrival, Call, Principal, Request
 from ringfence.core.operation import KeyValues, Operation
 from ringfence.iam.action_facts import documented_keys, spelled_key
 from ringfence.iam.context import Context, Entry
+from ringfence.iam.organization import place_of
 
 _CALLER = "the caller's identity"
 # Of the global keys these are not everywhere: an action's documentation says whether they are there.
@@ -24,6 +25,7 @@ def global_context(operation: Operation, call: Call) -> Context:
     return Context(
         [
             *_principal(call.principal),
+            *_organization(call),
             *_path(call.arrival),
             Entry("aws:CurrentTime", (call.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),), "the clock"),
             Entry("aws:EpochTime", (str(int(call.now.timestamp())),), "the clock"),
@@ -88,6 +90,18 @@ def _principal(who: Principal) -> Iterator[Entry]:
         yield Entry("aws:MultiFactorAuthPresent", ("false",), "the session token")
 
 
+def _organization(call: Call) -> Iterator[Entry]:
+    """Absent for who is in no organization. A service is in none: the account that it acts for may be."""
+    who = call.principal
+    place = None if who.kind == "anonymous" else place_of(call.records, who.account)
+    if place is None:
+        return
+    whose = "Source" if who.kind == "service" else "Principal"
+    source = f"the organization of account {who.account}"
+    yield Entry(f"aws:{whose}OrgID", (place.organization.id,), source)
+    yield Entry(f"aws:{whose}OrgPaths", (place.path,), source)
+
+
 _TYPES = {"root": "Account", "user": "User", "role": "AssumedRole", "anonymous": "Anonymous"}
 
 
@@ -105,7 +119,7 @@ def _path(arrival: Arrival) -> Iterator[Entry]:
 
 
 def _region(operation: Operation, call: Call) -> str:
-    return "us-east-1" if operation.service == "iam" else call.region
+    return "us-east-1" if operation.service in ("iam", "organizations") else call.region
 
 
 def _collect(value: Any, path: str) -> list[Any]:

@@ -7,6 +7,7 @@ from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Principal
 from ringfence.core.record import Reader
 from ringfence.iam.evaluate import EndpointPolicy, Layers, Source
+from ringfence.iam.organization import scps_of
 from ringfence.resources.ec2 import VpcEndpoint
 from ringfence.resources.iam import Role, User
 from ringfence.resources.s3 import Bucket
@@ -18,13 +19,14 @@ class PrincipalGone(LookupError):
 
 
 def caller_layers(records: Reader, who: Principal) -> Layers:
-    """Identity policies, boundary and session policies of the caller. Raises PrincipalGone."""
+    """Identity policies, boundary, session policies and SCPs of the caller. Raises PrincipalGone."""
     session = tuple(_session(records, given) for given in who.session_policies) or None
+    scps = scps_of(records, who)
     if who.kind not in ("user", "role"):
-        return Layers(session=session)
+        return Layers(session=session, scps=scps)
     owner = find_identity(records, who)
     boundary = managed_source(records, owner.boundary) if owner.boundary else None
-    return Layers(identity=identity_sources(records, owner), boundary=boundary, session=session)
+    return Layers(identity=identity_sources(records, owner), boundary=boundary, session=session, scps=scps)
 
 
 def _session(records: Reader, given: str) -> Source:

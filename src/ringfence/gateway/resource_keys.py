@@ -10,6 +10,7 @@ from ringfence.core.arn import make_arn, parse_arn
 from ringfence.core.call import Call
 from ringfence.core.tags import tags_of
 from ringfence.iam.context import Entry
+from ringfence.iam.organization import place_of
 from ringfence.resources import ec2
 from ringfence.resources.iam import Role, User
 
@@ -42,7 +43,7 @@ def resource_entries(call: Call, action: str, arn: str, account: str) -> list[En
         # s3:ListAllMyBuckets is about the account
         return [Entry("s3:ResourceAccount", (account,), "the caller's account")] if action.startswith("s3:") else []
     service = arn.split(":", 3)[2]
-    entries = [Entry("aws:ResourceAccount", (account,), "the resource's owner"), *_tags(call, service, arn)]
+    entries = [*owner_entries(call, account), *_tags(call, service, arn)]
     if service == "s3":
         entries.append(Entry("s3:ResourceAccount", (account,), "the bucket's owner"))
     elif service == "ec2":
@@ -50,6 +51,15 @@ def resource_entries(call: Call, action: str, arn: str, account: str) -> list[En
     elif service == "iam":
         entries += _iam(call, arn)
     return entries
+
+
+def owner_entries(call: Call, account: str) -> Iterator[Entry]:
+    """The account that owns a resource, and where that account is in its organization, if it is in one."""
+    yield Entry("aws:ResourceAccount", (account,), "the resource's owner")
+    place = place_of(call.records, account)
+    if place is not None:
+        yield Entry("aws:ResourceOrgID", (place.organization.id,), f"the organization of account {account}")
+        yield Entry("aws:ResourceOrgPaths", (place.path,), f"the organization of account {account}")
 
 
 def _tags(call: Call, service: str, arn: str) -> Iterator[Entry]:

@@ -54,6 +54,7 @@ _BY_TARGET: Mapping[str, str] = {
     "Logs_20140328": "logs",
     "GraniteServiceVersion20100801": "cloudwatch",
     "TrentService": "kms",
+    "AWSOrganizationsV20161128": "organizations",
     "secretsmanager": "secretsmanager",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
 }
@@ -70,7 +71,7 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
 _BY_SIGNING_NAME = {"monitoring": "cloudwatch"}
 
 # Services whose one endpoint for the world signs for us-east-1.
-_GLOBAL = frozenset({"iam", "sts", "route53"})
+_GLOBAL = frozenset({"iam", "organizations", "sts", "route53"})
 _GLOBAL_REGION = "us-east-1"
 
 

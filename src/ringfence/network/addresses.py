@@ -81,6 +81,7 @@ SERVICES: tuple[ServiceFacts, ...] = (
     _plain("monitoring", 16, "monitoring.{r}.amazonaws.com", "monitoring.{r}.api.aws"),
     ServiceFacts("iam", 17, ("iam.amazonaws.com",), region_free=True),
     ServiceFacts("sts.global", 18, ("sts.amazonaws.com",), region_free=True),
+    ServiceFacts("organizations", 19, ("organizations.us-east-1.amazonaws.com",), region_free=True),
 )
 # Without a region in the name S3 answers with the daemon's own region.
 S3_GLOBAL_NAMES = ("s3.amazonaws.com", "*.s3.amazonaws.com")

@@ -1,0 +1,1 @@
+"""Organizations: accounts, units and control policies. What the policies mean is `ringfence.iam`'s."""
