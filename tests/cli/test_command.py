@@ -1,5 +1,8 @@
 """The command without a daemon: help, wrong options, and errors that say what to do next."""
 
+import fcntl
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,38 @@ def test_up_refuses_an_account_that_is_none(tmp_path: Path) -> None:
 
 def test_explain_path_needs_one_source(tmp_path: Path) -> None:
     assert run("explain", "path", "--to", "internet").exit_code == 64
+
+
+@pytest.mark.parametrize("name", ["daemon.json", "admin.json"])
+@pytest.mark.parametrize("text", ["", '{"pid": ', "[]", "{}", '"x"'])
+def test_damaged_files_of_a_daemon(tmp_path: Path, name: str, text: str) -> None:
+    """Without a daemon they count as none; with one the command says which file it is and what to do."""
+    pid = {"pid": os.getpid(), "host": "127.0.0.1", "port": 1, "region": "us-west-2", "account": "123456789012"}
+    (tmp_path / "daemon.json").write_text(json.dumps(pid))
+    (tmp_path / "admin.json").write_text("{}")
+    (tmp_path / name).write_text(text)
+    assert run("status", "--state", str(tmp_path)).exit_code == 69
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = run("status", "--state", str(tmp_path))
+    assert result.exit_code == 1
+    assert f"{name}` is damaged while a daemon runs" in result.output
+
+
+def test_env_prints_nothing_without_a_daemon(tmp_path: Path) -> None:
+    assert "unset" not in run("env", "--state", str(tmp_path)).output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code", "message"),
+    [
+        ("--region", "moon", 64, "is not a region's name"),
+        ("--account", "12", 64, "is not an account id"),
+        ("--port", "80000", 2, "--port"),
+    ],
+)
+def test_up_refuses_what_it_cannot_be(tmp_path: Path, option: str, value: str, code: int, message: str) -> None:
+    result = run("up", "--state", str(tmp_path / "state"), option, value, "--detach")
+    assert result.exit_code == code
+    assert message in result.output
+    assert not (tmp_path / "state").exists()

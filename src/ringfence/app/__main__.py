@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import errno
 import logging
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -31,8 +33,16 @@ def main(arguments: list[str] | None = None) -> int:
     except StoreLocked:
         print(f"ringfence: another daemon has `{config.state}`: see `ringfence status`", file=sys.stderr)
         return 1
+    except sqlite3.DatabaseError as error:
+        print(
+            f"ringfence: could not read `{config.state}/records.sqlite` ({error}): put back a copy of the state "
+            "directory, or start afresh with another --state",
+            file=sys.stderr,
+        )
+        return 1
     except OSError as error:
-        print(f"ringfence: could not start on {config.url}: {error}", file=sys.stderr)
+        hint = ": choose another with --port" if error.errno == errno.EADDRINUSE else ""
+        print(f"ringfence: could not start on {config.url}: {error}{hint}", file=sys.stderr)
         return 1
     return 0
 

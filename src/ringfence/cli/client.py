@@ -93,11 +93,8 @@ def is_running(state: Path, pid: int) -> bool:
 
     The lock tells a daemon from another process that got its number; a process nobody reaped yet (a zombie) has ended.
     """
-    with (state / "lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    if is_locked(state):
+        return True
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -106,19 +103,45 @@ def is_running(state: Path, pid: int) -> bool:
     return fields[0] != "Z" and b"ringfence.app" in command
 
 
+def is_locked(state: Path) -> bool:
+    """Whether a live daemon holds the state directory."""
+    try:
+        with (state / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
 def find(state: Path) -> Daemon | None:
     """The live daemon of a state directory, or None if none runs there."""
     state = state.resolve()
     try:
-        told = json.loads((state / "daemon.json").read_text())
-        key = json.loads((state / "admin.json").read_text())
-    except FileNotFoundError:
-        return None
+        told = _read(state / "daemon.json", "pid", "host", "port", "region", "account")
+        if told is None or not is_running(state, told["pid"]):
+            return None
+        key = _read(state / "admin.json", "access_key_id", "secret_access_key", "token")
     except PermissionError as error:
         fail(f"cannot read `{error.filename}`: run this as the user who runs the daemon (root)", 77)
-    if not is_running(state, told["pid"]):
+    except ValueError as error:
+        if not is_locked(state):
+            return None
+        fail(f"{error} while a daemon runs on `{state}`: end it by its pid (see `pgrep -af ringfence.app`), "
+             f"then `ringfence up --state {state}`")  # fmt: skip
+    return None if key is None else Daemon(state=state, **told, **key)
+
+
+def _read(path: Path, *names: str) -> dict[str, Any] | None:
+    """These members of a file that the daemon wrote; None if there is no file, ValueError if it is damaged."""
+    try:
+        told = json.loads(path.read_text())
+        return {name: told[name] for name in names}
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return Daemon(state=state, **{name: told[name] for name in ("pid", "host", "port", "region", "account")}, **key)
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"`{path}` is damaged") from None
 
 
 def connect(state: Path) -> Daemon:

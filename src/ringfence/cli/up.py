@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,10 +20,10 @@ _START_SECONDS = 60.0
 @state_option
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
-    help="Port of the API on 127.0.0.1.",
+    help="Port of the API on 127.0.0.1; 0 for any that is free.",
 )
 @click.option("--region", default=DEFAULT_REGION, show_default=True)
 @click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Twelve digits.")
@@ -31,12 +32,17 @@ def up(state: Path, port: int, region: str, account: str, detach: bool) -> None:
     """Start the daemon. Prints one line with the URL when it is ready."""
     if len(account) != 12 or not account.isdigit():
         fail(f"`{account}` is not an account id: give twelve digits", 64)
+    if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", region):
+        fail(f"`{region}` is not a region's name: give one like {DEFAULT_REGION}", 64)
     if os.geteuid() != 0:
         fail("network namespaces need root: run this with sudo", 77)
     running = find(state)
     if running is not None:
         fail(f"a daemon runs on `{state}` already, at {running.url} (pid {running.pid}): see `ringfence status`")
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        fail(f"cannot make the state directory `{state}` ({error.strerror}): choose another with --state", 73)
     command = [
         sys.executable, "-m", "ringfence.app",
         "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
