@@ -5,6 +5,7 @@ documents.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from botocore.model import Shape
 
 from ringfence import services
 from ringfence.core.call import Arrival, Call, Principal
-from ringfence.core.operation import Operation
+from ringfence.core.operation import REGISTRY, Operation
 from ringfence.iam.session_token import ensure_sealing_key
 from ringfence.protocol.model import operation_model
 from ringfence.resources import ec2, iam, s3
@@ -83,6 +84,7 @@ _VALUES: dict[str, Any] = {
     "s3.Tagging": "tag=value",
     "VersionId": "null",
 }
+_SCP = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 _ASSOCIATIONS = {
     "DisassociateRouteTable": "rtbassoc-0123456789abcdef0",
     "ReplaceRouteTableAssociation": "rtbassoc-0123456789abcdef0",
@@ -93,10 +95,19 @@ _ASSOCIATIONS = {
 _LEFT_OUT = {"DryRun", "logGroupIdentifier", "logGroupIdentifiers", "Body", "GroupName.ec2"}
 
 
-def sample_requests(operation: Operation) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class World:
+    """A store with one of each thing; `organization`: what members hold that name a part of it."""
+
+    store: Store
+    organization: dict[str, Any]
+
+
+def sample_requests(operation: Operation, world: World) -> Iterator[dict[str, Any]]:
     """All members; and without those which make another action of it."""
     shape = operation_model(operation.service, operation.name).input_shape
-    full = _value(operation, "", shape, 0) if shape is not None else {}
+    values = _VALUES | world.organization
+    full = _value(operation, "", shape, 0, values) if shape is not None else {}
     if "AssociationId" in full:
         full["AssociationId"] = _ASSOCIATIONS[operation.name]
     yield full
@@ -106,16 +117,16 @@ def sample_requests(operation: Operation) -> Iterator[dict[str, Any]]:
         yield {**full, "CopySource": full["CopySource"] + "?versionId=null"}
 
 
-def _value(operation: Operation, name: str, shape: Shape, depth: int) -> Any:
+def _value(operation: Operation, name: str, shape: Shape, depth: int, values: dict[str, Any]) -> Any:
     match shape.type_name:
         case "structure":
             return {
-                member: _value(operation, member, inner, depth + 1)
+                member: _value(operation, member, inner, depth + 1, values)
                 for member, inner in shape.members.items()
                 if depth < 5 and not {member, f"{member}.{operation.service}"} & _LEFT_OUT
             }
         case "list":
-            return [_value(operation, name, shape.member, depth + 1)]
+            return [_value(operation, name, shape.member, depth + 1, values)]
         case "map":
             return {"tag": "value"}
         case "integer" | "long" | "float" | "double":
@@ -126,7 +137,7 @@ def _value(operation: Operation, name: str, shape: Shape, depth: int) -> Any:
             return NOW
         case "blob":
             return b"x"
-    known = _VALUES.get(f"{operation.service}.{name}", _VALUES.get(name))
+    known = values.get(f"{operation.service}.{name}", values.get(name))
     if name == "ResourceType" and operation.service == "ec2":
         return _CREATED.get(operation.name, "vpc")
     return known if known is not None else shape.enum[0] if getattr(shape, "enum", None) else "x"
@@ -146,15 +157,31 @@ _CREATED = {
 }
 
 
-def open_world(directory: Path) -> Store:
-    """A store with one of each thing."""
+def open_world(directory: Path) -> World:
     services.load()
     store = open_store(directory)
     with store.transaction() as records:
         ensure_sealing_key(records, lambda size: b"k" * size)
         for record in (*_network(), *_others()):
             records.put(record)
-    return store
+        return World(store, _organize(records))
+
+
+def _organize(records: Any) -> dict[str, Any]:
+    """An organization with a unit, an account and a policy, made by its operations."""
+
+    def made(name: str, **request: Any) -> Any:
+        return REGISTRY["organizations", name].handler(sample_call(records), request)
+
+    if ("organizations", "CreateOrganization") not in REGISTRY:
+        return {}
+    made("CreateOrganization")
+    root = made("ListRoots")["Roots"][0]["Id"]
+    unit = made("CreateOrganizationalUnit", ParentId=root, Name="unit")["OrganizationalUnit"]["Id"]
+    policy = made("CreatePolicy", Name="p", Description="d", Type="SERVICE_CONTROL_POLICY", Content=_SCP)
+    parts = {"RootId": root, "SourceParentId": root, "OrganizationalUnitId": unit, "DestinationParentId": unit}
+    places = dict.fromkeys(("organizations.ResourceId", "TargetId", "ParentId", "ChildId"), unit)
+    return {**parts, **places, "AccountId": ACCOUNT, "PolicyId": policy["Policy"]["PolicySummary"]["Id"]}
 
 
 def _network() -> Iterator[ec2.Ec2Record]:
@@ -195,4 +222,14 @@ def _others() -> Iterator[Any]:
 
 
 def sample_call(records: Any) -> Call:
-    return Call(records, ACCOUNT, REGION, ROOT, Arrival("192.0.2.1", tls=True, tls_version="1.3"), NOW, "request", lambda size: b"e" * size, FACTS)
+    return Call(
+        records,
+        ACCOUNT,
+        REGION,
+        ROOT,
+        Arrival("192.0.2.1", tls=True, tls_version="1.3"),
+        NOW,
+        "request",
+        lambda size: b"e" * size,
+        FACTS,
+    )

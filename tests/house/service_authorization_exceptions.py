@@ -59,6 +59,11 @@ EXCEPTIONS: dict[str, str] = {
     "s3.CompleteMultipartUpload | s3:PutObject | has no s3:object-lock-*": "sent with CreateMultipartUpload",
     "s3.UploadPart* | s3:PutObject | has no s3:[!o]*": "a part has none of an object's headers",
     "s3.UploadPart* | s3:PutObject | has no s3:object-lock-*": "a part has none of an object's headers",
+    # Organizations
+    "organizations.* | * | does not ask about optional root": "a request names a root, a unit or an account",
+    "organizations.* | * | does not ask about optional account": "a request names a root, a unit or an account",
+    "organizations.*Resource | * | has no organizations:policytype on organizationalunit": "a unit is no policy",
+    "organizations.CreateAccount | * | has no aws:resourcetag/ on *": "what does not exist yet has no tags",
     # SageMaker
     "sagemaker.AddTags | * | has no sagemaker:taggingaction on model": "set where a creation asks for AddTags",
     "sagemaker.CreateModel | * | has no sagemaker:directgatedmodelaccess on model": "gated models are refused",

@@ -52,15 +52,15 @@ def _asked(operation: Operation) -> list[AccessRequest]:
         return Decision(allowed=True, layer=None)
 
     with TemporaryDirectory() as directory, mock.patch.object(gate, "evaluate", allow):
-        store = open_world(Path(directory))
+        world = open_world(Path(directory))
         for _ in range(2):
-            with store.transaction() as records:
+            with world.store.transaction() as records:
                 for one in asked:
                     set_tags(records, one.resource.partition(":log-stream:")[0], {"tag": "value"})
                 asked.clear()
-                for request in sample_requests(operation):
+                for request in sample_requests(operation, world):
                     gate.authorize(operation, sample_call(records), request)
-        store.close()
+        world.store.close()
     return asked
 
 

@@ -42,7 +42,8 @@ def resource_entries(call: Call, action: str, arn: str, account: str) -> list[En
     if arn == "*":
         # s3:ListAllMyBuckets is about the account
         return [Entry("s3:ResourceAccount", (account,), "the caller's account")] if action.startswith("s3:") else []
-    service = arn.split(":", 3)[2]
+    parsed = parse_arn(arn)
+    service = parsed.service if parsed is not None else ""
     entries = [*owner_entries(call, account), *_tags(call, service, arn)]
     if service == "s3":
         entries.append(Entry("s3:ResourceAccount", (account,), "the bucket's owner"))
