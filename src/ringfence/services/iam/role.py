@@ -76,6 +76,13 @@ def list_roles(call: Call, request: Request) -> Result:
     return listed(request, "Roles", roles, lambda role: role.name.lower(), _shown)
 
 
+@operation("ListInstanceProfilesForRole", takes="RoleName Marker MaxItems", on=role_arns)
+def list_instance_profiles_for_role(call: Call, request: Request) -> Result:
+    """None: there are no instance profiles to make. Terraform asks before it deletes a role."""
+    find_role(call, request["RoleName"])
+    return {"InstanceProfiles": [], "IsTruncated": False}
+
+
 @operation("UpdateRole", takes="RoleName Description MaxSessionDuration", on=role_arns)
 def update_role(call: Call, request: Request) -> Result:
     role = find_role(call, request["RoleName"])

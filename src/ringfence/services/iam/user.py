@@ -84,6 +84,13 @@ def update_user(call: Call, request: Request) -> Result:
     return {}
 
 
+@operation("ListGroupsForUser", takes="UserName Marker MaxItems", on=user_arns)
+def list_groups_for_user(call: Call, request: Request) -> Result:
+    """None: there are no groups to make. Terraform asks before it deletes a user."""
+    find_user(call, request["UserName"])
+    return {"Groups": [], "IsTruncated": False}
+
+
 @operation("DeleteUser", takes="UserName", on=user_arns)
 def delete_user(call: Call, request: Request) -> Result:
     user = find_user(call, request["UserName"])
