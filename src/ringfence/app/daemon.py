@@ -97,7 +97,7 @@ class App:
         )
         self._serve: Serve = partial(serve, gateway)
         self._caller = PlatformCaller(gateway)
-        self._command_caller = self._caller.acting_for("a `ringfence exec`")
+        self._command_caller = self._caller.acting_for("`ringfence exec`")
         self.decisions = gateway.decisions
         self._api: HttpSocket | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -66,7 +66,7 @@ class Openers:
             raise OSError(f"`{listener.instance_id}` has no role to give credentials of")
         role_arn, session_name = instance.role_arn, instance.role_session_name
         services = COMPUTE if is_session(instance) else (SAGEMAKER,)
-        caller = self.caller.acting_for(f"the credentials of instance {instance.id} ({instance.owner})")
+        caller = self.caller.acting_for(f"instance {instance.id} of {instance.owner}")
 
         def assume() -> RoleCredentials:
             try:

@@ -1,4 +1,4 @@
-"""`ringfence explain`: why A can or cannot reach B."""
+"""`ringfence explain`: why A can or cannot reach B, and why a call was allowed or denied."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from ringfence.cli.client import connect, fail, state_option
 
 @click.group()
 def explain() -> None:
-    """Say what the network will do with a packet, and which AWS object decides."""
+    """Say what the network will do with a packet or why a call was decided so, and which AWS object decides."""
 
 
 @explain.command()
@@ -45,3 +45,35 @@ def path(
         for line in told["lines"]:
             click.echo(line)
     raise SystemExit(0 if told["reachable"] else 1)
+
+
+_NEVER_CAME = (
+    "a call that timed out or did not resolve never came here: "
+    "`ringfence explain path --from … --to sts.us-west-2.amazonaws.com`"
+)
+
+
+@explain.command()
+@state_option
+@click.argument("request_id", required=False, metavar="[REQUEST-ID]")
+@click.option("--last", is_flag=True, help="The last call that came in; so it is without a REQUEST-ID.")
+@click.option("--denied", is_flag=True, help="The last denied call, also of those that SageMaker makes itself.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def call(state: Path, request_id: str | None, last: bool, denied: bool, as_json: bool) -> None:
+    """Show the whole decision on a call: keys, policies, statements, what to change. Exits 1 if it was denied.
+
+    Every answer has a request id: an exception's `response["ResponseMetadata"]["RequestId"]` in boto3, or with
+    `aws --debug`. A daemon remembers its last 2,000 calls and 1,000 denials, not those of the one before it.
+    """
+    if request_id is not None and (last or denied):
+        fail("give a REQUEST-ID, or --last with or without --denied, not both", 64)
+    told = connect(state).call("POST", "explain/call", {"request_id": request_id, "denied": denied})
+    if not told["found"]:
+        which = f"the call `{request_id}`" if request_id else "any denied call" if denied else "any call"
+        fail(f"the daemon does not remember {which}; {_NEVER_CAME}", 64)
+    if as_json:
+        click.echo(json.dumps(told["facts"], indent=2))
+    else:
+        for line in told["lines"]:
+            click.echo(line)
+    raise SystemExit(1 if told["denied"] else 0)

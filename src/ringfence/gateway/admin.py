@@ -18,8 +18,10 @@ from ringfence import __version__
 from ringfence.config import Config
 from ringfence.core.call import Principal, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.explain.call import explain_call
 from ringfence.explain.path import explain_path, parse_question
 from ringfence.gateway import session
+from ringfence.gateway.decision_log import DecisionLog
 from ringfence.network.topology import Topology
 from ringfence.resources.ec2 import Vpc, VpcEndpoint, VpcEndpointStatus
 from ringfence.resources.instance import Instance
@@ -38,6 +40,7 @@ class Running(Protocol):
     store: Store
     images: ImageStore
     admin_token: str
+    decisions: DecisionLog
 
     def now(self) -> datetime: ...
     def entropy(self, size: int, /) -> bytes: ...
@@ -170,6 +173,17 @@ async def _end_session(request: web.BaseRequest, app: Running) -> web.Response:
     return web.json_response({})
 
 
+async def _explain_call(request: web.BaseRequest, app: Running) -> web.Response:
+    """The call with this request id, or the last; `found` is false if it is not remembered."""
+    body = await _body(request)
+    log, wanted = app.decisions, body.get("request_id")
+    call = log.find(wanted) if wanted else log.last(denied=bool(body.get("denied")))
+    if call is None:
+        return web.json_response({"found": False})
+    told = explain_call(call, log.purpose_of(call))
+    return web.json_response({"found": True, "denied": told.denied, "lines": told.lines, "facts": told.facts})
+
+
 def _wish(body: dict[str, Any]) -> session.Wish:
     groups = tuple(body.get("security_groups") or ())
     return session.Wish(body.get("subnet"), groups, body.get("role"), body.get("source_ip"))
@@ -201,6 +215,7 @@ _ROUTES: dict[tuple[str, str], Answer] = {
     ("POST", "sessions"): _session,
     ("DELETE", "sessions"): _end_session,
     ("POST", "explain/path"): _explain_path,
+    ("POST", "explain/call"): _explain_call,
     ("GET", "images"): _list_images,
     ("POST", "images"): _import_image,
     ("DELETE", "images"): _remove_image,

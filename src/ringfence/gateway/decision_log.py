@@ -60,9 +60,10 @@ class DecisionLog:
         )
 
     def last(self, *, denied: bool = False) -> LoggedCall | None:
-        """The call that arrived last, or the one that was denied last."""
-        kept = self._denials if denied else self._calls
-        return kept[-1] if kept else None
+        """The call that arrived last on a socket; or the one that was denied last, whoever made it."""
+        if denied:
+            return self._denials[-1] if self._denials else None
+        return next((call for call in reversed(self._calls) if not call.in_process), None)
 
 
 def claimed_key(request: HttpRequest) -> str | None:

@@ -33,12 +33,12 @@ class RoleSession:
 class PlatformCaller:
     """Calls through the gateway's own authorization; synchronous. `purpose` is for `ringfence explain call`."""
 
-    def __init__(self, gateway: Gateway, purpose: str = "itself") -> None:
+    def __init__(self, gateway: Gateway, purpose: str = "the platform") -> None:
         self._gateway = gateway
         self._purpose = purpose
 
     def acting_for(self, purpose: str) -> "PlatformCaller":
-        """The same caller, whose calls are logged as made for this: "endpoint `iris`"."""
+        """The same caller, whose calls are logged as made by this: "SageMaker for endpoint `iris`"."""
         return PlatformCaller(self._gateway, purpose)
 
     def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result:

@@ -56,7 +56,7 @@ def remove_interface(parts: Parts, interface: NetworkInterface) -> None:
     if role is None:
         _remove_records(parts, interface, permissions)
         return
-    caller = parts.caller.acting_for(f"the end of {interface.id}")
+    caller = parts.caller.acting_for(f"SageMaker for the end of {interface.id}")
     try:
         principal = caller.assume(role.arn, SESSION_NAME).principal
     except ServiceError:

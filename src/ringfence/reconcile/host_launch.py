@@ -67,7 +67,7 @@ class Launch:
         set_phase(self._parts, self._id, "serving")
 
     def _caller(self) -> Caller:
-        return self._parts.caller.acting_for(f"endpoint `{self._endpoint.name}`")
+        return self._parts.caller.acting_for(f"SageMaker for endpoint `{self._endpoint.name}`")
 
     def _image(self) -> Image:
         image = self._parts.images.resolve(self._variant.container["Image"])
