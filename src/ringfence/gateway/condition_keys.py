@@ -38,6 +38,8 @@ def global_context(operation: Operation, call: Call) -> Context:
 def request_entries(operation: Operation, call: Call, request: Request) -> list[Entry]:
     """What the request says of itself: its headers, members and tags. Not all of it is a key of every action."""
     entries = [Entry(name, (value,), "the request's headers") for name, value in call.facts.items()]
+    if call.arrival.tls_version is not None:
+        entries.append(Entry("s3:TlsVersion", (call.arrival.tls_version,), call.arrival.listener))
     for key, source in operation.keys.items():
         if callable(source):
             entries += _worked_out(key, source, call, request)
