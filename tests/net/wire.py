@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ringfence.dataplane.apply import Dataplane
 from ringfence.dataplane.execute import run_program
+from ringfence.dataplane.netlink import forget_flows
 
 WAIT = 0.4
 
@@ -102,6 +103,11 @@ def counters(dataplane: Dataplane, namespace: str) -> Counter[str]:
 def run_inside(dataplane: Dataplane, namespace: str, command: str) -> str:
     """A program in the namespace."""
     return dataplane._executor.inside(namespace, lambda: run_program(command.split()))
+
+
+def forget(dataplane: Dataplane, namespace: str, address: str) -> int:
+    """Take an address's tracked flows out of the namespace, as time would; how many there were."""
+    return dataplane._executor.inside(namespace, lambda: forget_flows(frozenset((address,))))
 
 
 def ping(dataplane: Dataplane, namespace: str, address: str) -> bool:

@@ -177,6 +177,31 @@ class World:
             )
         )  # fmt: skip
 
+    def internet_gateway(self, vpc: ec2.Vpc) -> ec2.InternetGateway:
+        return self.put(ec2.InternetGateway(id=self.id("igw"), vpc_id=vpc.id, **OWNED))
+
+    def elastic_ip(self, interface_id: str | None, public_ip: str | None = None) -> ec2.ElasticIp:
+        """Associated with this interface, if one is given."""
+        public_ip = public_ip or addresses.elastic_addresses()[len(self.all(ec2.ElasticIp))]
+        association = self.id("eipassoc") if interface_id else None
+        return self.put(
+            ec2.ElasticIp(
+                id=self.id("eipalloc"), public_ip=public_ip, network_interface_id=interface_id,
+                association_id=association, **OWNED,
+            )
+        )  # fmt: skip
+
+    def nat_gateway(self, subnet: ec2.Subnet, public: bool = True) -> ec2.NatGateway:
+        interface = self.interface(subnet, interface_type="natGateway", source_dest_check=False)
+        elastic = self.elastic_ip(interface.id) if public else None
+        return self.put(
+            ec2.NatGateway(
+                id=self.id("nat"), vpc_id=subnet.vpc_id, subnet_id=subnet.id, created=NOW,
+                connectivity="public" if public else "private", network_interface_id=interface.id,
+                private_ip=interface.private_ip, allocation_id=elastic.id if elastic else None, **OWNED,
+            )
+        )  # fmt: skip
+
     def address(self, instance: Instance) -> str:
         """Its address in the compiled world."""
         address = self.compile().instances[instance.id].address

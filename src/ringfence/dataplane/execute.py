@@ -101,7 +101,8 @@ class Executor:
                 self._used.get(step.namespace, set()).update(one.address for one in step.neighbours)
                 self.inside(step.namespace, lambda: set_neighbours(step.neighbours))
             case ForgetFlows():
-                used = frozenset(step.addresses) & self._used.get(step.namespace, frozenset(step.addresses))
+                wanted = frozenset(step.addresses)
+                used = wanted if step.left else wanted & self._used.get(step.namespace, wanted)
                 if used:
                     self.inside(step.namespace, lambda: forget_flows(used))
             case RunNft():

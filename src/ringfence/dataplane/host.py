@@ -61,12 +61,15 @@ class Neighbour(NamedTuple):
 
 
 class Element(NamedTuple):
-    """Of an nft set, or with `value` of a map. `key` parts are concatenated."""
+    """Of an nft set, or with `value` of a map: a mark, or the address that `key` is translated to.
+
+    `key` parts are concatenated.
+    """
 
     namespace: str
     set: str
     key: tuple[str, ...]
-    value: int | None = None
+    value: int | str | None = None
 
 
 class Sysctl(NamedTuple):

@@ -1,16 +1,23 @@
 """Names and numbers that follow from AWS ids, so that a restart finds what it made: links (15 bytes), tables, marks."""
 
+import hashlib
 import zlib
 from collections.abc import Iterable
 from typing import Literal
 
 ETH = "eth0"
-UPLINK = "uplink"  # of SageMaker's own network, to the internet
+UPLINK = "uplink"  # to the internet, of SageMaker's own network and of a VPC with an internet gateway
+PUBLIC_SOURCES = "sources"  # the internet's set of who may send with which address
 
 
-def link_name(kind: Literal["e", "g", "h"], aws_id: str) -> str:
-    """`e-` of an ENI, `g-` of a gateway endpoint, `h-` of a host, and the last 13 digits of the id."""
+def link_name(kind: Literal["e", "g", "h", "v"], aws_id: str) -> str:
+    """`e-` of an ENI, `g-` of a gateway endpoint, `h-` of a host, `v-` of a VPC, and the last 13 digits of the id."""
     return f"{kind}-{aws_id[-13:]}"
+
+
+def made_up_mac(aws_id: str) -> str:
+    """The MAC address of something that AWS gives none."""
+    return "02:" + hashlib.sha256(aws_id.encode()).digest()[:5].hex(":")
 
 
 def stable_numbers(keys: Iterable[str], limit: int) -> dict[str, int]:

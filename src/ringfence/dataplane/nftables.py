@@ -48,6 +48,11 @@ def base_chain(name: str, hook: str, priority: int, rules: Iterable[str], policy
     return chain(name, rules, f"type filter hook {hook} priority {priority}; policy {policy};")
 
 
+def nat_chain(name: str, hook: str, priority: int, rules: Iterable[str]) -> str:
+    """A chain that sees the first packet of each flow and says how the flow is translated."""
+    return chain(name, rules, f"type nat hook {hook} priority {priority}; policy accept;")
+
+
 def declare(kind: str, name: str, type_: str, elements: Sequence[str] = (), interval: bool = False) -> str:
     """A set or map; with `elements` a part of the static text, else filled by Elements."""
     flags = "flags interval; " if interval else ""
@@ -86,9 +91,13 @@ def remove_table() -> str:
 def _grouped(elements: Iterable[Element], values: bool) -> list[tuple[str, list[str]]]:
     grouped: dict[str, list[str]] = {}
     for element in sorted(elements):
-        value = f" : {element.value:#x}" if values and element.value is not None else ""
+        value = f" : {_value(element.value)}" if values and element.value is not None else ""
         grouped.setdefault(element.set, []).append(" . ".join(map(_quoted, element.key)) + value)
     return list(grouped.items())
+
+
+def _value(value: int | str) -> str:
+    return value if isinstance(value, str) else f"{value:#x}"
 
 
 def _quoted(key: str) -> str:

@@ -16,11 +16,11 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
-from ringfence.dataplane.naming import ETH, UPLINK, link_name
+from ringfence.dataplane.naming import ETH, PUBLIC_SOURCES, UPLINK, link_name
 from ringfence.network import addresses
 from ringfence.network.topology import INTERNET, PLATFORM, Instance, PublicService
 
-_SOURCES, _PLATFORM_LINK = "sources", "platform"
+_SOURCES, _PLATFORM_LINK = PUBLIC_SOURCES, "platform"
 _PLATFORM_MAC = "02:00:00:00:00:01"
 _TRACKED = "ct state established,related accept"
 _NO_SPOOFING = (
@@ -45,7 +45,8 @@ def render_internet(services: Iterable[PublicService]) -> tuple[Firewall, Part]:
         nftables.rule(ports, verdict="accept", cite=INTERNET) for ports in ("tcp dport { 53, 80, 443 }", "udp dport 53")
     ]
     rules.append(nftables.rule(verdict="drop", cite=INTERNET))
-    through = [_TRACKED, 'ct state invalid counter drop comment "invalid"', 'oifname "lo" drop', "accept"]
+    through = [_TRACKED, 'ct state invalid counter drop comment "invalid"', 'oifname "lo" drop']
+    through.append(nftables.rule(verdict="accept", cite=INTERNET))
     blocks = (
         *_NO_SPOOFING,
         nftables.base_chain("inward", "input", 0, rules),
@@ -104,11 +105,7 @@ def render_platform() -> tuple[Firewall, Part]:
                 nftables.rule(verdict="drop", cite=f"{PLATFORM}/neighbours"),
             ],
         ),
-        nftables.chain(
-            "translate",
-            [f'oifname "{UPLINK}" snat ip to {uplink}'],
-            "type nat hook postrouting priority 100; policy accept;",
-        ),
+        nftables.nat_chain("translate", "postrouting", 100, [f'oifname "{UPLINK}" snat ip to {uplink}']),
     )
     return nftables.firewall(blocks), frozenset(found)
 

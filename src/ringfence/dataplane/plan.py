@@ -23,6 +23,7 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
+from ringfence.dataplane.way_out import OUTBOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,14 @@ class SetNeighbours:
 
 @dataclass(frozen=True, slots=True)
 class ForgetFlows:
-    """INVARIANT: who gets an address inherits no tracked flow of whoever had it, which would pass the groups."""
+    """INVARIANT: who gets an address inherits no tracked flow of whoever had it, which would pass the groups.
+
+    `left`: they were somebody's just now, for certain.
+    """
 
     namespace: str
     addresses: tuple[str, ...]
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +114,7 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     steps += _write(one for one in sysctls if not _of_link(one))
     steps += _plan_removals(removed, added, frozenset(gone))
     neighbours = _grouped(one for one in added if isinstance(one, Neighbour))
-    steps += [
-        ForgetFlows(name, tuple(sorted(one.address for one in found)))
-        for name, found in sorted(neighbours.items())
-        if name not in new
-    ]
+    steps += [step for step in _forget(removed, added) if step.namespace not in (*new, *gone)]
     pairs = tuple(sorted(one for one in added if isinstance(one, Pair)))
     if pairs:
         steps.append(AddPairs(pairs))
@@ -127,6 +128,19 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     if gone:
         steps.append(DeleteNamespaces(gone))
     return steps
+
+
+def _forget(removed: set[KernelObject], added: set[KernelObject]) -> list[ForgetFlows]:
+    """Of addresses with a new neighbour, and of Elastic IPs that are translated no more, or to something else."""
+    neighbours = _grouped(one for one in added if isinstance(one, Neighbour))
+    elastic = _grouped(one for one in removed if isinstance(one, Element) and one.set == OUTBOUND)
+    return [
+        *(ForgetFlows(name, tuple(sorted(one.address for one in found))) for name, found in sorted(neighbours.items())),
+        *(
+            ForgetFlows(name, tuple(str(one.value) for one in sorted(found)), True)
+            for name, found in sorted(elastic.items())
+        ),
+    ]
 
 
 def _changes(desired: HostState, observed: HostState) -> tuple[set[KernelObject], set[KernelObject]]:

@@ -1,10 +1,10 @@
 """Topology -> desired HostState. Pure, but it remembers what it made last: unchanged interfaces cost nothing."""
 
-import hashlib
 from collections.abc import Iterator
 
-from ringfence.dataplane import hosts, outside
+from ringfence.dataplane import hosts, outside, way_out
 from ringfence.dataplane.host import Firewall, HostState, KernelObject, Part, Sysctl, Up
+from ringfence.dataplane.naming import made_up_mac
 from ringfence.dataplane.vpc_firewall import Numbers, number, referenced_groups, render_firewall
 from ringfence.dataplane.vpc_router import render_gateway_link, render_interface, render_router
 from ringfence.network.topology import INTERNET, PLATFORM, Instance, Topology, Vpc
@@ -93,13 +93,17 @@ def _namespaces(topology: Topology) -> Iterator[tuple[str, Firewall | None, Part
 def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
     numbers: Numbers = number(vpc)
     part = render_router(vpc, numbers) | _basics(vpc.id)
+    part |= way_out.render_internet_gateway(vpc, made_up_mac(vpc.id))
     for endpoint in vpc.endpoints.values():
         if endpoint.kind == "Gateway":
             firewall, own = hosts.render_gateway_endpoint(endpoint)
-            part |= render_gateway_link(vpc, endpoint, _mac(endpoint.id))
+            part |= render_gateway_link(vpc, endpoint, made_up_mac(endpoint.id))
         else:
             firewall, own = hosts.render_interface_endpoint(vpc, endpoint)
         yield endpoint.id, firewall, own | _basics(endpoint.id)
+    for nat in vpc.nat_gateways.values():
+        firewall, own = way_out.render_nat_gateway(vpc, nat)
+        yield nat.id, firewall, own | _basics(nat.id)
     yield vpc.id, render_firewall(vpc, numbers), part
 
 
@@ -114,7 +118,3 @@ def _render_instance(instance: Instance) -> Part:
 def _basics(namespace: str) -> Part:
     found: list[KernelObject] = [Sysctl(namespace, path, value) for path, value in _BASE_SYSCTLS]
     return frozenset((*found, Up(namespace, "lo")))
-
-
-def _mac(aws_id: str) -> str:
-    return "02:" + hashlib.sha256(aws_id.encode()).digest()[:5].hex(":")

@@ -10,9 +10,9 @@ only, which the kernel does not check against the whole table as it does with el
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ringfence.dataplane import nftables
+from ringfence.dataplane import nftables, way_out
 from ringfence.dataplane.host import Firewall
-from ringfence.dataplane.naming import link_name, stable_numbers
+from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
 from ringfence.network.topology import (
     AclEntry,
     Endpoint,
@@ -57,8 +57,8 @@ def number(vpc: Vpc) -> Numbers:
 
 
 def profile_of(interface: Interface) -> str:
-    """Interfaces of one profile take the same chains: the same groups, or ENIs of the same endpoint."""
-    owner = interface.namespace if interface.kind == "vpc_endpoint" else ""
+    """Interfaces of one profile take the same chains: the same groups, or ENIs of the same endpoint or NAT gateway."""
+    owner = interface.namespace if interface.kind != "interface" else ""
     return "|".join((owner or "", *interface.group_ids))
 
 
@@ -79,17 +79,18 @@ def render_firewall(vpc: Vpc, numbers: Numbers) -> Firewall:
     )
     profiles = _profiles(vpc)
     blocks = [*_sets(vpc), *_group_chains(vpc, profiles), *_profile_chains(vpc, profiles, numbers), *_acl_chains(vpc)]
+    blocks += way_out.translation(vpc)
     blocks += [
-        _anti_spoof(gateways),
+        _anti_spoof(vpc, gateways),
         nftables.base_chain(
             "classify", "prerouting", -150, [f"meta mark set iifname map @{INTERFACES}"], policy="accept"
         ),
         *_local_chains(vpc),
-        _egress_stage(gateways, profiles, numbers),
+        _egress_stage(vpc, gateways, profiles, numbers),
         _acl_stage(vpc, numbers, "acl_out", "egress", "iifname", 10),
         _route_stage(vpc, numbers),
         _acl_stage(vpc, numbers, "acl_in", "ingress", "oifname", 30),
-        _ingress_stage(gateways, profiles, numbers),
+        _ingress_stage(vpc, gateways, profiles, numbers),
     ]
     return nftables.firewall(blocks)
 
@@ -113,7 +114,7 @@ def _sets(vpc: Vpc) -> Iterator[str]:
         yield nftables.declare("set", "same_subnet", "ipv4_addr . ipv4_addr", inside, interval=True)
 
 
-def _anti_spoof(gateways: Sequence[Endpoint]) -> str:
+def _anti_spoof(vpc: Vpc, gateways: Sequence[Endpoint]) -> str:
     """Before connection tracking: who sends with an address that is not its own leaves no state behind."""
     rules = ['iifname "lo" accept', f"iifname . ip saddr @{SOURCES} accept", f"iifname @{UNCHECKED} accept"]
     rules += [
@@ -121,6 +122,8 @@ def _anti_spoof(gateways: Sequence[Endpoint]) -> str:
         for endpoint in gateways
         if endpoint.prefixes
     ]
+    if vpc.internet_gateway is not None:
+        rules.append(f'iifname "{UPLINK}" ip saddr != {{ {", ".join(vpc.cidrs)} }} accept')
     rules.append('counter drop comment "source address"')
     return nftables.base_chain("anti_spoof", "prerouting", -300, rules)
 
@@ -131,6 +134,8 @@ def _local_chains(vpc: Vpc) -> Iterator[str]:
     https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html#security-group-basics
     """
     rules = []
+    if vpc.internet_gateway is not None:
+        rules.append(nftables.rule(f'iifname "{UPLINK}"', verdict="drop", cite=vpc.internet_gateway))
     if vpc.dns_support:
         rules += [
             f'ip daddr {{ {", ".join(vpc.resolvers)} }} {protocol} dport 53 counter accept comment "{vpc.id}/resolver"'
@@ -140,21 +145,24 @@ def _local_chains(vpc: Vpc) -> Iterator[str]:
     yield nftables.base_chain("output_local", "output", 0, ["udp sport 53 accept", "tcp sport 53 accept"])
 
 
-def _egress_stage(gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
+def _egress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
     rules = [_TRACKED, 'ct state invalid counter drop comment "invalid"']
     rules += [
         nftables.rule(f'iifname "{link_name("g", endpoint.id)}"', verdict="drop", cite=endpoint.id)
         for endpoint in gateways
     ]
+    rules += way_out.from_internet(vpc)
     return nftables.base_chain("egress", "forward", 0, [*rules, *_dispatch("iifname", "out", profiles, numbers)])
 
 
-def _ingress_stage(gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
+def _ingress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
     rules = [_TRACKED]
     rules += [
         nftables.rule(f'oifname "{link_name("g", endpoint.id)}"', verdict="accept", cite=endpoint.id)
         for endpoint in gateways
     ]
+    if vpc.internet_gateway is not None:
+        rules.append(nftables.rule(f'oifname "{UPLINK}"', verdict="accept", cite=vpc.internet_gateway))
     return nftables.base_chain("ingress", "forward", 40, [*rules, *_dispatch("oifname", "in", profiles, numbers)])
 
 
@@ -171,6 +179,12 @@ def _profile_chains(vpc: Vpc, profiles: dict[str, Interface], numbers: Numbers) 
     for profile, interface in sorted(profiles.items()):
         known = [group_id for group_id in interface.group_ids if group_id in vpc.groups]
         suffix = f"{numbers.profiles[profile]:x}"
+        if interface.kind == "nat_gateway":
+            # It has no groups. What comes in that it does not pass on ends in its own namespace.
+            free = [nftables.rule(verdict="accept", cite=interface.namespace or "")]
+            yield nftables.chain(f"out-{suffix}", free)
+            yield nftables.chain(f"in-{suffix}", free)
+            continue
         if interface.kind == "vpc_endpoint":
             # PrivateLink never initiates: the service answers, and that is tracked.
             out = [nftables.rule(verdict="drop", cite=interface.namespace or "")]
@@ -230,7 +244,7 @@ def _acl_chain(acl: NetworkAcl, way: str, entries: Sequence[AclEntry], direction
 
 def _route_stage(vpc: Vpc, numbers: Numbers) -> str:
     """Blackholes, and destinations without a route or interface, are routed to `lo`, so that they end here and cite."""
-    rules = ['oifname != "lo" accept', "meta mark set 0", f"meta mark set iifname map @{INTERFACES}"]
+    rules = [*way_out.way_back(vpc), "meta mark set 0", f"meta mark set iifname map @{INTERFACES}"]
     rules += [
         nftables.rule(f"meta mark & {TABLE_BITS:#x} == {numbers.tables[table_id]:#x}", verdict="drop", cite=table_id)
         for table_id in sorted(vpc.route_tables)

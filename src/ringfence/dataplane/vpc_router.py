@@ -19,7 +19,7 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
-from ringfence.dataplane.naming import ETH, link_name
+from ringfence.dataplane.naming import ETH, UPLINK, link_name, made_up_mac
 from ringfence.dataplane.vpc_firewall import (
     FROM_INTERFACE,
     GROUPS,
@@ -30,6 +30,7 @@ from ringfence.dataplane.vpc_firewall import (
     Numbers,
     profile_of,
 )
+from ringfence.dataplane.way_out import render_elastic_ip
 from ringfence.network import addresses
 from ringfence.network.topology import Endpoint, Interface, RouteTable, Vpc
 
@@ -67,6 +68,11 @@ def _render_table(vpc: Vpc, table: RouteTable, number: int) -> Iterator[KernelOb
             case "endpoint":
                 link = link_name("g", route.target)
                 yield Route(vpc.id, kernel_table, destination, link, addresses.ENDPOINT_HOST)
+            case "internet":
+                yield Route(vpc.id, kernel_table, destination, UPLINK, addresses.INTERNET_ROUTER)
+            case "nat":
+                nat = vpc.nat_gateways[route.target]
+                yield Route(vpc.id, kernel_table, destination, link_name("e", nat.interface_id), nat.address)
             case "blackhole":
                 yield Route(vpc.id, kernel_table, destination, "lo")
 
@@ -98,6 +104,7 @@ def render_interface(
     found += [
         Element(vpc.id, group_id, (interface.address,)) for group_id in interface.group_ids if group_id in referenced
     ]
+    found += render_elastic_ip(vpc, interface, made_up_mac(vpc.id))
     return frozenset(found)
 
 

@@ -18,6 +18,7 @@ PUBLIC_RESOLVER = "198.51.100.53"
 EXAMPLE_ADDRESS = "198.51.100.80"
 EXAMPLE_NAMES = ("example.com", "www.example.com")
 INTERNET_ROUTER = "198.51.100.1"  # next hop of the hosts on the internet
+ELASTIC_RANGE = IPv4Network("198.51.100.128/25")  # Elastic IPs; no host on the internet can be there
 DEFAULT_PUBLIC_HOSTS = IPv4Network("203.0.113.0/24")
 PLATFORM_RANGE = IPv4Network("100.64.0.0/10")
 PLATFORM_ROUTER = "100.64.0.1"
@@ -180,8 +181,14 @@ def may_be_public_host(address: str) -> bool:
     parsed = ip_address(address)
     taken = address in (PUBLIC_RESOLVER, EXAMPLE_ADDRESS, INTERNET_ROUTER, PLATFORM_PUBLIC) or parsed in SERVICE_RANGE
     special = parsed.is_multicast or parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified
+    taken = taken or parsed in ELASTIC_RANGE
     private = any(parsed in ip_network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
     return parsed.version == 4 and not (taken or special or private or parsed in PLATFORM_RANGE or parsed.is_reserved)
+
+
+def elastic_addresses() -> list[str]:
+    """All addresses that can be somebody's Elastic IP."""
+    return [str(address) for address in ELASTIC_RANGE.hosts()]
 
 
 def _made_up_id(region: str, service: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from ringfence.network.trace import ICMP, TCP, UDP, Hop, Packet, Trace
+from ringfence.network.packet import ICMP, TCP, UDP, Hop, Packet, Trace
 
 _PROTOCOLS = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP"}
 
@@ -45,6 +45,13 @@ def _blame(hop: Hop) -> str:
             return f"{hop.owner} {hop.detail}{cited}"
 
 
+def _answer_ports(hop: Hop, packet: Packet) -> str:
+    low, high = hop.ports or (packet.source_port, packet.source_port)
+    if low != high:
+        return f"ports {low}-{high} (a NAT gateway uses all of them)"
+    return f"ports {low} and the like (replies use ephemeral ports)"
+
+
 def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
     traffic = f"{_PROTOCOLS.get(packet.protocol, 'all')} {packet.port or 'traffic'}"
     match hop.stage:
@@ -53,13 +60,25 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
         case "ingress group":
             return f"add an ingress rule for {traffic} from the sender's security group to {hop.owner}"
         case "egress ACL" | "ingress ACL":
-            ports = f"ports {packet.source_port} and the like (replies use ephemeral ports)" if reply else traffic
+            ports = _answer_ports(hop, packet) if reply else traffic
             return f"add an allow entry for {ports} with a lower number to {hop.owner}"
         case "address" | "route" if hop.detail.startswith("nobody"):
             return "check the address: no attached network interface has it"
+        case "route" if reply:
+            return f"in {hop.owner}, send what answers it to the internet gateway that the packet came by"
+        case "route" if hop.detail.startswith("of the subnet of nat-"):
+            return f"put the NAT gateway into a public subnet: in {hop.owner}, send 0.0.0.0/0 to an internet gateway"
         case "route":
-            way = "a gateway endpoint for S3, an interface endpoint for other services"
+            way = "a gateway endpoint for S3, an interface endpoint for other services, a NAT gateway for anything else"
             return f"give {hop.owner} a way to {packet.destination}: {way}"
+        case "internet gateway" if "private NAT" in hop.detail:
+            return "use a public NAT gateway, which has an Elastic IP"
+        case "internet gateway":
+            return "use a NAT gateway in another subnet, whose route table leads to the internet gateway"
+        case "NAT gateway" if "gets back" in hop.detail:
+            return "put the NAT gateway into another subnet, whose route table leads to an internet gateway"
+        case "NAT gateway":
+            return "connect to the address behind it: a NAT gateway is only for connections that begin in the VPC"
         case "service":
             return f"connect to a port that {hop.owner} serves"
         case "resolver":

@@ -4,17 +4,20 @@
 walks it, `network.resolve` answers names from it. It holds no Linux (no links, tables, marks) and no records.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 NetworkKind = Literal["vpc", "platform", "internet", "none"]
 ListenerKind = Literal["api", "dns", "credentials", "web"]
-InterfaceKind = Literal["interface", "vpc_endpoint"]
+InterfaceKind = Literal["interface", "vpc_endpoint", "nat_gateway"]
+RouteKind = Literal["local", "endpoint", "internet", "nat", "blackhole"]
 EndpointKind = Literal["Gateway", "Interface"]
 
 INTERNET = "internet"
 PLATFORM = "platform"
+# https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html
+NAT_PORTS = (1024, 65535)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,13 @@ class NetworkAcl:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One destination CIDR and where it goes: the VPC itself, a gateway endpoint, or nowhere.
+    """One destination CIDR and where it goes: the VPC itself, a gateway of whichever kind, or nowhere.
 
     A prefix list's route is one Route per CIDR. `target` is the AWS id in the route (`local`, `vpce-…`, `igw-…`).
     """
 
     destination: str
-    kind: Literal["local", "endpoint", "blackhole"]
+    kind: RouteKind
     target: str
     prefix_list_id: str | None = None
 
@@ -134,9 +137,10 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """An ENI. `namespace`: the Instance or interface endpoint that it is attached to, None while it is available.
+    """An ENI. `namespace`: the Instance, interface endpoint or NAT gateway that it is attached to, if it is.
 
-    `group_ids` are sorted. `source_check`: only its own address may leave.
+    `group_ids` are sorted. `source_check`: only its own address may leave. `public_address`: its Elastic IP, None while
+    the VPC has no internet gateway that would translate it; `allocation_id` is the Elastic IP's.
     """
 
     id: str
@@ -147,6 +151,18 @@ class Interface:
     kind: InterfaceKind = "interface"
     namespace: str | None = None
     source_check: bool = True
+    public_address: str | None = None
+    allocation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NatGateway:
+    """What passes it leaves from its interface with the interface's `address` and a port of NAT_PORTS."""
+
+    id: str
+    interface_id: str
+    address: str
+    connectivity: str  # public, private
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +202,19 @@ class Vpc:
     groups: dict[str, SecurityGroup]
     interfaces: dict[str, Interface]
     endpoints: dict[str, Endpoint]
+    internet_gateway: str | None = None
+    nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
 
     @cached_property
     def interface_at(self) -> dict[str, Interface]:
         """By private address."""
         return {interface.address: interface for interface in self.interfaces.values()}
+
+    @cached_property
+    def public(self) -> dict[str, Interface]:
+        """The attached interfaces that the internet gateway translates, by private address."""
+        attached = (one for one in self.interfaces.values() if one.public_address and one.namespace)
+        return {one.address: one for one in attached}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +272,12 @@ class Topology:
     def endpoint_vpcs(self) -> dict[str, str]:
         """VPC endpoint id -> VPC id."""
         return {endpoint: vpc.id for vpc in self.vpcs.values() for endpoint in vpc.endpoints}
+
+    @cached_property
+    def elastic_at(self) -> dict[str, tuple[Vpc, Interface]]:
+        """Whom the internet reaches by an Elastic IP."""
+        found = ((vpc, interface) for vpc in self.vpcs.values() for interface in vpc.public.values())
+        return {interface.public_address or "": (vpc, interface) for vpc, interface in found}
 
     @cached_property
     def service_at(self) -> dict[str, PublicService]:

@@ -13,7 +13,7 @@ from ringfence.core.record import Record
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Compile, Listeners, Network
 from ringfence.resources import ec2, instance
-from ringfence.resources.ec2 import VpcEndpointStatus
+from ringfence.resources.ec2 import NatGatewayStatus, VpcEndpointStatus
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
@@ -26,7 +26,7 @@ _NETWORK_KINDS = frozenset(
     name
     for module in NETWORK_MODULES
     for name, item in vars(module).items()
-    if isinstance(item, type) and issubclass(item, Record) and item is not VpcEndpointStatus
+    if isinstance(item, type) and issubclass(item, Record) and item not in (NatGatewayStatus, VpcEndpointStatus)
 )
 
 

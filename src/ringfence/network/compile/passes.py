@@ -36,7 +36,9 @@ def compile_topology(records: Reader, settings: NetworkSettings) -> Topology:
     return Topology(records.revision, settings.region, vpcs, hosts, services, listeners, settings.private_dns_per_zone)
 
 
-_R = TypeVar("_R", bound="ec2.Subnet | ec2.RouteTable | ec2.NetworkAcl | ec2.SecurityGroup | ec2.VpcEndpoint")
+_R = TypeVar(
+    "_R", bound="ec2.Subnet | ec2.RouteTable | ec2.NetworkAcl | ec2.SecurityGroup | ec2.VpcEndpoint | ec2.NatGateway"
+)
 
 
 def _by_vpc(found: Iterable[_R]) -> dict[str, list[_R]]:
@@ -51,6 +53,9 @@ def _gather(records: Reader, instances: list[Instance]) -> list[VpcRecords]:
     subnets, tables = _by_vpc(records.all(ec2.Subnet)), _by_vpc(records.all(ec2.RouteTable))
     acls, groups = _by_vpc(records.all(ec2.NetworkAcl)), _by_vpc(records.all(ec2.SecurityGroup))
     endpoints = _by_vpc(endpoint for endpoint in records.all(ec2.VpcEndpoint) if not endpoint.deleting)
+    nats = _by_vpc(nat for nat in records.all(ec2.NatGateway) if nat.deleting is None and nat.failure is None)
+    gateways = {gateway.vpc_id: gateway.id for gateway in records.all(ec2.InternetGateway) if gateway.vpc_id}
+    elastic = {one.network_interface_id: one for one in records.all(ec2.ElasticIp) if one.network_interface_id}
     rules: dict[str, list[ec2.SecurityGroupRule]] = defaultdict(list)
     for rule in records.all(ec2.SecurityGroupRule):
         rules[rule.group_id].append(rule)
@@ -60,10 +65,11 @@ def _gather(records: Reader, instances: list[Instance]) -> list[VpcRecords]:
     owners = {one.network_interface_id: one.id for one in instances if one.network == "vpc"}
     for endpoint in (endpoint for found in endpoints.values() for endpoint in found):
         owners |= dict.fromkeys(endpoint.network_interface_ids, endpoint.id)
+    owners |= {nat.network_interface_id: nat.id for found in nats.values() for nat in found}
     return [
         VpcRecords(
             vpc, subnets[vpc.id], tables[vpc.id], acls[vpc.id], groups[vpc.id], rules, interfaces[vpc.id],
-            endpoints[vpc.id], owners,
+            endpoints[vpc.id], owners, gateways.get(vpc.id), nats[vpc.id], elastic,
         )
         for vpc in records.all(ec2.Vpc)
     ]  # fmt: skip

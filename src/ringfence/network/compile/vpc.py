@@ -1,6 +1,6 @@
 """One VPC's records -> its part of the topology."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -8,13 +8,23 @@ from ringfence.network import addresses
 from ringfence.network.compile.endpoint import compile_endpoint
 from ringfence.network.compile.route import compile_route_table
 from ringfence.network.compile.rule import compile_acl, compile_group
-from ringfence.network.topology import Interface, NetworkAcl, RouteTable, Subnet, Vpc
+from ringfence.network.topology import (
+    Endpoint,
+    Interface,
+    InterfaceKind,
+    NatGateway,
+    NetworkAcl,
+    RouteKind,
+    RouteTable,
+    Subnet,
+    Vpc,
+)
 from ringfence.resources import ec2
 
 
 @dataclass(frozen=True, slots=True)
 class VpcRecords:
-    """`rules` by group id and `owners` (interface id -> instance or endpoint id) are those of all VPCs."""
+    """`rules` by group id, `owners` (interface id -> whose it is) and `elastic` by interface id are of all VPCs."""
 
     vpc: ec2.Vpc
     subnets: list[ec2.Subnet]
@@ -25,6 +35,9 @@ class VpcRecords:
     interfaces: list[ec2.NetworkInterface]
     endpoints: list[ec2.VpcEndpoint]
     owners: Mapping[str | None, str]
+    internet_gateway: str | None
+    nats: list[ec2.NatGateway]
+    elastic: Mapping[str, ec2.ElasticIp]
 
 
 def compile_vpc(records: VpcRecords) -> Vpc:
@@ -34,12 +47,12 @@ def compile_vpc(records: VpcRecords) -> Vpc:
     subnets = {subnet.id: subnet for subnet in map(_SubnetPass(records), records.subnets)}
     known_groups = frozenset(group.id for group in records.groups)
     interfaces = {
-        record.id: _compile_interface(record, records.owners.get(record.id))
-        for record in records.interfaces
-        if record.subnet_id in subnets
+        record.id: _compile_interface(record, records) for record in records.interfaces if record.subnet_id in subnets
     }
     endpoints = {record.id: compile_endpoint(record, vpc, subnets, interfaces) for record in records.endpoints}
-    tables = {table.id: compile_route_table(table, cidrs, endpoints, vpc.region) for table in records.route_tables}
+    nats = {nat.id: nat for nat in _compile_nats(records.nats, interfaces)}
+    targets = _targets(records.internet_gateway, nats, endpoints)
+    tables = {table.id: compile_route_table(table, cidrs, targets, vpc.region) for table in records.route_tables}
     groups = {
         group.id: compile_group(group, records.rules.get(group.id, ()), known_groups, vpc.region)
         for group in records.groups
@@ -60,7 +73,24 @@ def compile_vpc(records: VpcRecords) -> Vpc:
         groups=groups,
         interfaces=interfaces,
         endpoints=endpoints,
+        internet_gateway=records.internet_gateway,
+        nat_gateways=nats,
     )
+
+
+def _compile_nats(records: list[ec2.NatGateway], interfaces: Mapping[str, Interface]) -> Iterator[NatGateway]:
+    for record in records:
+        if (interface := interfaces.get(record.network_interface_id or "")) is not None:
+            yield NatGateway(record.id, interface.id, interface.address, record.connectivity)
+
+
+def _targets(
+    internet_gateway: str | None, nats: Iterable[str], endpoints: Mapping[str, Endpoint]
+) -> dict[str, RouteKind]:
+    """What routes can lead to: id -> kind of route."""
+    found: dict[str, RouteKind] = {one.id: "endpoint" for one in endpoints.values() if one.kind == "Gateway"}
+    found |= dict.fromkeys(nats, "nat")
+    return found | ({internet_gateway: "internet"} if internet_gateway else {})
 
 
 class _SubnetPass:
@@ -83,14 +113,20 @@ class _SubnetPass:
         )
 
 
-def _compile_interface(record: ec2.NetworkInterface, owner: str | None) -> Interface:
+_KINDS: dict[str, InterfaceKind] = {"vpc_endpoint": "vpc_endpoint", "natGateway": "nat_gateway"}
+
+
+def _compile_interface(record: ec2.NetworkInterface, records: VpcRecords) -> Interface:
+    elastic = records.elastic.get(record.id) if records.internet_gateway else None
     return Interface(
         record.id,
         record.subnet_id,
         record.private_ip,
         record.mac.lower(),
         tuple(sorted(record.group_ids)),
-        "vpc_endpoint" if record.interface_type == "vpc_endpoint" else "interface",
-        owner,
+        _KINDS.get(record.interface_type, "interface"),
+        records.owners.get(record.id),
         record.source_dest_check,
+        elastic.public_ip if elastic else None,
+        elastic.id if elastic else None,
     )
