@@ -43,7 +43,7 @@ def walk(records: Reader, bucket: str, prefix: str, delimiter: str, after: str) 
             return
 
 
-def _list(call: Call, request: Request, after: str) -> tuple[dict[str, Any], str | None]:
+def list_page(call: Call, request: Request, after: str) -> tuple[dict[str, Any], str | None]:
     """What both versions of the listing show, and the last key or prefix of a page that is not the last one."""
     bucket = find_bucket(call, request)
     limit = page_size(request, "MaxKeys", "maxKeys")
@@ -98,7 +98,7 @@ _V1 = ("Delimiter", "EncodingType", "Marker", "MaxKeys", "Prefix", "OptionalObje
 def list_objects(call: Call, request: Request) -> Result:
     accept_only(request, *_V1)
     marker = request.get("Marker", "")
-    result, last = _list(call, request, marker)
+    result, last = list_page(call, request, marker)
     encode = key_encoder(request)
     result["Marker"] = encode(marker)
     if last is not None and request.get("Delimiter"):
@@ -123,7 +123,7 @@ def list_objects_v2(call: Call, request: Request) -> Result:
     accept_only(request, *_V2)
     token, start_after = request.get("ContinuationToken"), request.get("StartAfter", "")
     after = start_after if token is None else _read_token(token)
-    result, last = _list(call, {"FetchOwner": False, **request}, after)
+    result, last = list_page(call, {"FetchOwner": False, **request}, after)
     result["KeyCount"] = len(result.get("Contents", ())) + len(result.get("CommonPrefixes", ()))
     if token is not None:
         result["ContinuationToken"] = token
