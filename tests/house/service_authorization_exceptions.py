@@ -26,6 +26,7 @@ EXCEPTIONS: dict[str, str] = {
     "ec2.* | * | has no ec2:ipamprefixlistresolvertargetid on prefix-list": "all prefix lists are AWS's own",
     # IAM and STS
     "iam.* | * | has no iam:roletemplatearn on role": "there are no role templates",
+    "iam.AddRole* | iam:PassRole | has no iam:associatedresourcearn on role": "its value here is not documented",
     "iam.SimulatePrincipalPolicy | * | does not ask about optional *": "a request is about a user, a group or a role",
     "* | iam:PassRole | has no *:resourcetag/ on role": (
         "`Such an approach does not have reliable results`: IAM guide, granting permissions to pass a role"

@@ -72,7 +72,11 @@ def _inline(document: str) -> Parameters:
     Case("list_users", lambda i: {"MaxItems": 0}, "ValidationError"),
     Case("list_users", lambda i: {"MaxItems": "many"}, "MalformedInput"),
     Case("list_users", lambda i: {"Marker": "made up"}, "ValidationError"),
-    Case("create_group", lambda i: {"GroupName": "g"}, "NotImplemented"),
+    Case("create_group", lambda i: {"GroupName": "a b"}, "ValidationError"),
+    Case("add_user_to_group", lambda i: {"GroupName": "absent", "UserName": "nobody"}, "NoSuchEntity", "The group with name absent cannot be found."),
+    Case("create_instance_profile", lambda i: {"InstanceProfileName": "p", "Path": "x"}, "ValidationError"),
+    Case("create_account_alias", lambda i: {"AccountAlias": "Upper"}, "ValidationError"),
+    Case("create_login_profile", lambda i: {"UserName": "nobody", "Password": "p"}, "NotImplemented"),
 )  # fmt: skip
 def test_iam(world: World, case: Case) -> None:
     check(world, "iam", case)

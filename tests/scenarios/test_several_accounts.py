@@ -129,7 +129,9 @@ def test_names_are_by_account(accounts: Accounts) -> None:
 
 def test_sagemaker_is_by_account(accounts: Accounts) -> None:
     own, foreign = accounts.enter(accounts.b), accounts.enter(accounts.c)
-    service = policy({"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    service = policy(
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    )
     role = own("iam").create_role(RoleName="execution", AssumeRolePolicyDocument=service)["Role"]["Arn"]
     container = {"Image": f"{accounts.b}.dkr.ecr.us-west-2.amazonaws.com/serve:1"}
     model = own("sagemaker").create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=container)["ModelArn"]
@@ -137,7 +139,9 @@ def test_sagemaker_is_by_account(accounts: Accounts) -> None:
     assert foreign("sagemaker").list_models()["Models"] == []
     refused(foreign("sagemaker").describe_model, "ValidationException", ModelName="m")
     refused(foreign("sagemaker").delete_model, "ValidationException", ModelName="m")
-    refused(foreign("sagemaker").add_tags, "AccessDeniedException", ResourceArn=model, Tags=[{"Key": "k", "Value": "v"}])
+    refused(
+        foreign("sagemaker").add_tags, "AccessDeniedException", ResourceArn=model, Tags=[{"Key": "k", "Value": "v"}]
+    )
     refused(foreign("sagemaker").list_tags, "AccessDeniedException", ResourceArn=model)
     # PassRole of another account's role, by whoever it is
     for client in (foreign("sagemaker"), accounts.root("sagemaker")):
@@ -218,14 +222,22 @@ def test_a_perimeter_by_resource_control_policy(accounts: Accounts) -> None:
     organizations.enable_policy_type(RootId=root, PolicyType="RESOURCE_CONTROL_POLICY")
     where = {"LocationConstraint": "us-west-2"}
     own("s3").create_bucket(Bucket="perimeter", CreateBucketConfiguration=where)
-    everybody = {"Effect": "Allow", "Principal": {"AWS": accounts.c}, "Action": "s3:*", "Resource": "arn:aws:s3:::perimeter"}
+    everybody = {
+        "Effect": "Allow",
+        "Principal": {"AWS": accounts.c},
+        "Action": "s3:*",
+        "Resource": "arn:aws:s3:::perimeter",
+    }
     own("s3").put_bucket_policy(Bucket="perimeter", Policy=policy(everybody))
     outside = {
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:*",
         "Resource": "*",
-        "Condition": {"StringNotEqualsIfExists": {"aws:PrincipalOrgID": organization}, "BoolIfExists": {"aws:PrincipalIsAWSService": "false"}},
+        "Condition": {
+            "StringNotEqualsIfExists": {"aws:PrincipalOrgID": organization},
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        },
     }
     made = organizations.create_policy(
         Name="perimeter", Description="", Type="RESOURCE_CONTROL_POLICY", Content=policy(outside)

@@ -1,4 +1,4 @@
-"""IAM's nouns: users, access keys, roles and customer managed policies. Frozen records, no behaviour.
+"""IAM's nouns: users, groups, access keys, roles, instance profiles, managed policies. Frozen records, no behaviour.
 
 Policy documents are kept as the text that was given. AWS managed policies are data files of `ringfence.iam.managed`.
 Tags live in core.tags under the ARN.
@@ -13,14 +13,14 @@ from ringfence.core.record import Record
 
 
 class Identity(Record, frozen=True, kw_only=True):
-    """What users and roles have in common: names are unique per account, whatever their case.
+    """What users, groups and roles have in common: names are unique per account, whatever their case.
 
     `policies`: inline policies by name. `attached`: ARNs of managed policies. `boundary`: ARN of a managed policy.
     """
 
     name: str
     account: str
-    id: str  # AIDA… or AROA…
+    id: str  # AIDA…, AGPA… or AROA…
     created: datetime
     path: str = "/"
     policies: dict[str, str] = {}
@@ -33,9 +33,21 @@ class Identity(Record, frozen=True, kw_only=True):
 
 
 class User(Identity, frozen=True, kw_only=True):
+    """`groups`: keys of the groups that the user is in."""
+
+    groups: tuple[str, ...] = ()
+
     @property
     def arn(self) -> str:
         return f"arn:aws:iam::{self.account}:user{self.path}{self.name}"
+
+
+class Group(Identity, frozen=True, kw_only=True):
+    """Has no boundary. Its members say so themselves: `User.groups`."""
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:group{self.path}{self.name}"
 
 
 class Role(Identity, frozen=True, kw_only=True):
@@ -48,6 +60,36 @@ class Role(Identity, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         return f"arn:aws:iam::{self.account}:role{self.path}{self.name}"
+
+
+class InstanceProfile(Record, frozen=True, kw_only=True):
+    """What hands one role to an instance."""
+
+    name: str
+    account: str
+    id: str  # AIPA…
+    created: datetime
+    path: str = "/"
+    role_name: str | None = None
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:instance-profile{self.path}{self.name}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.account}/{self.name.lower()}"
+
+
+class AccountAlias(Record, frozen=True, kw_only=True):
+    """An account's other name, one of its own among all accounts."""
+
+    account: str
+    alias: str
+
+    @property
+    def key(self) -> str:
+        return self.account
 
 
 class AccessKey(Record, frozen=True, kw_only=True):

@@ -1,17 +1,20 @@
-"""Managed policies attached to users and roles."""
+"""Managed policies attached to users, groups and roles."""
 
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
-from ringfence.resources.iam import Role, User
+from ringfence.resources.iam import Group, Role, User
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import (
+    Entity,
     attachments,
     bounded_by,
     check_attachable,
+    find_group,
     find_role,
     find_user,
+    group_arns,
     is_policy_arn,
     limit_exceeded,
     no_such_entity,
@@ -54,13 +57,28 @@ def list_attached_role_policies(call: Call, request: Request) -> Result:
     return _list(find_role(call, request["RoleName"]), request)
 
 
+@operation("AttachGroupPolicy", takes="GroupName PolicyArn", on=group_arns, keys=_KEYS)
+def attach_group_policy(call: Call, request: Request) -> Result:
+    return _attach(call, find_group(call, request["GroupName"]), request["PolicyArn"], "PoliciesPerGroup")
+
+
+@operation("DetachGroupPolicy", takes="GroupName PolicyArn", on=group_arns, keys=_KEYS)
+def detach_group_policy(call: Call, request: Request) -> Result:
+    return _detach(call, find_group(call, request["GroupName"]), request["PolicyArn"])
+
+
+@operation("ListAttachedGroupPolicies", takes="GroupName PathPrefix Marker MaxItems", on=group_arns)
+def list_attached_group_policies(call: Call, request: Request) -> Result:
+    return _list(find_group(call, request["GroupName"]), request)
+
+
 @operation(
     "ListEntitiesForPolicy",
     takes="PolicyArn EntityFilter PathPrefix PolicyUsageFilter Marker MaxItems",
     on=("{PolicyArn}",),
 )
 def list_entities_for_policy(call: Call, request: Request) -> Result:
-    """One page runs over users and roles alike; a marker is good for both."""
+    """One page runs over users, groups and roles alike; a marker is good for all."""
     arn = request["PolicyArn"]
     check_attachable(call, arn)
     used = bounded_by if request.get("PolicyUsageFilter") == "PermissionsBoundary" else attachments
@@ -74,10 +92,11 @@ def list_entities_for_policy(call: Call, request: Request) -> Result:
     found = paged.pop("Entities")
     users = [{"UserName": entity.name, "UserId": entity.id} for entity in found if isinstance(entity, User)]
     roles = [{"RoleName": entity.name, "RoleId": entity.id} for entity in found if isinstance(entity, Role)]
-    return {"PolicyGroups": [], "PolicyUsers": users, "PolicyRoles": roles, **paged}
+    groups = [{"GroupName": entity.name, "GroupId": entity.id} for entity in found if isinstance(entity, Group)]
+    return {"PolicyGroups": groups, "PolicyUsers": users, "PolicyRoles": roles, **paged}
 
 
-def _attach(call: Call, entity: User | Role, arn: str, quota: str) -> Result:
+def _attach(call: Call, entity: Entity, arn: str, quota: str) -> Result:
     if not is_policy_arn(arn):
         raise ServiceError("ValidationError", f"ARN {arn} is not valid.")
     check_attachable(call, arn)
@@ -89,7 +108,7 @@ def _attach(call: Call, entity: User | Role, arn: str, quota: str) -> Result:
     return {}
 
 
-def _detach(call: Call, entity: User | Role, arn: str) -> Result:
+def _detach(call: Call, entity: Entity, arn: str) -> Result:
     if arn not in entity.attached:
         raise no_such_entity(f"Policy {arn} was not found.")
     left = tuple(other for other in entity.attached if other != arn)
@@ -97,7 +116,7 @@ def _detach(call: Call, entity: User | Role, arn: str) -> Result:
     return {}
 
 
-def _list(entity: User | Role, request: Request) -> Result:
+def _list(entity: Entity, request: Request) -> Result:
     prefix = request.get("PathPrefix", "/")
     arns = [arn for arn in entity.attached if arn.partition(":policy")[2].startswith(prefix)]
     return listed(

@@ -1,4 +1,4 @@
-"""The policies that a user or role is given, inline and attached, with where each was found.
+"""The policies that a user or role is given, inline, attached and by groups, with where each was found.
 
 Read by gateway.policy_layers for every call, and by the simulator.
 """
@@ -6,11 +6,19 @@ Read by gateway.policy_layers for every call, and by the simulator.
 from ringfence.core.record import Reader
 from ringfence.iam.evaluate import Source
 from ringfence.iam.managed import managed_document
-from ringfence.resources.iam import ManagedPolicy, Role, User
+from ringfence.resources.iam import Group, ManagedPolicy, Role, User
 
 
-def identity_sources(records: Reader, owner: User | Role) -> tuple[Source, ...]:
-    """The identity policies of a user or role."""
+def identity_sources(records: Reader, owner: User | Role | Group) -> tuple[Source, ...]:
+    """The identity policies of a user with those of its groups, or of a role or group."""
+    own = _given_to(records, owner)
+    if not isinstance(owner, User) or not owner.groups:
+        return own
+    groups = [group for key in owner.groups if (group := records.get(Group, key)) is not None]
+    return (*own, *(source for group in groups for source in _given_to(records, group)))
+
+
+def _given_to(records: Reader, owner: User | Role | Group) -> tuple[Source, ...]:
     of = f"of {type(owner).__name__.lower()} `{owner.name}`"
     inline = [Source(f"inline policy `{name}` {of}", text) for name, text in owner.policies.items()]
     return (*inline, *(managed_source(records, arn) for arn in owner.attached))

@@ -1,16 +1,25 @@
-"""Policies embedded in one user or role."""
+"""Policies embedded in one user, group or role."""
 
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
-from ringfence.resources.iam import Role, User
 from ringfence.services.iam.document import checked_document, shown_document, size_of
 from ringfence.services.iam.listing import listed
-from ringfence.services.iam.lookup import find_role, find_user, limit_exceeded, no_such_entity, role_arns, user_arns
+from ringfence.services.iam.lookup import (
+    Entity,
+    find_group,
+    find_role,
+    find_user,
+    group_arns,
+    limit_exceeded,
+    no_such_entity,
+    role_arns,
+    user_arns,
+)
 from ringfence.services.iam.operation import operation
 
 # characters of all inline policies of one entity together
-_QUOTAS: dict[str, int] = {"user": 2048, "role": 10240}
+_QUOTAS: dict[str, int] = {"user": 2048, "group": 5120, "role": 10240}
 
 
 @operation("PutUserPolicy", takes="UserName PolicyName PolicyDocument", on=user_arns)
@@ -53,7 +62,27 @@ def delete_role_policy(call: Call, request: Request) -> Result:
     return _delete(call, find_role(call, request["RoleName"]), request, "role")
 
 
-def _put(call: Call, entity: User | Role, request: Request, kind: str) -> Result:
+@operation("PutGroupPolicy", takes="GroupName PolicyName PolicyDocument", on=group_arns)
+def put_group_policy(call: Call, request: Request) -> Result:
+    return _put(call, find_group(call, request["GroupName"]), request, "group")
+
+
+@operation("GetGroupPolicy", takes="GroupName PolicyName", on=group_arns)
+def get_group_policy(call: Call, request: Request) -> Result:
+    return {"GroupName": request["GroupName"], **_get(find_group(call, request["GroupName"]), request, "group")}
+
+
+@operation("ListGroupPolicies", takes="GroupName Marker MaxItems", on=group_arns)
+def list_group_policies(call: Call, request: Request) -> Result:
+    return _list(find_group(call, request["GroupName"]), request)
+
+
+@operation("DeleteGroupPolicy", takes="GroupName PolicyName", on=group_arns)
+def delete_group_policy(call: Call, request: Request) -> Result:
+    return _delete(call, find_group(call, request["GroupName"]), request, "group")
+
+
+def _put(call: Call, entity: Entity, request: Request, kind: str) -> Result:
     policies = {**entity.policies, request["PolicyName"]: checked_document(request["PolicyDocument"], "identity")}
     if sum(size_of(text) for text in policies.values()) > _QUOTAS[kind]:
         raise limit_exceeded(f"Maximum policy size of {_QUOTAS[kind]} bytes exceeded for {kind} {entity.name}")
@@ -61,22 +90,22 @@ def _put(call: Call, entity: User | Role, request: Request, kind: str) -> Result
     return {}
 
 
-def _get(entity: User | Role, request: Request, kind: str) -> Result:
+def _get(entity: Entity, request: Request, kind: str) -> Result:
     name = request["PolicyName"]
     return {"PolicyName": name, "PolicyDocument": shown_document(_text(entity, name, kind))}
 
 
-def _text(entity: User | Role, name: str, kind: str) -> str:
+def _text(entity: Entity, name: str, kind: str) -> str:
     if name not in entity.policies:
         raise no_such_entity(f"The {kind} policy with name {name} cannot be found.")
     return entity.policies[name]
 
 
-def _list(entity: User | Role, request: Request) -> Result:
+def _list(entity: Entity, request: Request) -> Result:
     return listed(request, "PolicyNames", list(entity.policies), str, str)
 
 
-def _delete(call: Call, entity: User | Role, request: Request, kind: str) -> Result:
+def _delete(call: Call, entity: Entity, request: Request, kind: str) -> Result:
     _text(entity, request["PolicyName"], kind)
     left = {name: text for name, text in entity.policies.items() if name != request["PolicyName"]}
     call.records.put(msgspec.structs.replace(entity, policies=left))

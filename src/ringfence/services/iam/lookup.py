@@ -8,7 +8,9 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import Resources
 from ringfence.core.record import Reader
 from ringfence.iam.managed import managed_policies
-from ringfence.resources.iam import ManagedPolicy, Role, User
+from ringfence.resources.iam import Group, ManagedPolicy, Role, User
+
+Entity = User | Group | Role
 
 
 def no_such_entity(message: str) -> ServiceError:
@@ -43,6 +45,14 @@ def find_role(call: Call, name: str) -> Role:
     return found
 
 
+def find_group(call: Call, name: str) -> Group:
+    """The group of this name, whatever its case; NoSuchEntity."""
+    found = call.records.get(Group, f"{call.account}/{name.lower()}")
+    if found is None:
+        raise no_such_entity(f"The group with name {name} cannot be found.")
+    return found
+
+
 def find_policy(call: Call, arn: str) -> ManagedPolicy:
     """The account's own managed policy of this ARN; NoSuchEntity, also for AWS's, which cannot be changed."""
     found = call.records.get(ManagedPolicy, arn)
@@ -70,18 +80,18 @@ def user_name(call: Call, request: Request) -> str:
     return call.principal.arn.rpartition("/")[2]
 
 
-def attachments(records: Reader, arn: str) -> list[User | Role]:
-    """The users and roles that a managed policy is attached to."""
+def attachments(records: Reader, arn: str) -> list[Entity]:
+    """The users, groups and roles that a managed policy is attached to."""
     return _holders(records, lambda entity: arn in entity.attached)
 
 
-def bounded_by(records: Reader, arn: str) -> list[User | Role]:
+def bounded_by(records: Reader, arn: str) -> list[Entity]:
     """The users and roles whose permissions boundary a managed policy is."""
     return _holders(records, lambda entity: entity.boundary == arn)
 
 
-def _holders(records: Reader, holds: Callable[[User | Role], bool]) -> list[User | Role]:
-    entities: list[User | Role] = [*records.all(User), *records.all(Role)]
+def _holders(records: Reader, holds: Callable[[Entity], bool]) -> list[Entity]:
+    entities: list[Entity] = [*records.all(User), *records.all(Group), *records.all(Role)]
     return [entity for entity in entities if holds(entity)]
 
 
@@ -92,6 +102,13 @@ def user_arns(call: Call, request: Request) -> list[str]:
         return [call.principal.arn] if call.principal.kind == "user" else ["*"]
     found = call.records.get(User, f"{call.account}/{name.lower()}")
     return [found.arn if found else call.arn("iam", f"user{request.get('Path', '/')}{name}")]
+
+
+def group_arns(call: Call, request: Request) -> list[str]:
+    """The ARN, with its path, of the group that a request is about."""
+    name = request["GroupName"]
+    found = call.records.get(Group, f"{call.account}/{name.lower()}")
+    return [found.arn if found else call.arn("iam", f"group{request.get('Path', '/')}{name}")]
 
 
 def role_arns(call: Call, request: Request) -> list[str]:

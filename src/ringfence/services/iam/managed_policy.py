@@ -40,7 +40,7 @@ def _uses(call: Call, arn: str) -> _Uses:
     return _Uses(len(attached), len(bounding))
 
 
-def _shown(call: Call, policy: ManagedPolicy | AwsManagedPolicy) -> Result:
+def shown_policy(call: Call, policy: ManagedPolicy | AwsManagedPolicy) -> Result:
     uses = _uses(call, policy.arn)
     own = isinstance(policy, ManagedPolicy)
     return {
@@ -87,14 +87,14 @@ def create_policy(call: Call, request: Request) -> Result:
         raise already_exists(f"A policy called {name} already exists. Duplicate names are not allowed.")
     call.records.put(policy)
     set_tags(call.records, policy.arn, checked_tags({}, request.get("Tags", ())))
-    return {"Policy": _shown(call, policy)}
+    return {"Policy": shown_policy(call, policy)}
 
 
 @operation("GetPolicy", takes="PolicyArn", on=_ON)
 def get_policy(call: Call, request: Request) -> Result:
     arn = request["PolicyArn"]
     policy = managed_policies().get(arn) or find_policy(call, arn)
-    shown = _shown(call, policy)
+    shown = shown_policy(call, policy)
     return {"Policy": shown if policy.description is None else {**shown, "Description": policy.description}}
 
 
@@ -110,7 +110,7 @@ def list_policies(call: Call, request: Request) -> Result:
     found = [policy for policy in found if policy.path.startswith(prefix)]
     if request.get("OnlyAttached") or usage:
         found = [policy for policy in found if _is_used(_uses(call, policy.arn), usage)]
-    return listed(request, "Policies", found, lambda policy: policy.arn, lambda policy: _shown(call, policy))
+    return listed(request, "Policies", found, lambda policy: policy.arn, lambda policy: shown_policy(call, policy))
 
 
 def _is_used(uses: _Uses, usage: str | None) -> bool:

@@ -5,7 +5,7 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
 from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
-from ringfence.resources.iam import Role
+from ringfence.resources.iam import InstanceProfile, Role
 from ringfence.services.iam.boundary import checked_boundary, shown_boundary
 from ringfence.services.iam.document import check_size, checked_document, shown_document
 from ringfence.services.iam.listing import listed
@@ -16,7 +16,7 @@ from ringfence.services.iam.tag import checked_tags
 _TRUST_QUOTA = ("ACLSizePerRole", 2048)
 
 
-def _shown(role: Role) -> Result:
+def shown_role(role: Role) -> Result:
     shown = {
         "Path": role.path,
         "RoleName": role.name,
@@ -30,7 +30,7 @@ def _shown(role: Role) -> Result:
 
 
 def _shown_whole(call: Call, role: Role) -> Result:
-    shown = _shown(role) | shown_boundary(role)
+    shown = shown_role(role) | shown_boundary(role)
     tags = to_list(tags_of(call.records, role.arn))
     return {**shown, "Tags": tags} if tags else shown
 
@@ -73,14 +73,7 @@ def get_role(call: Call, request: Request) -> Result:
 def list_roles(call: Call, request: Request) -> Result:
     prefix = request.get("PathPrefix", "/")
     roles = [role for role in call.records.all(Role) if role.account == call.account and role.path.startswith(prefix)]
-    return listed(request, "Roles", roles, lambda role: role.name.lower(), _shown)
-
-
-@operation("ListInstanceProfilesForRole", takes="RoleName Marker MaxItems", on=role_arns)
-def list_instance_profiles_for_role(call: Call, request: Request) -> Result:
-    """None: there are no instance profiles to make. Terraform asks before it deletes a role."""
-    find_role(call, request["RoleName"])
-    return {"InstanceProfiles": [], "IsTruncated": False}
+    return listed(request, "Roles", roles, lambda role: role.name.lower(), shown_role)
 
 
 @operation("UpdateRole", takes="RoleName Description MaxSessionDuration", on=role_arns)
@@ -99,7 +92,7 @@ def update_role(call: Call, request: Request) -> Result:
 def update_role_description(call: Call, request: Request) -> Result:
     role = msgspec.structs.replace(find_role(call, request["RoleName"]), description=request["Description"])
     call.records.put(role)
-    return {"Role": _shown(role)}
+    return {"Role": shown_role(role)}
 
 
 @operation("UpdateAssumeRolePolicy", takes="RoleName PolicyDocument", on=role_arns)
@@ -118,6 +111,9 @@ def delete_role(call: Call, request: Request) -> Result:
         raise delete_conflict("Cannot delete entity, must delete policies first.")
     if role.attached:
         raise delete_conflict("Cannot delete entity, must detach all policies first.")
+    holders = [profile for profile in call.records.all(InstanceProfile) if profile.account == role.account]
+    if any(profile.role_name == role.name for profile in holders):
+        raise delete_conflict("Cannot delete entity, must remove roles from instance profile first.")
     drop_tags(call.records, role.arn)
     call.records.delete(role)
     return {}

@@ -11,10 +11,10 @@ from ringfence.core.errors import ServiceError
 from ringfence.iam.context import Context, Entry
 from ringfence.iam.evaluate import AccessRequest, Decision, Layers, Source, evaluate
 from ringfence.iam.policy import PolicyError, parse_policy
-from ringfence.resources.iam import Role, User
+from ringfence.resources.iam import Group, Role, User
 from ringfence.services.iam.identity_policy import identity_sources, managed_source
 from ringfence.services.iam.listing import listed
-from ringfence.services.iam.lookup import no_such_entity
+from ringfence.services.iam.lookup import Entity, no_such_entity
 from ringfence.services.iam.operation import operation
 
 _TAKES = "PolicyInputList PermissionsBoundaryPolicyInputList ActionNames ResourceArns ContextEntries Marker MaxItems"
@@ -39,11 +39,11 @@ def simulate_custom_policy(call: Call, request: Request) -> Result:
     return _simulate(call, request, Layers(identity=sources, boundary=limits[0] if limits else None))
 
 
-def _find(call: Call, arn: str) -> User | Role:
+def _find(call: Call, arn: str) -> Entity:
     parsed = parse_arn(arn)
     if parsed is not None and parsed.service == "iam" and parsed.account == call.account:
         key = f"{call.account}/{parsed.name.lower()}"
-        candidates: list[User | Role | None] = [call.records.get(Role, key), call.records.get(User, key)]
+        candidates = (call.records.get(Role, key), call.records.get(User, key), call.records.get(Group, key))
         for found in candidates:
             if found is not None and found.arn == arn:
                 return found

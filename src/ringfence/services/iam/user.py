@@ -13,7 +13,7 @@ from ringfence.services.iam.operation import operation
 from ringfence.services.iam.tag import checked_tags
 
 
-def _shown(user: User) -> Result:
+def shown_user(user: User) -> Result:
     return {
         "Path": user.path,
         "UserName": user.name,
@@ -24,7 +24,7 @@ def _shown(user: User) -> Result:
 
 
 def _shown_whole(call: Call, user: User) -> Result:
-    shown = _shown(user) | shown_boundary(user)
+    shown = shown_user(user) | shown_boundary(user)
     tags = to_list(tags_of(call.records, user.arn))
     return {**shown, "Tags": tags} if tags else shown
 
@@ -62,7 +62,7 @@ def get_user(call: Call, request: Request) -> Result:
 def list_users(call: Call, request: Request) -> Result:
     prefix = request.get("PathPrefix", "/")
     users = [user for user in call.records.all(User) if user.account == call.account and user.path.startswith(prefix)]
-    return listed(request, "Users", users, lambda user: user.name.lower(), _shown)
+    return listed(request, "Users", users, lambda user: user.name.lower(), shown_user)
 
 
 @operation("UpdateUser", takes="UserName NewPath NewUserName", on=user_arns)
@@ -84,13 +84,6 @@ def update_user(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("ListGroupsForUser", takes="UserName Marker MaxItems", on=user_arns)
-def list_groups_for_user(call: Call, request: Request) -> Result:
-    """None: there are no groups to make. Terraform asks before it deletes a user."""
-    find_user(call, request["UserName"])
-    return {"Groups": [], "IsTruncated": False}
-
-
 @operation("DeleteUser", takes="UserName", on=user_arns)
 def delete_user(call: Call, request: Request) -> Result:
     user = find_user(call, request["UserName"])
@@ -100,6 +93,8 @@ def delete_user(call: Call, request: Request) -> Result:
         raise delete_conflict("Cannot delete entity, must delete policies first.")
     if user.attached:
         raise delete_conflict("Cannot delete entity, must detach all policies first.")
+    if user.groups:
+        raise delete_conflict("Cannot delete entity, must remove users from group first.")
     drop_tags(call.records, user.arn)
     call.records.delete(user)
     return {}
