@@ -515,21 +515,6 @@ def test_forwarded_headers_are_ignored(world: World) -> None:
     s3.head_object(Bucket="bad-input", Key="there")
 
 
-@pytest.mark.parametrize(
-    "key", ["a//b", "a/../b", "../up", "./dot", "a%2Fb", "trailing/", "//", "a b+c%", "ü/é", "?#&="]
-)
-def test_odd_keys_are_just_keys(world: World, key: str) -> None:
-    """S3 does not normalise: each of them is one object, of its own, of exactly that name."""
-    s3 = world.daemon.client("s3")
-    s3.put_object(Bucket="bad-input", Key=f"odd/{key}", Body=key.encode())
-    try:
-        assert s3.get_object(Bucket="bad-input", Key=f"odd/{key}")["Body"].read() == key.encode()
-        listed = s3.list_objects_v2(Bucket="bad-input", Prefix="odd/")["Contents"]
-        assert [item["Key"] for item in listed] == [f"odd/{key}"]
-    finally:
-        s3.delete_object(Bucket="bad-input", Key=f"odd/{key}")
-
-
 def test_chunk_signatures(world: World) -> None:
     """A chunk that was changed after it was signed, with the length and the framing right."""
     before = world.revision
@@ -543,3 +528,21 @@ def test_chunk_signatures(world: World) -> None:
         patch.setattr(botocore.auth.S3SigV4Auth, "payload", lambda *_: headers["x-amz-content-sha256"])
         signed = ask.signed(world)
     refused(world, before, send(world, ask, signed), "SignatureDoesNotMatch")
+
+
+# Last: what becomes of deleted content is written a little later, when no other test counts revisions
+
+
+@pytest.mark.parametrize(
+    "key", ["a//b", "a/../b", "../up", "./dot", "a%2Fb", "trailing/", "//", "a b+c%", "ü/é", "?#&="]
+)
+def test_odd_keys_are_just_keys(world: World, key: str) -> None:
+    """S3 does not normalise: each of them is one object, of its own, of exactly that name."""
+    s3 = world.daemon.client("s3")
+    s3.put_object(Bucket="bad-input", Key=f"odd/{key}", Body=key.encode())
+    try:
+        assert s3.get_object(Bucket="bad-input", Key=f"odd/{key}")["Body"].read() == key.encode()
+        listed = s3.list_objects_v2(Bucket="bad-input", Prefix="odd/")["Contents"]
+        assert [item["Key"] for item in listed] == [f"odd/{key}"]
+    finally:
+        s3.delete_object(Bucket="bad-input", Key=f"odd/{key}")
