@@ -1,4 +1,4 @@
-"""Chapter five: what must fail does, for the right reason, and the reason is shown."""
+"""Chapter five: what must fail does, for the right reason, and `ringfence explain` names what decided."""
 
 import json
 
@@ -14,9 +14,11 @@ def show(story: Story, name: str, bucket: str) -> None:
     with story.step("another endpoint through this VPC endpoint: its policy does not allow it") as line:
         line.note = story.inside_fails(PYTHON, "-c", INVOKE, "another-endpoint", body)
         expect("no VPC endpoint policy allows the sagemaker:InvokeEndpoint action" in line.note, line.note)
+        line.note += _explain_call(story, f"policy of VPC endpoint {story.facts['runtime_endpoint']}, statement 1")
     with story.step("the same call from the internet, by the identity bound to VPC endpoints") as line:
         line.note = story.outside_fails(PYTHON, "-c", INVOKE, name, body)
         expect("no identity-based policy allows the sagemaker:InvokeEndpoint action" in line.note, line.note)
+        line.note += _explain_call(story, "aws:SourceVpce is absent")
     _port(story)
     _internet(story, name)
     with story.step("the bucket from outside the VPC, by the execution role") as line:
@@ -26,6 +28,7 @@ def show(story: Story, name: str, bucket: str) -> None:
         get = [str(BIN / "aws"), "s3api", "get-object", "--bucket", bucket, "--key", "iris/model.tar.gz", "/dev/null"]
         line.note = story.outside_fails(*get, role="execution")
         expect("explicit deny in a resource-based policy" in line.note, line.note)
+        line.note += _explain_call(story, f"policy of bucket `{bucket}`", "aws:SourceVpce")
 
 
 def _port(story: Story) -> None:
@@ -56,3 +59,12 @@ def _explain(story: Story, *question: str) -> str:
     done = story.ringfence("explain", "path", *question)
     expect(done.returncode == 1, f"explain path: exit {done.returncode} {done.stdout} {done.stderr}")
     return "\n".join(done.stdout.strip().splitlines()[-2:])
+
+
+def _explain_call(story: Story, *named: str) -> str:
+    """What decided on the last denied call, and the remedy, by `ringfence explain call`; it must name these."""
+    done = story.ringfence("explain", "call", "--last", "--denied")
+    expect(done.returncode == 1, f"explain call: exit {done.returncode} {done.stdout} {done.stderr}")
+    said = [row for row in done.stdout.splitlines() if row.startswith(("denied: ", "to mend it: "))]
+    expect(all(name in said[0] for name in named), said[0])
+    return "".join(f"\n{row}" for row in said[:2])

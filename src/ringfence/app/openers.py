@@ -128,5 +128,5 @@ class Openers:
 
 def _describe(listener: Listener) -> str:
     """The socket in words: where condition keys of the path come from."""
-    where = f"in {listener.vpc_id}" if listener.vpc_id else f"in the namespace `{listener.namespace}`"
+    where = f"in {listener.vpc_id}" if listener.vpc_id else "on the internet"
     return f"the listener at {listener.address}:{listener.port} {where}"

@@ -108,6 +108,8 @@ def way_to(condition: Condition, *, met: bool, question: Question) -> str:
         wanted, values = True, "false" if values.lower() == "true" else "true"
     if wanted:
         return _way_to_have(condition.lower_key, condition.key, stem, values, question)
+    if condition.lower_key == "aws:principalarn":
+        return f"call as somebody else than {values}"
     return f"call so that {condition.key} is something else than {values}"
 
 
@@ -116,6 +118,8 @@ def _way_to_have(key: str, name: str, stem: str, values: str, question: Question
     match family:
         case "aws:sourcevpce":
             return f"call through {values}"
+        case "aws:principalarn":
+            return f"call as {values}"
         case "aws:sourcevpc":
             return f"call through a VPC endpoint in {values}"
         case "aws:sourceip":

@@ -57,7 +57,7 @@ def _lift(finding: Finding, question: Question) -> str:
         return _LIFTS.get(finding.policy, f"correct {finding.policy}")
     ways = [way_to(condition, met=False, question=question) for condition in statement.conditions]
     change = f"change {name_of(statement)} of {finding.policy}"
-    return f"{', or '.join(ways)}: that is outside what it denies; or {change}" if ways else change
+    return f"{', or '.join(ways)}, which it does not deny; or {change}" if ways else change
 
 
 _LIFTS = {

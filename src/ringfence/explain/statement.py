@@ -32,7 +32,7 @@ def reason(finding: Finding, statement: Statement, question: Question, call: Log
         return _failed(finding.why, statement, question, call)
     if finding.applied:
         met = [_met(condition, question, call) for condition in statement.conditions]
-        return " and ".join(met)
+        return "; and ".join(met)
     if finding.why == NOT_NAMED:
         return _not_named(statement, question)
     listed = ", ".join(pattern.text for pattern in statement.resources)
@@ -51,7 +51,7 @@ def _met(condition: Condition, question: Question, call: LoggedCall) -> str:
     seen = observation(condition, question, call)
     negated = condition.operator is not None and condition.operator.negated
     absent = question.request.context.get(condition.lower_key) is None
-    rule = ", and a negated operator is true of an absent key" if negated and absent and not condition.qualifier else ""
+    rule = " (a negated operator is true of an absent key)" if negated and absent and not condition.qualifier else ""
     return f"{expectation(condition)} is met: {seen}{rule}"
 
 
