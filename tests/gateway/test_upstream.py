@@ -1,6 +1,8 @@
 """Calls to a container, here a server on this machine's loopback instead of a namespace's."""
 
 import asyncio
+import dataclasses
+import re
 import socket
 from contextlib import asynccontextmanager
 
@@ -43,7 +45,7 @@ async def sockets():
 async def upstream(sockets):
     made = Upstream(sockets, lambda instance_id: f"{instance_id}-c")
     yield made
-    await made.close()
+    made.close()
 
 
 def forward(port, timeout=5.0, body=b"in"):
@@ -103,6 +105,174 @@ async def test_a_container_that_closed_idle_connections_is_called_again(upstream
     assert len(sockets.namespaces) == 2
 
 
+@asynccontextmanager
+async def script(*replies):
+    """A server that gives the n-th connection its list of replies, one a request; None closes without one."""
+    served = []
+
+    async def converse(reader, writer):
+        mine = replies[len(served)]
+        served.append(0)
+        number = len(served) - 1
+        try:
+            for reply in mine:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+                await reader.readexactly(length)
+                served[number] += 1
+                if reply is None:
+                    return
+                writer.write(reply)
+            await reader.read()
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], served
+    finally:
+        server.close()
+
+
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"
+
+
+async def test_a_kept_connection_that_closes_unanswered_is_replaced_once(upstream):
+    """The container closed it for being idle while the request was on its way."""
+    async with script([REPLY, None], [REPLY]) as (port, served):
+        for _ in range(2):
+            assert (await upstream.perform(forward(port))).status == 200
+        assert served == [2, 1]
+    async with script([REPLY, None], [None]) as (port, served):
+        assert (await upstream.perform(forward(port))).status == 200
+        assert (await upstream.perform(forward(port))).failure == "reset"
+        assert served == [2, 1]
+
+
+async def test_a_new_connection_that_closes_unanswered_is_not_tried_again(upstream):
+    async with script([None]) as (port, served):
+        assert (await upstream.perform(forward(port))).failure == "reset"
+        assert served == [1]
+
+
+async def test_a_reply_that_breaks_off_is_not_asked_for_again(upstream):
+    async with script([REPLY, REPLY[:-1]]) as (port, served):
+        assert (await upstream.perform(forward(port))).status == 200
+        reply = asyncio.create_task(upstream.perform(forward(port, timeout=0.5)))
+        assert (await reply).failure == "timeout"
+        assert served == [2]
+
+
+@pytest.mark.parametrize("first", [REPLY + b"more", REPLY.replace(b"1.1 200", b"1.0 200"), REPLY[:9] + b"\xff"])
+async def test_connections_that_cannot_be_used_again(upstream, first):
+    async with script([first], [REPLY]) as (port, served):
+        await upstream.perform(forward(port))
+        assert (await upstream.perform(forward(port))).status == 200
+        assert served == [1, 1]
+
+
+async def test_bytes_that_nobody_asked_for_end_an_idle_connection(upstream, sockets):
+    async def converse(reader, writer):
+        await reader.readuntil(b"\r\n\r\nin")
+        writer.write(REPLY)
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for _ in range(2):
+        assert (await upstream.perform(forward(port))).body == b"x"
+        await asyncio.sleep(0.1)
+    server.close()
+    assert len(sockets.namespaces) == 2
+
+
+async def test_many_at_once_have_a_connection_each_and_large_bodies_arrive(upstream, sockets):
+    async def echo(request):
+        await asyncio.sleep(0.05)
+        return web.Response(body=await request.read())
+
+    bodies = [bytes([number]) * (300_000 + number) for number in range(8)]
+    async with container(echo) as (port, _):
+        for _ in range(2):
+            replies = await asyncio.gather(*(upstream.perform(forward(port, body=body)) for body in bodies))
+            assert [reply.body for reply in replies] == bodies
+    assert len(sockets.namespaces) == 8
+
+
+async def test_a_chunked_reply(upstream, sockets):
+    async def handler(request):
+        answer = web.StreamResponse()
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        for _ in range(3):
+            await answer.write(b"abc")
+            await asyncio.sleep(0.01)
+        await answer.write_eof()
+        return answer
+
+    async with container(handler) as (port, _):
+        for _ in range(2):
+            assert (await upstream.perform(forward(port))).body == b"abc" * 3
+    assert len(sockets.namespaces) == 1
+
+
+async def test_a_late_reply_is_nobody_elses(upstream):
+    async def handler(request):
+        body = await request.read()
+        await asyncio.sleep(0.3 if body == b"slow" else 0)
+        return web.Response(body=body)
+
+    async with container(handler) as (port, _):
+        assert (await upstream.perform(forward(port, body=b"warm"))).body == b"warm"
+        assert (await upstream.perform(forward(port, timeout=0.1, body=b"slow"))).failure == "timeout"
+        for _ in range(3):
+            await asyncio.sleep(0.1)
+            assert (await upstream.perform(forward(port, body=b"next"))).body == b"next"
+
+
+async def test_idle_connections_are_closed(upstream, sockets, monkeypatch):
+    monkeypatch.setattr("ringfence.gateway.upstream._IDLE_SECONDS", 0.05)
+    async with script([REPLY, REPLY], [REPLY]) as (port, served):
+        for _ in range(2):
+            assert (await upstream.perform(forward(port))).status == 200
+            await asyncio.sleep(0.15)
+        assert served == [1, 1]
+
+
+async def test_connections_to_an_instance_that_is_gone_are_closed(upstream):
+    async with script([REPLY, REPLY], [REPLY]) as (port, served):
+        assert (await upstream.perform(forward(port))).status == 200
+        upstream.forget({"i-1"})
+        assert (await upstream.perform(forward(port))).status == 200
+        upstream.forget({"i-2"})
+        assert (await upstream.perform(forward(port))).status == 200
+        assert served == [2, 1]
+
+
+async def test_more_than_the_limit_wait_their_turn(upstream, sockets, monkeypatch):
+    monkeypatch.setattr("ringfence.gateway.upstream._LIMIT", 2)
+
+    async def handler(request):
+        await asyncio.sleep(0.02)
+        return web.Response(body=b"x")
+
+    async with container(handler) as (port, _):
+        replies = await asyncio.gather(*(upstream.perform(forward(port)) for _ in range(6)))
+    assert [reply.status for reply in replies] == [200] * 6
+    assert len(sockets.namespaces) == 2
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\0b"])
+async def test_no_header_ends_its_line(upstream, value):
+    given = dataclasses.replace(forward(1), headers={"Content-Type": value})
+    assert (await upstream.perform(given)).failure == "reset"
+
+
 async def test_a_reply_without_end_is_cut_off(upstream, monkeypatch):
     monkeypatch.setattr("ringfence.gateway.upstream._REPLY_LIMIT", 100_000)
 
@@ -119,5 +289,5 @@ async def test_a_namespace_that_is_gone(sockets):
 
     upstream = Upstream(gone, lambda instance_id: instance_id)
     assert (await upstream.perform(forward(1))).failure == "refused"
-    await upstream.forget({"i-2"})
-    await upstream.close()
+    upstream.forget({"i-2"})
+    upstream.close()

@@ -177,7 +177,7 @@ class App:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._own_listeners.close()
-        await self._upstream.close()
+        self._upstream.close()
         if self._purge:
             log.info("stopping: removing every container and namespace")
             await remove_everything(self._machine)
@@ -200,7 +200,7 @@ class App:
         """Connections to instances that are gone are of no use."""
         while True:
             await self.store.wait(self.store.revision)
-            await self._upstream.forget(self.store.table(Instance))
+            self._upstream.forget(self.store.table(Instance))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """A task for the life of the daemon; if it ends by itself, the daemon is broken and says so by stopping."""
