@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import botocore.auth
 import botocore.awsrequest
@@ -115,6 +116,8 @@ def refused(world: World, before: int, told: Told, code: str | tuple[str, ...]) 
     assert told.code in ((code,) if isinstance(code, str) else code), (told.status, told.body)
     assert 400 <= told.status < 500
     assert told.has_request_id
+    if told.body.startswith(b"<"):
+        ElementTree.fromstring(told.body)
     assert world.revision == before, "something has changed"
 
 
@@ -308,6 +311,10 @@ MALFORMED: list[tuple[Ask, str | tuple[str, ...]]] = [
     (_form("iam", b"Action=CreateUser&Version=2010-05-08&UserName.member.1=a"), "MalformedInput"),
     (_form("iam", b"Action=TagUser&Version=2010-05-08&UserName=nobody&Tags.member.x.Key=a"), ("MalformedInput", "ValidationError")),
     (_form("iam", b"Action=" + b"a.b" * 100_000), ("InvalidAction", "MalformedQueryString")),
+    (_form("iam", b"Action=CreateUser&Version=2010-05-08&UserName=a%00b"), "MalformedInput"),
+    (_form("iam", b"Action=a%01b&Version=2010-05-08"), "InvalidAction"),
+    (_form("ec2", b"Action=CreateVpc&Version=2016-11-15&CidrBlock=%00"), "InvalidParameterValue"),
+    (_form("ec2", b"Action=CreateTags&Version=2016-11-15&ResourceId.1=vpc-1&Tag.1.Key=k&Tag.1.Value=%1B"), "InvalidParameterValue"),
     (_form("ec2", b"Action=Fly&Version=2016-11-15"), "InvalidAction"),
     (_form("ec2", b"Action=CreateVpc"), "MissingParameter"),
     (_form("ec2", b"Action=CreateVpc&Version=2016-11-15&CidrBlock=10.7.0.0%2F16&Color=red"), "UnknownParameter"),

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from ringfence.protocol.errors import Malformed
 from ringfence.protocol.message import HttpRequest, body_bytes
+from ringfence.protocol.xml_write import UNFIT
 
 # name part -> subtree; the text of a key itself is under the empty name
 Tree = dict[str, Any]
@@ -74,4 +75,7 @@ def leaf(node: Tree) -> str:
     if value is None or len(node) > 1:
         raise Malformed("Unexpected complex element termination")
     text: str = value
+    if UNFIT.search(text):
+        # answers in XML could not show it
+        raise Malformed("It has characters that XML cannot hold", value=text)
     return text

@@ -25,8 +25,14 @@ def escape(value: str) -> str:
     return _SPECIAL.sub(lambda match: _NAMED.get(match[0]) or f"&#x{ord(match[0]):X};", value)
 
 
+# What XML 1.0 has no place for, not even as a reference: https://www.w3.org/TR/xml/#charsets
+UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_REPLACEMENT = "\ufffd"
+
+
 def element(name: str, value: str) -> str:
-    return f"<{name}>{escape(value)}</{name}>"
+    """An element of an error or an envelope: always one that clients can read."""
+    return f"<{name}>{escape(UNFIT.sub(_REPLACEMENT, value))}</{name}>"
 
 
 class XmlWriter:
