@@ -31,6 +31,7 @@ EXCEPTIONS: dict[str, str] = {
     "* | iam:PassRole | has no *:resourcetag/ on role": (
         "`Such an approach does not have reliable results`: IAM guide, granting permissions to pass a role"
     ),
+    "sts.GetFederationToken | sts:TagSession | *": "documented for roles; STS asks it of the federated user",
     "sts.AssumeRole | * | has no *.com:* on role": "keys of web identities: AssumeRoleWithWebIdentity has them",
     "sts.AssumeRole | * | has no saml:* on role": "keys of SAML: AssumeRoleWithSAML has them",
     # CloudWatch Logs

@@ -89,7 +89,9 @@ def test_iam(world: World, case: Case) -> None:
     Case("assume_role", lambda i: {"RoleArn": i.role, "RoleSessionName": "a b"}, "ValidationError"),
     Case("assume_role", lambda i: {"RoleArn": i.role, "RoleSessionName": "me", "DurationSeconds": 899}, "ValidationError"),
     Case("assume_role", lambda i: {"RoleArn": i.role, "RoleSessionName": "me", "DurationSeconds": "x"}, "MalformedInput"),
-    Case("get_federation_token", lambda i: {"Name": "n"}, "NotImplemented"),
+    Case("get_federation_token", lambda i: {"Name": "a b"}, "ValidationError"),
+    Case("get_federation_token", lambda i: {"Name": "me", "Policy": "{}"}, "MalformedPolicyDocument"),
+    Case("get_access_key_info", lambda i: {"AccessKeyId": "AKIAABSENTABSENTABSE"}, "NotImplemented"),
 )  # fmt: skip
 def test_sts(world: World, case: Case) -> None:
     check(world, "sts", case)

@@ -30,7 +30,7 @@ class Arrival:
     tls_version: str | None = None
 
 
-PrincipalKind = Literal["root", "user", "role", "service", "anonymous"]
+PrincipalKind = Literal["root", "user", "role", "federated", "service", "anonymous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Principal:
 
     `arn`: `arn:aws:iam::A:root`, `…:user/path/name`, or for a role's session `arn:aws:sts::A:assumed-role/R/S`.
     `id`: the account for root, `AIDA…`, or `AROA…:session`. `role_arn`: the session's role, else None.
+    A federated user is `arn:aws:sts::A:federated-user/N`, `user_arn` the user whose rights it shares (None: root's).
     `session_policies`: policy documents (JSON text) or ARNs of managed policies, passed to AssumeRole.
     `service`: a service principal's name.
     """
@@ -54,6 +55,7 @@ class Principal:
     access_key_id: str | None = None
     service: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    user_arn: str | None = None
 
 
 def _permits_nothing(call: "Call", principal: Principal, action: str, arn: str) -> bool:

@@ -187,7 +187,7 @@ def _find_session(claim: Claim | PresignedV2, records: Reader, now: datetime) ->
     if now >= session.expires:
         raise _KeyFault("token-expired")
     principal = session.principal()
-    own = tags_of(records, session.role_arn or session.arn)
+    own = tags_of(records, session.role_arn or session.user_arn or session.arn)
     if own:
         principal = dataclasses.replace(principal, tags=own | principal.tags)
     return session.secret_access_key, principal

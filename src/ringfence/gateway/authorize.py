@@ -229,10 +229,14 @@ _TRUST_ACTIONS = frozenset({"sts:AssumeRole", "sts:TagSession", "sts:SetSourceId
 
 
 def _is_limited_session(who: Principal, action: str) -> bool:
-    """GetSessionToken's credentials, without MFA, open neither IAM nor STS but for two operations.
+    """GetSessionToken's credentials, without MFA, open neither IAM nor STS but for two operations; a federated user's
+    not even these.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
     """
+    if who.kind == "federated":
+        return action.startswith(("iam:", "sts:")) and action != "iam:PassRole"
     temporary = who.kind in ("user", "root") and (who.access_key_id or "").startswith("ASIA")
     return temporary and action.startswith(("iam:", "sts:")) and action not in ("sts:AssumeRole", "iam:PassRole")
 

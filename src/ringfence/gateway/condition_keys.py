@@ -104,7 +104,13 @@ def _organization(call: Call) -> Iterator[Entry]:
     yield Entry(f"aws:{whose}OrgPaths", (place.path,), source)
 
 
-_TYPES = {"root": "Account", "user": "User", "role": "AssumedRole", "anonymous": "Anonymous"}
+_TYPES = {
+    "root": "Account",
+    "user": "User",
+    "role": "AssumedRole",
+    "federated": "FederatedUser",
+    "anonymous": "Anonymous",
+}
 
 
 def _path(arrival: Arrival) -> Iterator[Entry]:

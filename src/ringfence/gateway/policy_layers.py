@@ -3,6 +3,8 @@
 Read by gateway.authorize; what they mean is `iam.evaluate`'s.
 """
 
+import json
+
 from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Principal
 from ringfence.core.record import Reader
@@ -22,11 +24,34 @@ def caller_layers(records: Reader, who: Principal) -> Layers:
     """Identity policies, boundary, session policies and SCPs of the caller. Raises PrincipalGone."""
     session = tuple(_session(records, given) for given in who.session_policies) or None
     scps = scps_of(records, who)
+    if who.kind == "federated":
+        return _federated_layers(records, who, session or (), scps)
     if who.kind not in ("user", "role"):
         return Layers(session=session, scps=scps)
     owner = find_identity(records, who)
     boundary = managed_source(records, owner.boundary) if owner.boundary else None
     return Layers(identity=identity_sources(records, owner), boundary=boundary, session=session, scps=scps)
+
+
+def _federated_layers(
+    records: Reader, who: Principal, session: tuple[Source, ...], scps: tuple[tuple[Source, ...], ...]
+) -> Layers:
+    """The user's rights, or root's, as far as the session's policies allow: without one, only what names the session.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_getfederationtoken.html
+    """
+    if who.user_arn is None:
+        everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+        return Layers(identity=(Source("the root user's rights", json.dumps(everything)),), session=session, scps=scps)
+    user = records.get(User, f"{who.account}/{who.user_arn.rpartition('/')[2].lower()}")
+    # one made anew under the name is another user
+    made_anew = (
+        user is not None and who.token_issued is not None and user.created.replace(microsecond=0) > who.token_issued
+    )
+    if user is None or user.arn != who.user_arn or made_anew:
+        raise PrincipalGone(who.user_arn)
+    boundary = managed_source(records, user.boundary) if user.boundary else None
+    return Layers(identity=identity_sources(records, user), boundary=boundary, session=session, scps=scps)
 
 
 def _session(records: Reader, given: str) -> Source:

@@ -48,6 +48,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     session_name: str | None = None
     policies: tuple[str, ...] = ()
     tags: dict[str, str] = {}
+    user_arn: str | None = None
 
     def principal(self) -> Principal:
         """The caller that these credentials make."""
@@ -62,6 +63,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             token_issued=self.issued,
             access_key_id=self.access_key_id,
             tags=dict(self.tags),
+            user_arn=self.user_arn,
         )
 
 
@@ -108,6 +110,7 @@ def issue(key: SealingKey, who: Principal, now: datetime, seconds: int, entropy:
         session_name=who.session_name,
         policies=who.session_policies,
         tags=who.tags,
+        user_arn=who.user_arn,
     )
     token = _seal(key, zlib.compress(msgspec.msgpack.encode(session)), entropy, _FORM)
     return Credentials(session.access_key_id, session.secret_access_key, token, session.expires)

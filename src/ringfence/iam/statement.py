@@ -71,9 +71,8 @@ class Principals:
         """
         if who.kind == "service":
             return ("Service", who.service) in self.entries
-        needed = [who.arn, who.account] if who.kind in ("user", "role") else [who.account]
-        if who.role_arn:
-            needed.append(who.role_arn)
+        needed = [who.account] if who.kind == "root" else [who.arn, who.account]
+        needed += [arn for arn in (who.role_arn, who.user_arn) if arn is not None]
         listed = {value for kind, value in self.entries if kind == "AWS"}
         return all(item in listed or (item == who.account and _root(item) in listed) for item in needed)
 
@@ -99,7 +98,10 @@ def _form(kind: str, value: str, who: Principal) -> Form | None:
     if value in (who.account, _root(who.account)):
         return "account"
     if value in (who.arn, who.id):
-        return "session" if who.kind == "role" else "user"
+        return "session" if who.kind in ("role", "federated") else "user"
+    if who.user_arn is not None and value == who.user_arn:
+        # what is given to the user is still limited by the policies of the federated session
+        return "role"
     if who.role_arn is not None and value in (who.role_arn, who.id.partition(":")[0]):
         return "role"
     return None

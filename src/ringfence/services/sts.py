@@ -58,18 +58,8 @@ def assume_role(call: Call, request: Request) -> Result:
     role = _find_role(call, request["RoleArn"])
     seconds = _role_seconds(call, role, request.get("DurationSeconds", _HOUR))
     name = request["RoleSessionName"]
-    policies = _session_policies(call, request)
-    given = request.get("Tags", ())
-    tags = from_list(given)
-    if len({key.lower() for key in tags}) < len(given):
-        raise ServiceError(
-            "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive."
-        )
-    packed = sum(map(len, policies)) + sum(len(key) + len(value) for key, value in tags.items())
-    percent = -(-packed * 100 // _PACKED_LIMIT)
-    if percent > 100:
-        message = f"Packed size of session policies and tags consumes {percent}% of allotted space."
-        raise ServiceError("PackedPolicyTooLarge", message)
+    policies, tags = _session_policies(call, request, role.account), _session_tags(request)
+    percent = _packed_percent(policies, tags)
     session = Principal(
         kind="role",
         account=role.account,
@@ -85,7 +75,27 @@ def assume_role(call: Call, request: Request) -> Result:
         "Credentials": _shown(made),
         "AssumedRoleUser": {"AssumedRoleId": session.id, "Arn": session.arn},
     }
-    return {**result, "PackedPolicySize": percent} if packed else result
+    return {**result, "PackedPolicySize": percent} if percent else result
+
+
+def _session_tags(request: Request) -> dict[str, str]:
+    given = request.get("Tags", ())
+    tags = from_list(given)
+    if len({key.lower() for key in tags}) < len(given):
+        raise ServiceError(
+            "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        )
+    return tags
+
+
+def _packed_percent(policies: tuple[str, ...], tags: dict[str, str]) -> int:
+    """How much of what a session token may hold is taken; PackedPolicyTooLarge."""
+    packed = sum(map(len, policies)) + sum(len(key) + len(value) for key, value in tags.items())
+    percent = -(-packed * 100 // _PACKED_LIMIT)
+    if percent > 100:
+        message = f"Packed size of session policies and tags consumes {percent}% of allotted space."
+        raise ServiceError("PackedPolicyTooLarge", message)
+    return percent
 
 
 def _find_role(call: Call, arn: str) -> Role:
@@ -113,8 +123,8 @@ def _role_seconds(call: Call, role: Role, seconds: int) -> int:
     return seconds
 
 
-def _session_policies(call: Call, request: Request) -> tuple[str, ...]:
-    """The documents and the ARNs of managed policies that limit the session."""
+def _session_policies(call: Call, request: Request, account: str) -> tuple[str, ...]:
+    """The documents, and the ARNs of managed policies of the session's account, that limit the session."""
     policies: list[str] = []
     if text := request.get("Policy"):
         try:
@@ -125,7 +135,7 @@ def _session_policies(call: Call, request: Request) -> tuple[str, ...]:
     for item in request.get("PolicyArns") or ():
         arn = item.get("arn", "")
         own = call.records.get(ManagedPolicy, arn)
-        if arn not in managed_policies() and (own is None or own.account != call.account):
+        if arn not in managed_policies() and (own is None or own.account != account):
             raise ServiceError("MalformedPolicyDocument", f"Policy {arn} does not exist or is not attachable.")
         policies.append(arn)
     return tuple(policies)
@@ -145,6 +155,39 @@ def get_session_token(call: Call, request: Request) -> Result:
     # its tags are the user's own, read at each call
     made = issue(sealing_key(call.records), dataclasses.replace(who, tags={}), call.now, seconds, call.entropy)
     return {"Credentials": _shown(made)}
+
+
+def _federated_arn(call: Call, request: Request) -> list[str]:
+    return [call.arn("sts", f"federated-user/{request['Name']}")] if request.get("Tags") else []
+
+
+@operation("GetFederationToken", on=("federated-user/{Name}",), also=(("sts:TagSession", _federated_arn),))
+def get_federation_token(call: Call, request: Request) -> Result:
+    """A user of somebody else's directory, with what both the calling user and the policies given here allow."""
+    if request.get("MinimumSessionTokenSize"):
+        raise not_implemented("the parameter MinimumSessionTokenSize of GetFederationToken")
+    who = call.principal
+    if who.kind not in ("root", "user") or (who.access_key_id or "").startswith("ASIA"):
+        raise ServiceError("AccessDenied", "Cannot call GetFederationToken with session credentials", 403)
+    longest = _HOUR if who.kind == "root" else 36 * _HOUR
+    seconds = min(request.get("DurationSeconds", 12 * _HOUR), longest)
+    policies, tags = _session_policies(call, request, call.account), _session_tags(request)
+    percent = _packed_percent(policies, tags)
+    name = request["Name"]
+    session = Principal(
+        kind="federated",
+        account=call.account,
+        arn=call.arn("sts", f"federated-user/{name}"),
+        id=f"{call.account}:{name}",
+        session_name=name,
+        session_policies=policies,
+        tags=tags,
+        user_arn=who.arn if who.kind == "user" else None,
+    )
+    made = issue(sealing_key(call.records), session, call.now, seconds, call.entropy)
+    shown = {"FederatedUserId": session.id, "Arn": session.arn}
+    result: Result = {"Credentials": _shown(made), "FederatedUser": shown}
+    return {**result, "PackedPolicySize": percent} if percent else result
 
 
 @operation("DecodeAuthorizationMessage")
