@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,22 @@ def put(store: Store, *records: Record) -> None:
     with store.transaction() as transaction:
         for record in records:
             transaction.put(record)
+
+
+def test_a_commit_that_does_not_wait_for_the_disk(tmp_path: Path, store: Store) -> None:
+    """It is in the file for whoever opens it next; later commits wait again."""
+    statements: list[str] = []
+    store._connection.set_trace_callback(statements.append)
+    with store.transaction(durable=False) as transaction:
+        transaction.put(Thing(name="a", value=1))
+    assert (store.load(Thing, "a"), store.revision) == (Thing(name="a", value=1), 1)
+    assert (statements[0], statements[-1]) == ("PRAGMA synchronous = NORMAL", "PRAGMA synchronous = FULL")
+    with pytest.raises(TypeError), store.transaction(durable=False) as transaction:
+        transaction.put(Thing(name="b", value=object()))  # type: ignore[arg-type]
+    assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    other = sqlite3.connect(tmp_path / "records.sqlite")
+    assert other.execute("SELECT count(*) FROM records").fetchone() == (1,)
+    other.close()
 
 
 def test_written_is_there_after_reopening(tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ def ship(store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, *, 
         return False
     now = milliseconds(edge.now())
     lines = [line.rstrip(b"\r").decode("utf-8", "replace") for line in data[:end].split(b"\n")]
-    with store.transaction() as records:
+    # The file stays: lines whose events a loss of power takes away are shipped again.
+    with store.transaction(durable=False) as records:
         records.put(LogFile(path=str(path), offset=offset + end))
         # CloudWatch Logs has no empty events
         append(records, _open_stream(records, group, stream, now), [(now, line) for line in lines if line], now)

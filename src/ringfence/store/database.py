@@ -125,11 +125,22 @@ class Store:
             self.table(kind)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """Commit on leaving without an exception, else change nothing."""
+    def transaction(self, *, durable: bool = True) -> Iterator[Transaction]:
+        """Commit on leaving without an exception, else change nothing.
+
+        Not `durable`: the commit does not wait for the disk. It outlives a kill of the daemon; a loss of power may take
+        it back. Only for what nobody was told of and can be done again.
+        """
         transaction = Transaction(self)
         yield transaction
-        self._commit(transaction.writes)
+        if durable:
+            self._commit(transaction.writes)
+            return
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            self._commit(transaction.writes)
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
 
     def snapshot(self) -> Snapshot:
         """The cached records as they are now; a kind is copied only if it changed since the last snapshot."""
