@@ -149,6 +149,7 @@ def test_ec2_security_group(world: World, case: Case) -> None:
     Case("create_tags", lambda i: {"Resources": [i.vpc], "Tags": [{"Key": "k" * 128, "Value": "v" * 257}]}, "InvalidParameterValue"),
     Case("create_tags", lambda i: {"Resources": [i.vpc], "Tags": [{"Key": str(n)} for n in range(51)]}, "TagLimitExceeded"),
     Case("create_tags", lambda i: {"Resources": [i.vpc]}, "MissingParameter"),
+    Case("delete_tags", lambda i: {"Resources": [i.vpc], "Tags": [{"Value": "v"}]}, "MissingParameter", "Tag.Key"),
     Case("create_tags", lambda i: {"Resources": [i.vpc], "Tags": [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}]}, "InvalidParameterValue", "Duplicate tag key"),
     Case("run_instances", lambda i: {"MinCount": 1, "MaxCount": 1}, "NotImplemented", "RunInstances"),
 )  # fmt: skip

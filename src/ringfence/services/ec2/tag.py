@@ -56,6 +56,8 @@ def delete_tags(call: Call, request: Request) -> Result:
     """Remove tags by key, or by key and value if the value is given; all tags if none are named."""
     _check_existence(call, request)
     wanted = request.get("Tags")
+    if not all(tag.get("Key") for tag in wanted or ()):
+        raise ServiceError("MissingParameter", "The request must contain the parameter Tag.Key")
     for arn in _arns(call, request):
         have = tags.tags_of(call.records, arn)
         gone = [tag["Key"] for tag in wanted or () if tag.get("Value") in (None, have.get(tag["Key"]))]

@@ -162,7 +162,7 @@ def list_buckets(call: Call, request: Request) -> Result:
     result: dict[str, Any] = {"Buckets": [_describe(bucket) for bucket in chosen], "Owner": owner(call.account)}
     if following is not None:
         result["ContinuationToken"] = following
-    if prefix:
+    if prefix.isprintable() and prefix:  # no bucket's name has what XML cannot show
         result["Prefix"] = prefix
     return result
 
