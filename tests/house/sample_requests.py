@@ -29,10 +29,8 @@ FACTS = {
     "s3:signatureAge": "1",
     "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
 }
-_IDS = {
-    prefix: f"{prefix}-0123456789abcdef0"
-    for prefix in ("vpc", "subnet", "rtb", "igw", "sg", "sgr", "acl", "eni", "eni-perm", "vpce", "dopt")
-}
+_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc"
+_IDS = {prefix: f"{prefix}-0123456789abcdef0" for prefix in _PREFIXES.split()}
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
 _MODEL = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/model"
@@ -64,6 +62,8 @@ _VALUES: dict[str, Any] = {
     "VpcEndpointId": _IDS["vpce"],
     "VpcEndpointIds": _IDS["vpce"],
     "DhcpOptionsId": _IDS["dopt"],
+    "AllocationId": _IDS["eipalloc"],
+    "NatGatewayId": _IDS["nat"],
     "PrefixListId": "pl-68a54001",
     "ServiceName": f"com.amazonaws.{REGION}.s3",
     "Resources": _IDS["vpc"],
@@ -89,6 +89,7 @@ _ASSOCIATIONS = {
     "DisassociateRouteTable": "rtbassoc-0123456789abcdef0",
     "ReplaceRouteTableAssociation": "rtbassoc-0123456789abcdef0",
     "ReplaceNetworkAclAssociation": "aclassoc-0123456789abcdef0",
+    "DisassociateAddress": "eipassoc-0123456789abcdef0",
     "DisassociateVpcCidrBlock": "vpc-cidr-assoc-0123456789abcdef0",
 }
 # Members that exclude another one, and those that are no business of authorization.
@@ -144,10 +145,12 @@ def _value(operation: Operation, name: str, shape: Shape, depth: int, values: di
 
 
 _CREATED = {
+    "AllocateAddress": "elastic-ip",
     "AuthorizeSecurityGroupEgress": "security-group-rule",
     "AuthorizeSecurityGroupIngress": "security-group-rule",
     "CreateDhcpOptions": "dhcp-options",
     "CreateInternetGateway": "internet-gateway",
+    "CreateNatGateway": "natgateway",
     "CreateNetworkAcl": "network-acl",
     "CreateNetworkInterface": "network-interface",
     "CreateRouteTable": "route-table",
@@ -212,6 +215,14 @@ def _network() -> Iterator[ec2.Ec2Record]:
     yield ec2.VpcEndpoint(
         id=_IDS["vpce"], vpc_id=vpc, service_name=service, type="Gateway", policy="{}", created=NOW, **own
     )
+    yield ec2.ElasticIp(
+        id=_IDS["eipalloc"], public_ip="198.51.100.200", association_id=_ASSOCIATIONS["DisassociateAddress"],
+        network_interface_id=_IDS["eni"], **own,
+    )  # fmt: skip
+    yield ec2.NatGateway(
+        id=_IDS["nat"], vpc_id=vpc, subnet_id=subnet, connectivity="public", created=NOW,
+        allocation_id=_IDS["eipalloc"], **own,
+    )  # fmt: skip
     yield ec2.DhcpOptions(id=_IDS["dopt"], options={}, **own)
 
 

@@ -7,6 +7,9 @@ EXCEPTIONS: dict[str, str] = {
     # EC2
     "ec2.Create* | * | has no ec2:*id on *": "what does not exist yet has no id",
     "ec2.Create* | ec2:CreateTags | has no *": "what does not exist yet has no properties, only the tags it will get",
+    "ec2.AllocateAddress | ec2:CreateTags | has no *": "as with what Create makes",
+    "ec2.AssociateAddress | * | does not ask about optional instance": "InstanceId is refused: there are no instances",
+    "ec2.CreateNatGateway | * | does not ask about optional vpc": "VpcId, of regional NAT gateways, is refused",
     "ec2.CreateTags | ec2:CreateTags | has no ec2:createaction on vpc": "set where a creation asks for ec2:CreateTags",
     "ec2.AssociateVpcCidrBlock | * | has no ec2:ipv?ipampoolid on vpc": "IPAM is refused: there are no pools",
     "ec2.* | * | does not ask about optional ipam-pool": "IPAM is refused: there are no pools",

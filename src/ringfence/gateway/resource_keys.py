@@ -24,12 +24,15 @@ _RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
     "network-acl": (ec2.NetworkAcl, "ec2:NetworkAclID"),
     "network-interface": (ec2.NetworkInterface, "ec2:NetworkInterfaceID"),
     "vpc-endpoint": (ec2.VpcEndpoint, None),
+    "elastic-ip": (ec2.ElasticIp, "ec2:AllocationId"),
+    "natgateway": (ec2.NatGateway, None),
     "dhcp-options": (ec2.DhcpOptions, "ec2:DhcpOptionsID"),
 }
 # Keys that hold a field of the record as it is.
 _FIELDS = {
     "ec2:AvailabilityZone": "availability_zone",
     "ec2:AvailabilityZoneId": "availability_zone_id",
+    "ec2:PublicIpAddress": "public_ip",
     "ec2:Tenancy": "instance_tenancy",
     "ec2:VpceServiceName": "service_name",
 }
@@ -107,5 +110,7 @@ def _ec2(call: Call, arn: str) -> Iterator[Entry]:
         if isinstance(within, str):
             place = make_arn("ec2", record.region, record.account, f"{noun}/{within}")
             yield Entry(key, (place,), f"{kind} {id}")
+    if isinstance(record, ec2.ElasticIp):
+        yield Entry("ec2:Domain", ("vpc",), f"{kind} {id}")
     if isinstance(record, ec2.VpcEndpoint):
         yield Entry("ec2:VpceServiceRegion", (record.region,), f"{kind} {id}")

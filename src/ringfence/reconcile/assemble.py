@@ -6,6 +6,7 @@ from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.endpoint import Endpoints
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.loop import Reconciler
+from ringfence.reconcile.nat_gateway import NatGateways
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
@@ -40,5 +41,5 @@ def make_reconciler(
         edge=edge or SystemEdge(),
         applied=applied,
     )
-    nouns = (VpcEndpoints(store), Endpoints(parts, Hosts(parts)))
+    nouns = (VpcEndpoints(store), NatGateways(store, applied, parts.edge), Endpoints(parts, Hosts(parts)))
     return Reconciler(store, compile, network, listeners, applied, nouns)

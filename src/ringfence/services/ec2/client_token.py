@@ -10,10 +10,10 @@ import msgspec
 
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import NetworkAcl, NetworkInterface, RouteTable, VpcEndpoint
+from ringfence.resources.ec2 import NatGateway, NetworkAcl, NetworkInterface, RouteTable, VpcEndpoint
 from ringfence.services.ec2 import noun
 
-T = TypeVar("T", RouteTable, NetworkAcl, NetworkInterface, VpcEndpoint)
+T = TypeVar("T", RouteTable, NatGateway, NetworkAcl, NetworkInterface, VpcEndpoint)
 
 
 def of(request: Request) -> tuple[str, str] | None:

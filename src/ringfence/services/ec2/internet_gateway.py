@@ -1,4 +1,4 @@
-"""Internet gateways. Only public addresses can use one and SageMaker's interfaces have none: packets end there.
+"""Internet gateways. Only interfaces with an Elastic IP can use one, and SageMaker's have none: packets end there.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html sends such traffic through a NAT gateway instead.
 """
@@ -7,8 +7,8 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import InternetGateway, Vpc
-from ringfence.services.ec2 import noun, quota
+from ringfence.resources.ec2 import InternetGateway, NetworkInterface, Vpc
+from ringfence.services.ec2 import elastic_ip, noun, quota
 from ringfence.services.ec2.listing import Filters, describe, paged
 from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.tagging import described, remove, tag_new
@@ -46,6 +46,13 @@ def detach_internet_gateway(call: Call, request: Request) -> Result:
     vpc = noun.find(call, Vpc, request["VpcId"])
     if gateway.vpc_id != vpc.id:
         raise ServiceError("Gateway.NotAttached", f"resource {gateway.id} is not attached to network {vpc.id}")
+    inside = (interface.id for interface in noun.mine(call, NetworkInterface) if interface.vpc_id == vpc.id)
+    if elastic_ip.associated(call.records, inside):
+        raise ServiceError(
+            "DependencyViolation",
+            f"Network {vpc.id} has some mapped public address(es). Please unmap those public address(es) before "
+            "detaching the gateway.",
+        )
     call.records.put(msgspec.structs.replace(gateway, vpc_id=None))
     return {}
 

@@ -18,7 +18,7 @@ from ringfence.resources.ec2 import (
     Subnet,
     Vpc,
 )
-from ringfence.services.ec2 import client_token, noun, quota
+from ringfence.services.ec2 import client_token, elastic_ip, noun, quota
 from ringfence.services.ec2.availability_zone import zone
 from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
@@ -153,6 +153,8 @@ def delete_network_interface(call: Call, request: Request) -> Result:
     for permission in noun.mine(call, NetworkInterfacePermission):
         if permission.network_interface_id == interface.id:
             call.records.delete(permission)
+    for elastic in elastic_ip.associated(call.records, [interface.id]):
+        elastic_ip.disassociate(call.records, elastic)
     remove(call, interface)
     return {}
 
@@ -208,10 +210,13 @@ def describe_network_interface_attribute(call: Call, request: Request) -> Result
 _FILTERS: Filters = {
     "addresses.primary": lambda call, item: "true",
     "addresses.private-ip-address": lambda call, item: item.private_ip,
-    "addresses.association.public-ip": lambda call, item: None,
-    "association.public-ip": lambda call, item: None,
-    "association.allocation-id": lambda call, item: None,
-    "association.association-id": lambda call, item: None,
+    "addresses.association.association-id": lambda call, item: _association(call, item).get("AssociationId"),
+    "addresses.association.owner-id": lambda call, item: _association(call, item).get("IpOwnerId"),
+    "addresses.association.public-ip": lambda call, item: _association(call, item).get("PublicIp"),
+    "association.allocation-id": lambda call, item: _association(call, item).get("AllocationId"),
+    "association.association-id": lambda call, item: _association(call, item).get("AssociationId"),
+    "association.ip-owner-id": lambda call, item: _association(call, item).get("IpOwnerId"),
+    "association.public-ip": lambda call, item: _association(call, item).get("PublicIp"),
     "attachment.attach-time": lambda call, item: (
         item.attachment and f"{item.attachment.attached_at:%Y-%m-%dT%H:%M:%S.000Z}"
     ),
@@ -266,6 +271,11 @@ def _groups(call: Call, interface: NetworkInterface) -> list[dict[str, str]]:
     return [{"GroupId": group.id, "GroupName": group.name} for group in found if group is not None]
 
 
+def _association(call: Call, interface: NetworkInterface) -> Result:
+    found: Result = elastic_ip.described_association(call, interface.id).get("Association", {})
+    return found
+
+
 def _attachment(interface: NetworkInterface) -> Result:
     """Whose instance it is on; which one, AWS shows only to the instance's owner."""
     attachment = interface.attachment
@@ -289,6 +299,7 @@ def _described(call: Call, interface: NetworkInterface) -> Result:
     name = _private_dns_name(call, interface)
     named = {"PrivateDnsName": name} if name else {}
     attached = {"Attachment": _attachment(interface)} if interface.attachment else {}
+    public = elastic_ip.described_association(call, interface.id)
     return {
         "NetworkInterfaceId": interface.id,
         "OwnerId": interface.account,
@@ -302,7 +313,7 @@ def _described(call: Call, interface: NetworkInterface) -> Result:
         "Ipv6Addresses": [],
         "MacAddress": interface.mac,
         "PrivateIpAddress": interface.private_ip,
-        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": interface.private_ip, **named}],
+        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": interface.private_ip, **named, **public}],
         "RequesterId": interface.requester_id or interface.account,
         "RequesterManaged": interface.requester_managed,
         "SourceDestCheck": interface.source_dest_check,
@@ -310,4 +321,5 @@ def _described(call: Call, interface: NetworkInterface) -> Result:
         "TagSet": tag_list(call, NetworkInterface, interface.id),
         **named,
         **attached,
+        **public,
     }

@@ -14,13 +14,17 @@ T = TypeVar("T", bound=ec2.Ec2Record)
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """`resource`: the word of ARNs and TagSpecifications. `code`: of the errors. `label`: how messages call an id."""
+    """`resource`: the word of ARNs and TagSpecifications. `code`: of the errors. `label`: how messages call an id.
+
+    `missing`: code and message of the error that says that there is none.
+    """
 
     kind: type[ec2.Ec2Record]
     prefix: str
     resource: str
     code: str
     label: str
+    missing: str = "{code}.NotFound: The {label} '{id}' does not exist"
 
 
 _ALL = (
@@ -28,6 +32,15 @@ _ALL = (
     Noun(ec2.Subnet, "subnet", "subnet", "InvalidSubnetID", "subnet ID"),
     Noun(ec2.RouteTable, "rtb", "route-table", "InvalidRouteTableID", "routeTable ID"),
     Noun(ec2.InternetGateway, "igw", "internet-gateway", "InvalidInternetGatewayID", "internetGateway ID"),
+    Noun(ec2.ElasticIp, "eipalloc", "elastic-ip", "InvalidAllocationID", "allocation ID"),
+    Noun(
+        ec2.NatGateway,
+        "nat",
+        "natgateway",
+        "NatGateway",
+        "NAT gateway",
+        missing="NatGatewayNotFound: NAT gateway {id} was not found",
+    ),
     Noun(ec2.SecurityGroup, "sg", "security-group", "InvalidGroup", "security group"),
     Noun(ec2.SecurityGroupRule, "sgr", "security-group-rule", "InvalidSecurityGroupRuleId", "security group rule ID"),
     Noun(ec2.NetworkAcl, "acl", "network-acl", "InvalidNetworkAclID", "network acl ID"),
@@ -50,11 +63,14 @@ def find(call: Call, kind: type[T], id: str) -> T:
     """The caller's record of this id in this region, or the noun's Malformed or NotFound error."""
     noun = BY_KIND[kind]
     if not re.fullmatch(noun.prefix + "-([0-9a-f]{8}|[0-9a-f]{17})", id):
-        code = "InvalidGroupId" if noun.prefix == "sg" else noun.code
-        raise ServiceError(f"{code}.Malformed", f'Invalid id: "{id}" (expecting "{noun.prefix}-...")')
+        codes = {"sg": "InvalidGroupId.Malformed", "nat": "NatGatewayMalformed"}
+        raise ServiceError(
+            codes.get(noun.prefix, f"{noun.code}.Malformed"), f'Invalid id: "{id}" (expecting "{noun.prefix}-...")'
+        )
     found = call.records.get(kind, id)
     if found is None or not _mine(call, found):
-        raise ServiceError(f"{noun.code}.NotFound", f"The {noun.label} '{id}' does not exist")
+        code, _, message = noun.missing.format(code=noun.code, label=noun.label, id=id).partition(": ")
+        raise ServiceError(code, message)
     return found
 
 

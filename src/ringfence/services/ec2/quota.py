@@ -19,6 +19,8 @@ INTERFACES = 5000  # per region
 GATEWAY_ENDPOINTS = 20  # per region
 INTERFACE_ENDPOINTS_PER_VPC = 50
 INTERNET_GATEWAYS = 5  # per region
+ELASTIC_IPS = 5  # per region
+NAT_GATEWAYS_PER_ZONE = 5
 
 
 def check(have: int, most: int, code: str, what: str) -> None:

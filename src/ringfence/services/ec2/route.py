@@ -6,12 +6,13 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
-from ringfence.resources.ec2 import InternetGateway, Route, RouteTable, Vpc
+from ringfence.resources.ec2 import InternetGateway, NatGateway, Route, RouteTable, Vpc
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.cidr import parse_block
+from ringfence.services.ec2.nat_gateway import find_target
 from ringfence.services.ec2.operation import operation
 
-_TAKES = "RouteTableId DestinationCidrBlock GatewayId"
+_TAKES = "RouteTableId DestinationCidrBlock GatewayId NatGatewayId"
 _LINK_LOCAL = IPv4Network("169.254.168.0/22")
 
 
@@ -69,20 +70,32 @@ def delete_route(call: Call, request: Request) -> Result:
 
 def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
     """The route that the request spells, if its target can be reached from the table's VPC."""
-    destination, target = _destination(request), request.get("GatewayId")
-    if not target:
-        raise ServiceError("MissingParameter", "The request must contain exactly one of gatewayId, natGatewayId, "
+    destination = _destination(request)
+    targets = [target for member in ("GatewayId", "NatGatewayId") if (target := request.get(member))]
+    if len(targets) != 1:
+        code = "InvalidParameterCombination" if targets else "MissingParameter"
+        raise ServiceError(code, "The request must contain exactly one of gatewayId, natGatewayId, "
                            "networkInterfaceId, vpcPeeringConnectionId, transitGatewayId or vpcEndpointId")  # fmt: skip
-    if not target.startswith("igw-"):
-        raise not_implemented(f"a route to {target}: only internet gateways can be targets of CreateRoute")
-    gateway = noun.find(call, InternetGateway, target)
+    gateway = _gateway(call, request)
     if gateway.vpc_id != table.vpc_id:
         raise ServiceError(
             "InvalidParameterValue",
             f"route table {table.id} and network gateway {gateway.id} belong to different networks",
         )
     _refuse_inside(call, table, IPv4Network(destination))
+    if isinstance(gateway, NatGateway):
+        return Route(destination_cidr=destination, nat_gateway_id=gateway.id)
     return Route(destination_cidr=destination, gateway_id=gateway.id)
+
+
+def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway:
+    if target := request.get("NatGatewayId"):
+        return find_target(call, target)
+    if not request["GatewayId"].startswith("igw-"):
+        raise not_implemented(
+            f"a route to {request['GatewayId']}: its gateway is neither an internet nor a NAT gateway"
+        )
+    return noun.find(call, InternetGateway, request["GatewayId"])
 
 
 def _refuse_inside(call: Call, table: RouteTable, block: IPv4Network) -> None:

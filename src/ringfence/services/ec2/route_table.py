@@ -6,6 +6,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import (
     InternetGateway,
+    NatGateway,
     Route,
     RouteTable,
     RouteTableAssociation,
@@ -229,4 +230,7 @@ def _state(call: Call, table: RouteTable, route: Route) -> str:
     if route.gateway_id is not None and route.gateway_id.startswith("igw-"):
         gateway = call.records.get(InternetGateway, route.gateway_id)
         return "active" if gateway is not None and gateway.vpc_id == table.vpc_id else "blackhole"
+    if route.nat_gateway_id is not None:
+        nat = call.records.get(NatGateway, route.nat_gateway_id)
+        return "active" if nat is not None and nat.deleting is None and nat.failure is None else "blackhole"
     return "active"
