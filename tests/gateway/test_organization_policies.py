@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from direct_calls import ACCOUNT, ROOT, Aws
 
-from ringfence.core.call import Principal
+from ringfence.core.call import Arrival, Principal
 from ringfence.gateway.authorize import is_allowed
 from ringfence.iam.evaluate import Decision
 from ringfence.resources.organizations import RCP, SCP
@@ -217,3 +217,50 @@ def test_keys_of_the_organization(
     _bucket(world, world.c, Condition={operator: {key: expected}})
     callers = {"b": world.in_b, "stranger": root_of("999999999999"), "management": ROOT}
     assert world.ask(callers[caller], "s3:GetObject", f"arn:aws:s3:::of-{world.c}/k").allowed == allowed
+
+
+def test_the_simulator_counts_scps(world: World) -> None:
+    world.attach(world.unit, {"Effect": "Deny", "Action": "ec2:*", "Resource": "*"})
+    request = {"PolicySourceArn": world.in_b.arn, "ActionNames": ["ec2:DescribeVpcs", "s3:GetObject"]}
+    denied, allowed = world.aws("iam", "SimulatePrincipalPolicy", root_of(world.b), **request)["EvaluationResults"]
+    assert (denied["EvalDecision"], allowed["EvalDecision"]) == ("explicitDeny", "allowed")
+    assert denied["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
+    assert allowed["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": True}
+
+
+def test_through_another_accounts_interface_endpoint(world: World) -> None:
+    """An endpoint policy is asked about whoever comes through, of whichever account."""
+    aws = world.aws
+    vpc = aws("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
+        aws("ec2", "ModifyVpcAttribute", VpcId=vpc, **{attribute: {"Value": True}})
+    subnet = aws("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    made = aws(
+        "ec2",
+        "CreateVpcEndpoint",
+        VpcId=vpc,
+        ServiceName="com.amazonaws.us-west-2.ec2",
+        VpcEndpointType="Interface",
+        SubnetIds=[subnet],
+    )["VpcEndpoint"]["VpcEndpointId"]
+    arrivals = aws.arrival, Arrival("10.0.1.9", vpc_id=vpc, vpce_id=made, tls=True)
+
+    def limit(**statement: Any) -> None:
+        aws.arrival = arrivals[0]
+        usual = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
+        aws("ec2", "ModifyVpcEndpoint", VpcEndpointId=made, PolicyDocument=document(usual | statement))
+        aws.arrival = arrivals[1]
+
+    aws.arrival = arrivals[1]
+    assert (
+        aws("ec2", "DescribeVpcs", world.in_b)["Vpcs"] == []
+    )  # the default policy; and no VPC of the endpoint's owner
+    limit(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
+    assert "no VPC endpoint policy allows" in aws.fails("ec2", "DescribeVpcs", world.in_b).message
+    limit(Principal={"AWS": world.b})
+    aws("ec2", "DescribeVpcs", world.in_b)
+    assert "no VPC endpoint policy allows" in aws.fails("ec2", "DescribeVpcs", root_of(world.c)).message
+    limit(Condition={"StringEquals": {"aws:PrincipalOrgID": world.id}})
+    aws("ec2", "DescribeVpcs", world.in_b)
+    aws("ec2", "DescribeVpcs", ROOT)
+    assert "no VPC endpoint policy allows" in aws.fails("ec2", "DescribeVpcs", root_of("999999999999")).message

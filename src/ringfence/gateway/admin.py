@@ -191,8 +191,9 @@ def _wish(body: dict[str, Any]) -> session.Wish:
 
 def _open(app: Running, wish: session.Wish) -> Instance:
     """The records of a new session; an ENI that was made for nothing is taken away again."""
-    account, region = app.config.account, app.config.region
-    instance = session.instance_for(app.store.snapshot(), wish, account, region, app.entropy)
+    before, region = app.store.snapshot(), app.config.region
+    account = session.account_for(before, wish) or app.config.account
+    instance = session.instance_for(before, wish, account, region, app.entropy)
     if instance.role_arn is not None:
         app.assume(instance.role_arn, instance.role_session_name)
     interface_id = _create_interface(app, wish, account) if wish.subnet else None

@@ -17,7 +17,7 @@ from ringfence.core.ids import Entropy, resource_id
 from ringfence.core.record import Reader, Writer
 from ringfence.network.addresses import may_be_public_host
 from ringfence.network.topology import Topology
-from ringfence.resources.ec2 import NetworkInterface
+from ringfence.resources.ec2 import NetworkInterface, Subnet
 from ringfence.resources.iam import Role
 from ringfence.resources.instance import Instance
 from ringfence.services.ec2.network_interface import attach, detach
@@ -39,6 +39,15 @@ class Wish:
 def root_principal(account: str) -> Principal:
     """The account's root user: who `ringfence exec` acts as when it asks for an ENI."""
     return Principal(kind="root", account=account, arn=f"arn:aws:iam::{account}:root", id=account)
+
+
+def account_for(records: Reader, wish: Wish) -> str | None:
+    """The account that a session is in: the subnet's, else that of the role's ARN; None if neither tells."""
+    subnet = records.get(Subnet, wish.subnet) if wish.subnet else None
+    if subnet is not None:
+        return subnet.account
+    role = parse_arn(wish.role) if wish.role else None
+    return role.account if role is not None else None
 
 
 def instance_for(records: Reader, wish: Wish, account: str, region: str, entropy: Entropy) -> Instance:

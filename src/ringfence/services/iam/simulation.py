@@ -1,6 +1,7 @@
 """The policy simulator: what the policies of a user, a role or a request would allow, by the engine that decides calls.
 
-The SageMaker SDK asks it about its role before each job. Resource policies and the path of a call have no part here.
+The SageMaker SDK asks it about its role before each job. The account's SCPs count; resource policies and the path of a
+call have no part here.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from ringfence.core.call import Call, Principal, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.iam.context import Context, Entry
 from ringfence.iam.evaluate import AccessRequest, Decision, Layers, Source, evaluate
+from ringfence.iam.organization import scps_of
 from ringfence.iam.policy import PolicyError, parse_policy
 from ringfence.resources.iam import Group, Role, User
 from ringfence.services.iam.identity_policy import identity_sources, managed_source
@@ -29,7 +31,8 @@ def simulate_principal_policy(call: Call, request: Request) -> Result:
     sources = (*identity_sources(call.records, owner), *given)
     limits = _inputs(request.get("PermissionsBoundaryPolicyInputList", ()), "PermissionsBoundaryPolicyInputList")
     boundary = limits[0] if limits else managed_source(call.records, owner.boundary) if owner.boundary else None
-    return _simulate(call, request, Layers(identity=sources, boundary=boundary))
+    scps = scps_of(call.records, _nobody(call))
+    return _simulate(call, request, Layers(identity=sources, boundary=boundary, scps=scps))
 
 
 @operation("SimulateCustomPolicy", takes=_TAKES)
@@ -59,9 +62,13 @@ def _inputs(texts: Sequence[str], name: str) -> tuple[Source, ...]:
     return tuple(Source(f"{name}.{number}", text) for number, text in enumerate(texts, 1))
 
 
+def _nobody(call: Call) -> Principal:
+    """A user that no resource policy names and no key describes: only the given policies and keys decide."""
+    return Principal("user", call.account, f"arn:aws:iam::{call.account}:user/simulated", "AIDASIMULATED")
+
+
 def _simulate(call: Call, request: Request, layers: Layers) -> Result:
-    # a user that no resource policy names and no key describes: only the given policies and keys decide
-    who = Principal("user", call.account, f"arn:aws:iam::{call.account}:user/simulated", "AIDASIMULATED")
+    who = _nobody(call)
     context = Context(_entry(entry) for entry in request.get("ContextEntries", ()) if entry.get("ContextKeyName"))
     results = [
         _shown(asked, evaluate(asked, layers), layers)
@@ -90,6 +97,8 @@ def _shown(asked: AccessRequest, decision: Decision, layers: Layers) -> Result:
         "MatchedStatements": matched,
         "MissingContextValues": _missing(asked, decision),
     }
+    if layers.scps:
+        result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": decision.layer != "scp"}
     if layers.boundary is not None:
         allows = decision.layer != "boundary"
         result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": allows}
