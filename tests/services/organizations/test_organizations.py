@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringfence.core.call import Principal
 from ringfence.resources.organizations import RCP, SCP
+from ringfence.store.database import open_store
 from tests.direct_calls import ACCOUNT, Aws
 
 DENY = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
@@ -230,3 +232,17 @@ def test_the_care_of_policies(organization: Organization) -> None:
     assert organization("ListTagsForResource", ResourceId=id)["Tags"] == []
     organization("DeletePolicy", PolicyId=id)
     assert organization.fails("DescribePolicy", PolicyId=id) == "PolicyNotFoundException"
+
+
+def test_a_restart_finds_it_all(organization: Organization, tmp_path: Path) -> None:
+    unit, account = organization.unit("u"), organization.account("b")
+    organization("MoveAccount", AccountId=account, SourceParentId=organization.root, DestinationParentId=unit)
+    organization("AttachPolicy", PolicyId=organization.policy("deny"), TargetId=unit)
+    organization.aws.store.close()
+    organization.aws.store = open_store(tmp_path)
+    assert organization("DescribeOrganization")["Organization"] == organization.made
+    assert organization("ListParents", ChildId=account)["Parents"][0]["Id"] == unit
+    names = [one["Name"] for one in organization("ListPoliciesForTarget", TargetId=unit, Filter=SCP)["Policies"]]
+    assert sorted(names) == ["FullAWSAccess", "deny"]
+    error = organization.aws.fails("s3", "ListBuckets", member(account))
+    assert "with an explicit deny in a service control policy" in error.message
