@@ -11,7 +11,8 @@ from ringfence.reconcile.ports import Network
 
 _PORT = 8080
 _ATTEMPT_SECONDS = 2.0
-_FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
+_FIRST_PAUSE, _LAST_PAUSE = 0.02, 1.0
+_LOST = 1 / 40  # of the time that has passed, at the most
 _REQUEST = b"GET /ping HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n"
 
 
@@ -28,7 +29,7 @@ async def wait_for_ping(network: Network, namespace: str) -> None:
     clock = asyncio.get_running_loop().time
     begin = clock()
     while not await answers_ping(network, namespace):
-        await asyncio.sleep(min(_LAST_PAUSE, max(_FIRST_PAUSE, (clock() - begin) / 20)))
+        await asyncio.sleep(min(_LAST_PAUSE, max(_FIRST_PAUSE, (clock() - begin) * _LOST)))
 
 
 async def _attempt(network: Network, namespace: str) -> bool:
