@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringfence.core.call import Principal
-from ringfence.explain.cause import TITLES, Cause, find_causes
+from ringfence.explain.cause import TITLES, Cause, find_causes, unwilling_level
 from ringfence.explain.facts import facts_of
 from ringfence.explain.logged_call import LoggedCall, Question
 from ringfence.explain.policy_source import sources_by_layer
@@ -163,7 +163,8 @@ def _because(cause: Cause, question: Question, call: LoggedCall) -> str:
         return f"explicit deny in {title}: {finding.policy}, {describe(finding, question, call)}"
     text = f"no {title} allows {question.request.action} on {question.request.resource}"
     if finding is None or finding.statement is None:
-        return f"{text}: no Allow statement is about the action"
+        level = f" of {' or '.join(unwilling_level(question))}" if cause.layer == "scp" else ""
+        return f"{text}: no Allow statement{level} is about the action"
     why = reason(finding, finding.statement, question, call)
     return f"{text}: {finding.policy}, {name_of(finding.statement)} does not apply: {why}"
 

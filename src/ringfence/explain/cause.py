@@ -66,12 +66,21 @@ def _unwilling(question: Question, decided: Layer) -> list[Layer]:
     return [decided, *(layer for layer in after if layer != decided and layer in present - willing)]
 
 
+def unwilling_level(question: Question) -> list[str]:
+    """The names of the policies at the organization's level where no service control policy allows."""
+    willing = {finding.policy for finding in question.decision.findings if finding.layer == "scp" and finding.applied}
+    levels = ([source.name for source in level] for level in question.layers.scps)
+    return next((names for names in levels if not willing & set(names)), [])
+
+
 def _nearest(question: Question, layer: Layer) -> Finding | None:
     """Of the Allow statements about the action, one that only a condition kept back, if there is one."""
+    level = unwilling_level(question) if layer == "scp" else None
     candidates = [
         finding
         for finding in question.decision.findings
         if finding.layer == layer and not finding.applied and finding.statement and finding.statement.effect == "Allow"
+        if level is None or finding.policy in level
     ]
     return min(candidates, key=_distance, default=None)
 

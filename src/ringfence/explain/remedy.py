@@ -4,7 +4,7 @@ Called by explain.call.
 """
 
 from ringfence.core.call import Principal
-from ringfence.explain.cause import TITLES, Cause, find_causes
+from ringfence.explain.cause import TITLES, Cause, find_causes, unwilling_level
 from ringfence.explain.condition_key import way_to
 from ringfence.explain.logged_call import Question
 from ringfence.explain.statement import name_of
@@ -100,7 +100,8 @@ def _allow(cause: Cause, question: Question) -> str:
         case "endpoint":
             return _let_endpoint(question, what)
         case "scp" | "rcp":
-            return f"let a {TITLES[cause.layer]} of the account allow {what}"
+            level = unwilling_level(question)
+            return f"let {' or '.join(level) if level else f'a {TITLES[cause.layer]}'} allow {what}"
 
 
 def _let_endpoint(question: Question, what: str) -> str:

@@ -1,6 +1,6 @@
 """The decisions on the last calls, in memory: what `ringfence explain call` can still explain.
 
-Keeps what decisions were made of, as it is; costs a call about a microsecond. Not an audit trail: a restart empties it.
+Keeps what decisions were made of, as it is; costs a call a few microseconds. Not an audit trail: a restart empties it.
 Written by gateway.serve and gateway.platform, read by gateway.admin.
 """
 
