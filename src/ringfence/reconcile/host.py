@@ -12,7 +12,6 @@ from typing import Any
 from ringfence.reconcile import host_interface
 from ringfence.reconcile.host_end import end_host, is_hosted, remove_interface
 from ringfence.reconcile.host_launch import (
-    INTERNAL_ERROR,
     Launch,
     LaunchFailed,
     container_namespace,
@@ -25,6 +24,7 @@ from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
 from ringfence.runtime.driver import Exited, Running
+from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
 
 log = logging.getLogger("ringfence.reconcile")
 

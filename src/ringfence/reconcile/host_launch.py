@@ -25,11 +25,10 @@ from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
 from ringfence.runtime.driver import ContainerSpec, Image, Running, StartFailed
 from ringfence.services.ec2.network_interface import attach
+from ringfence.services.sagemaker import failure_reason
 from ringfence.services.sagemaker.container import model_data
 
 log = logging.getLogger("ringfence.reconcile")
-
-INTERNAL_ERROR = "InternalServerError: We encountered an internal error.  Please try again."
 
 
 class LaunchFailed(Exception):
@@ -72,10 +71,7 @@ class Launch:
     def _image(self) -> Image:
         image = self._parts.images.resolve(self._variant.container["Image"])
         if image is None:
-            raise LaunchFailed(
-                f"Please make sure all images included in the model for the production variant {self._variant.name} "
-                "exist, and that the execution role used to create the model has permissions to access them."
-            )
+            raise LaunchFailed(failure_reason.image_missing(self._variant.name))
         return image
 
     def _assume(self) -> RoleSession:
@@ -84,10 +80,7 @@ class Launch:
             return self._caller().assume(arn, SESSION_NAME)
         except ServiceError as error:
             log.warning("assuming `%s` for `%s` failed: %s", arn, self._endpoint.name, plain(error))
-            raise LaunchFailed(
-                f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
-                "'sagemaker.amazonaws.com' to assume the role."
-            ) from None
+            raise LaunchFailed(failure_reason.role_refused(arn)) from None
 
     def _interface(self, role: RoleSession) -> str:
         zones = zones_in_use(self._parts, self._endpoint.key, self._id)
@@ -96,14 +89,10 @@ class Launch:
                 self._caller(), role.principal, self._variant, zones, self._endpoint.name, self._id
             )
         except host_interface.NoFreeAddresses:
-            # ours, on EC2's code: SageMaker's text is not published
-            raise LaunchFailed(
-                "InsufficientFreeAddressesInSubnet: The specified subnets do not have enough free addresses to "
-                "satisfy the request: hosting needs at least 2 private IP addresses for each model instance."
-            ) from None
+            raise LaunchFailed(failure_reason.NO_ADDRESSES) from None
         except ServiceError as error:
             log.warning("making an interface for `%s` failed: %s", self._endpoint.name, plain(error))
-            raise LaunchFailed(INTERNAL_ERROR) from None
+            raise LaunchFailed(failure_reason.INTERNAL_ERROR) from None
 
     def _appear(self, interface_id: str | None, image: Image) -> Instance:
         """The instance's record, its interface attached: what the network is compiled from."""
@@ -170,7 +159,7 @@ class Launch:
             await asyncio.shield(starting)
         except StartFailed as failure:
             log.warning("container of `%s` did not start: %s", self._endpoint.name, failure.reason)
-            raise LaunchFailed(self._cannot_start()) from None
+            raise LaunchFailed(failure_reason.cannot_start(self._variant.name)) from None
         except asyncio.CancelledError:
             await asyncio.gather(starting, return_exceptions=True)
             raise
@@ -191,17 +180,8 @@ class Launch:
             pinging.cancel()
             running.cancel()
         if not isinstance(parts.driver.state(self._id), Running):
-            raise LaunchFailed(self._cannot_start())
-        raise LaunchFailed(
-            f"The primary container for production variant {self._variant.name} did not pass the ping health check. "
-            "Please check CloudWatch logs for this endpoint."
-        )
-
-    def _cannot_start(self) -> str:
-        return (
-            f"CannotStartContainerError. Please ensure the model container for variant {self._variant.name} starts "
-            "correctly when invoked with 'docker run <image> serve'"
-        )
+            raise LaunchFailed(failure_reason.cannot_start(self._variant.name))
+        raise LaunchFailed(failure_reason.no_ping(self._variant.name))
 
 
 def plain(error: ServiceError) -> str:

@@ -21,6 +21,7 @@ from yarl import URL
 from ringfence.reconcile.model_archive import unpack
 from ringfence.reconcile.ports import RoleSession
 from ringfence.services.sagemaker.container import ModelData
+from ringfence.services.sagemaker.failure_reason import data_refused, data_unreachable
 
 T = TypeVar("T")
 
@@ -57,17 +58,9 @@ class ModelDownload:
         try:
             await self._fetch(directory)
         except _Refused:
-            raise DownloadFailed(
-                f'Failed to download model data for container "container_1" from URL: "{self._data.url}". Please '
-                "ensure that there is an object located at the URL and that the role passed to CreateModel has "
-                "permissions to download the object."
-            ) from None
+            raise DownloadFailed(data_refused(self._data.url)) from None
         except (aiohttp.ClientError, OSError, TimeoutError):
-            raise DownloadFailed(
-                f'Failed to download model data from URL "{self._data.url}". Please ensure that an S3 VPC endpoint '
-                "exists in route table or NAT gateway for the VPC mode and the URL is reachable from within the "
-                "subnets provided."
-            ) from None
+            raise DownloadFailed(data_unreachable(self._data.url)) from None
 
     async def _fetch(self, directory: Path) -> None:
         key = self._data.key

@@ -1,5 +1,5 @@
 """What an endpoint's generation runs: configuration and models copied into one record when it is created or updated,
-so that deleting either later changes nothing, as with AWS."""
+so that deleting either later changes nothing, as with AWS. `explain` reads off what would be copied now."""
 
 from typing import Any
 
@@ -30,6 +30,12 @@ def _variant(call: Call, spec: dict[str, Any]) -> Variant:
     if network:
         check_vpc_config(call, network)
         check_hosting_zones(call, tuple(network["Subnets"]))
+    return variant_of(spec, model)
+
+
+def variant_of(spec: dict[str, Any], model: Model) -> Variant:
+    """What a configuration's production variant would run of a model; nothing of it is checked."""
+    network = model.spec.get("VpcConfig")
     return Variant(
         name=spec["VariantName"],
         model_name=model.name,

@@ -1,0 +1,61 @@
+"""What an endpoint's FailureReason says, in AWS's words where they are known; ours are marked.
+
+Written by `reconcile` when it has happened, by `explain` when it is going to. Each text's source is the thread in which
+somebody met it.
+"""
+
+# https://github.com/aws/sagemaker-python-sdk/issues/3026
+INTERNAL_ERROR = "InternalServerError: We encountered an internal error.  Please try again."
+
+# ours, on EC2's code: SageMaker's text is not published
+NO_ADDRESSES = (
+    "InsufficientFreeAddressesInSubnet: The specified subnets do not have enough free addresses to satisfy the "
+    "request: hosting needs at least 2 private IP addresses for each model instance."
+)
+
+
+def image_missing(variant: str) -> str:
+    """https://github.com/aws/amazon-sagemaker-examples/issues/275"""
+    return (
+        f"Please make sure all images included in the model for the production variant {variant} exist, and that the "
+        "execution role used to create the model has permissions to access them."
+    )
+
+
+def role_refused(arn: str) -> str:
+    return (
+        f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
+        "'sagemaker.amazonaws.com' to assume the role."
+    )
+
+
+def data_refused(url: str) -> str:
+    """S3 answered, and not with the data. https://github.com/aws-samples/cvat-on-aws-china/issues/3"""
+    return (
+        f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there is an '
+        "object located at the URL and that the role passed to CreateModel has permissions to download the object."
+    )
+
+
+def data_unreachable(url: str) -> str:
+    """S3 did not answer."""
+    return (
+        f'Failed to download model data from URL "{url}". Please ensure that an S3 VPC endpoint exists in route table '
+        "or NAT gateway for the VPC mode and the URL is reachable from within the subnets provided."
+    )
+
+
+def cannot_start(variant: str) -> str:
+    """https://github.com/aws/sagemaker-python-sdk/issues/4615"""
+    return (
+        f"CannotStartContainerError. Please ensure the model container for variant {variant} starts correctly when "
+        "invoked with 'docker run <image> serve'"
+    )
+
+
+def no_ping(variant: str) -> str:
+    """https://github.com/aws/sagemaker-python-sdk/issues/155"""
+    return (
+        f"The primary container for production variant {variant} did not pass the ping health check. Please check "
+        "CloudWatch logs for this endpoint."
+    )
