@@ -120,9 +120,11 @@ def _target(topology: Topology, target: str, vantage: Vantage) -> tuple[str | No
         return str(IPv4Address(target)), ""
     except ValueError:
         pass
+    instance = topology.instances.get(target)
+    wanted = instance.interface_id if instance and instance.interface_id else target
     for vpc in topology.vpcs.values():
-        if target in vpc.interfaces:
-            return vpc.interfaces[target].address, f"{target} has {vpc.interfaces[target].address}"
+        if wanted in vpc.interfaces:
+            return _address(vpc.interfaces[wanted], target, vantage)
     if target in topology.instances:
         address = topology.instances[target].address
         return address, f"{target} has {address}" if address else f"{target} has no network"
@@ -131,6 +133,15 @@ def _target(topology: Topology, target: str, vantage: Vantage) -> tuple[str | No
         return None, f"`{target}` does not resolve from here: {answer.code if answer.code != 'NOERROR' else 'NODATA'}"
     by = f" ({answer.source})" if answer.source else ""
     return answer.values[0], f"{target} is {', '.join(answer.values)}{by}"
+
+
+def _address(interface: Interface, target: str, vantage: Vantage) -> tuple[str, str]:
+    """From outside it is the Elastic IP, if there is one."""
+    if vantage.kind == "vpc":
+        return interface.address, f"{target} has {interface.address}"
+    if interface.public_address is None:
+        return interface.address, f"{target} has {interface.address} and no public IP"
+    return interface.public_address, f"{target} has {interface.public_address} ({interface.allocation_id})"
 
 
 def _line(hop: Hop, prefix: str) -> str:
