@@ -31,11 +31,12 @@ def test_without_a_role_the_callers_keys_stay() -> None:
     assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" not in made
 
 
-def test_the_files_name_the_instances_resolver(tmp_path: Path) -> None:
-    place = Place("/run/netns/x", "10.0.0.2", "us-west-2.compute.internal", "ip-10-0-1-5", "10.0.1.5")
+def test_the_files_name_the_instances_resolvers(tmp_path: Path) -> None:
+    place = Place("/run/netns/x", "10.0.0.2 10.0.0.53", "us-west-2.compute.internal", "ip-10-0-1-5", "10.0.1.5")
     entering(place, tmp_path)
-    assert (tmp_path / "resolv.conf").read_text().splitlines()[:2] == [
+    assert (tmp_path / "resolv.conf").read_text().splitlines()[:3] == [
         "nameserver 10.0.0.2",
+        "nameserver 10.0.0.53",
         "search us-west-2.compute.internal",
     ]
     assert "10.0.1.5 ip-10-0-1-5" in (tmp_path / "hosts").read_text()
@@ -43,5 +44,5 @@ def test_the_files_name_the_instances_resolver(tmp_path: Path) -> None:
 
 
 def test_no_resolver_is_no_nameserver(tmp_path: Path) -> None:
-    entering(Place("/run/netns/x", None, ".", "localhost", "127.0.0.1"), tmp_path)
+    entering(Place("/run/netns/x", "", ".", "localhost", "127.0.0.1"), tmp_path)
     assert "nameserver" not in (tmp_path / "resolv.conf").read_text()

@@ -1,4 +1,4 @@
-"""Enter an instance: its network namespace, and a mount namespace in which this machine's files name its resolver.
+"""Enter an instance: its network namespace, and a mount namespace in which this machine's files name its resolvers.
 
 Linux only, root only; called in the child between fork and exec.
 """
@@ -21,10 +21,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Place:
-    """An instance as the daemon describes it: where its namespace is and what its files in /etc say."""
+    """An instance as the daemon describes it: where its namespace is and what its files in /etc say.
+
+    `resolvers`: addresses parted by spaces.
+    """
 
     namespace: str
-    resolver: str | None
+    resolvers: str
     search: str
     hostname: str
     address: str
@@ -33,8 +36,8 @@ class Place:
 def entering(place: Place, directory: Path) -> Callable[[], None]:
     """What the child has to run before exec. The files that it mounts are written into `directory` now."""
     files = {Path("/etc") / name: directory / name for name in ("resolv.conf", "hosts", "nsswitch.conf")}
-    resolver = f"nameserver {place.resolver}\n" if place.resolver else ""
-    (directory / "resolv.conf").write_text(f"{resolver}search {place.search}\noptions timeout:2 attempts:2\n")
+    resolvers = "".join(f"nameserver {address}\n" for address in place.resolvers.split())
+    (directory / "resolv.conf").write_text(f"{resolvers}search {place.search}\noptions timeout:2 attempts:2\n")
     (directory / "hosts").write_text(f"127.0.0.1 localhost\n{place.address} {place.hostname}\n")
     # Resolvers other than DNS (systemd's, mDNS) would answer with this machine's view.
     (directory / "nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")

@@ -84,7 +84,7 @@ def _first_line(response: HTTPResponse) -> dict[str, Any]:
 
 
 def _run(daemon: Daemon, told: dict[str, Any], command: tuple[str, ...]) -> int:
-    place = Place(**{name: told[name] for name in ("namespace", "resolver", "search", "hostname", "address")})
+    place = Place(**{name: told[name] for name in ("namespace", "resolvers", "search", "hostname", "address")})
     variables = environment(
         os.environ, region=daemon.region, ca_bundle=str(daemon.ca_bundle), credentials_uri=told["credentials_uri"]
     )

@@ -109,7 +109,7 @@ def describe(applied: Topology, instance: Instance, namespace: Path) -> dict[str
         "namespace": str(namespace),
         "credentials_uri": instance.credentials_path,
         "network_interface_id": instance.network_interface_id,
-        "resolver": compiled.resolvers[0] if compiled.resolvers else None,
+        "resolvers": " ".join(compiled.resolvers),
         "search": " ".join(compiled.search) or ".",
         "hostname": compiled.hostname,
         "address": compiled.address,

@@ -24,11 +24,20 @@ def test_the_life_of_a_set(ec2: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "values", "error"),
     [
-        ("ntp-servers", ["10.0.0.1"], "NotImplemented"),
+        ("ipv6-address-preferred-lease-time", ["140"], "NotImplemented"),
+        ("ntp-servers", ["time.example"], "InvalidParameterValue"),
+        ("netbios-node-type", ["3"], "InvalidParameterValue"),
         ("domain-name-servers", ["dns.example"], "InvalidParameterValue"),
         ("domain-name-servers", ["10.0.0.1"] * 5, "InvalidParameterValue"),
         ("time-to-tea", ["5"], "Unknown DHCP option"),
     ],
 )
-def test_options_that_instances_would_not_get(ec2: Any, key: str, values: list[str], error: str) -> None:
+def test_options_that_cannot_be(ec2: Any, key: str, values: list[str], error: str) -> None:
     assert error in ec2.error("CreateDhcpOptions", DhcpConfigurations=[{"Key": key, "Values": values}])
+
+
+def test_time_servers_and_netbios_are_shown(ec2: Any) -> None:
+    given = {"ntp-servers": ["10.0.0.9"], "netbios-name-servers": ["10.0.0.8"], "netbios-node-type": ["2"]}
+    wanted = [{"Key": key, "Values": values} for key, values in given.items()]
+    made = ec2("CreateDhcpOptions", DhcpConfigurations=wanted)["DhcpOptions"]["DhcpConfigurations"]
+    assert {one["Key"]: [value["Value"] for value in one["Values"]] for one in made} == given

@@ -1,4 +1,7 @@
-"""DHCP options sets: which resolvers and search domain the instances of a VPC get. Sets never change."""
+"""DHCP options sets: which resolvers and search domain the instances of a VPC get. Sets never change.
+
+Time servers and NetBIOS options are kept and shown, no more: no SageMaker container reads them, on AWS either.
+"""
 
 from ipaddress import IPv4Address
 
@@ -49,21 +52,22 @@ def create_dhcp_options(call: Call, request: Request) -> Result:
 
 
 def _check_option(key: str, values: tuple[str, ...]) -> None:
-    """Take what reaches instances here: the resolvers and the search domain."""
+    """Refuse what EC2 would, and the one option that there is no IPv6 for."""
     match key:
         case "domain-name":
             if len(values) != 1:
                 raise ServiceError("InvalidParameterValue", "The option 'domain-name' has exactly one value.")
-        case "domain-name-servers":
+        case "domain-name-servers" | "ntp-servers" | "netbios-name-servers":
             if len(values) > 4:
-                raise ServiceError("InvalidParameterValue", "The option 'domain-name-servers' has at most 4 values.")
+                raise ServiceError("InvalidParameterValue", f"The option '{key}' has at most 4 values.")
             for value in values:
-                if value != "AmazonProvidedDNS" and not _is_address(value):
-                    raise ServiceError(
-                        "InvalidParameterValue", f"Value ({value}) for parameter domain-name-servers is invalid."
-                    )
-        case "ntp-servers" | "netbios-name-servers" | "netbios-node-type" | "ipv6-address-preferred-lease-time":
-            raise not_implemented(f"the DHCP option {key}")
+                if not _is_address(value) and (key, value) != ("domain-name-servers", "AmazonProvidedDNS"):
+                    raise ServiceError("InvalidParameterValue", f"Value ({value}) for parameter {key} is invalid.")
+        case "netbios-node-type":
+            if len(values) != 1 or values[0] not in ("1", "2", "4", "8"):
+                raise ServiceError("InvalidParameterValue", f"Value ({values[0]}) for parameter {key} is invalid.")
+        case "ipv6-address-preferred-lease-time":
+            raise not_implemented(f"the DHCP option {key}: there is no IPv6")
         case _:
             raise ServiceError(
                 "InvalidParameterValue", f"Value ({key}) for parameter Key is invalid. Unknown DHCP option"
