@@ -69,6 +69,9 @@ EXCEPTIONS: dict[str, str] = {
     "organizations.* | * | does not ask about optional account": "a request names a root, a unit or an account",
     "organizations.*Resource | * | has no organizations:policytype on organizationalunit": "a unit is no policy",
     "organizations.CreateAccount | * | has no aws:resourcetag/ on *": "what does not exist yet has no tags",
+    # Route 53
+    "route53.ChangeTagsForResource | * | does not ask about required hostedzone": "a request is about one resource",
+    "route53.* | * | does not ask about optional h*": "a request names a zone or a health check",
     # SageMaker
     "sagemaker.AddTags | * | has no sagemaker:taggingaction on model": "set where a creation asks for AddTags",
     "sagemaker.CreateModel | * | has no sagemaker:directgatedmodelaccess on model": "gated models are refused",

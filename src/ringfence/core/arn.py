@@ -29,12 +29,13 @@ def parse_arn(text: str) -> Arn | None:
     return Arn(*fields[1:])
 
 
-# Services whose ARNs carry no region (IAM) or neither region nor account (S3).
+# Services whose ARNs carry no region, and those whose ARNs carry no account either.
 _GLOBAL = frozenset({"iam", "sts"})
+_BARE = frozenset({"s3", "route53"})
 
 
 def make_arn(service: str, region: str, account: str, resource: str) -> str:
-    """The ARN of a resource of ours: S3's have no region and no account, IAM's no region."""
-    if service == "s3":
-        return f"arn:aws:s3:::{resource}"
+    """The ARN of a resource of ours: S3's and Route 53's have no region and no account, IAM's no region."""
+    if service in _BARE:
+        return f"arn:aws:{service}:::{resource}"
     return f"arn:aws:{service}:{'' if service in _GLOBAL else region}:{account}:{resource}"

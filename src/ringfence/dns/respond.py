@@ -15,6 +15,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from ringfence.dns.rdata import make_name, make_rdata, spell_name
 from ringfence.network.resolve import Answer, resolve, stand
 from ringfence.network.topology import Topology, Vantage
 
@@ -24,6 +25,12 @@ _HEADER = 12
 _SOA_TTL = 60
 # A zone of ours for negative answers; its numbers are those of Amazon's resolvers.
 _SOA = "ns-0.amazonaws.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 60"
+
+_RCODES: dict[str, dns.rcode.Rcode] = {
+    "NOERROR": dns.rcode.NOERROR,
+    "NXDOMAIN": dns.rcode.NXDOMAIN,
+    "SERVFAIL": dns.rcode.SERVFAIL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +59,8 @@ def respond(wire: bytes, asked: Asked, topology: Topology | None) -> bytes | Non
         return response.to_wire()
     assert topology is not None
     question = query.question[0]
-    name = question.name.to_text(omit_final_dot=True)
     vantage = stand(topology, asked.vantage, asked.source)
-    answer = resolve(topology, vantage, name, dns.rdatatype.to_text(question.rdtype))
+    answer = resolve(topology, vantage, spell_name(question.name), dns.rdatatype.to_text(question.rdtype))
     if answer.code == "REFUSED":
         return None  # no resolver stands there
     _fill(response, question, answer)
@@ -75,15 +81,23 @@ def _refusal(query: dns.message.Message) -> dns.rcode.Rcode | None:
 
 
 def _fill(response: dns.message.Message, question: dns.rrset.RRset, answer: Answer) -> None:
-    if answer.code == "NXDOMAIN":
-        response.set_rcode(dns.rcode.NXDOMAIN)
+    """The CNAMEs on the way, then the records; without records the SOA of who says so."""
+    response.set_rcode(_RCODES[answer.code])
+    owner = question.name
+    for link in answer.links:
+        response.answer.append(dns.rrset.from_rdata(owner, link.ttl, make_rdata("CNAME", link.target)))
+        owner = make_name(link.target)
     if answer.values:
-        values = [f"{value}." if question.rdtype == dns.rdatatype.PTR else value for value in answer.values]
-        response.answer.append(dns.rrset.from_text_list(question.name, answer.ttl, "IN", question.rdtype, values))
-    else:
+        kind = dns.rdatatype.to_text(question.rdtype)
+        response.answer.append(
+            dns.rrset.from_rdata_list(owner, answer.ttl, [make_rdata(kind, value) for value in answer.values])
+        )
+    elif answer.code != "SERVFAIL":
         # RFC 2308: without an SOA a resolver may not keep the negative answer
-        parent = question.name.parent() if len(question.name) > 1 else dns.name.root
-        response.authority.append(dns.rrset.from_text(parent, _SOA_TTL, "IN", "SOA", _SOA))
+        parent = owner.parent() if len(owner) > 1 else dns.name.root
+        zone = make_name(answer.zone) if answer.soa else parent
+        soa, ttl = answer.soa or (_SOA, _SOA_TTL)
+        response.authority.append(dns.rrset.from_rdata(zone, ttl, make_rdata("SOA", soa)))
 
 
 def _fit(response: dns.message.Message, query: dns.message.Message, tcp: bool) -> bytes:

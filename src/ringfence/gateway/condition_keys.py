@@ -127,7 +127,7 @@ def _path(arrival: Arrival) -> Iterator[Entry]:
 
 
 def _region(operation: Operation, call: Call) -> str:
-    return "us-east-1" if operation.service in ("iam", "organizations") else call.region
+    return "us-east-1" if operation.service in ("iam", "organizations", "route53") else call.region
 
 
 def _collect(value: Any, path: str) -> list[Any]:

@@ -19,6 +19,7 @@ _FAMILIES: dict[str, Family] = {
     "ec2": "ec2",
     "iam": "query",
     "sts": "query",
+    "route53": "query",
     "cloudwatch": "query",
     "monitoring": "query",
     "sagemaker-runtime": "rest-json",

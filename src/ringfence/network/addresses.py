@@ -5,6 +5,7 @@ mistaken for somebody's host: S3 and DynamoDB of region n own 198.18.n.0/24, its
 Read by the compiler, the EC2 handlers (prefix lists, endpoint services) and the resolver.
 """
 
+import base64
 import hashlib
 import zlib
 from dataclasses import dataclass
@@ -83,9 +84,13 @@ SERVICES: tuple[ServiceFacts, ...] = (
     ServiceFacts("iam", 17, ("iam.amazonaws.com",), region_free=True),
     ServiceFacts("sts.global", 18, ("sts.amazonaws.com",), region_free=True),
     ServiceFacts("organizations", 19, ("organizations.us-east-1.amazonaws.com",), region_free=True),
+    ServiceFacts("route53", 20, ("route53.amazonaws.com",), region_free=True),
 )
 # Without a region in the name S3 answers with the daemon's own region.
 S3_GLOBAL_NAMES = ("s3.amazonaws.com", "*.s3.amazonaws.com")
+
+# The public hosted zones of `vpce.amazonaws.com` names; those not known here are made up from the region's name.
+_VPCE_ZONES = {"us-east-1": "Z7HUB22UULQXV", "us-west-2": "Z1YSA3EXCYUU9Z", "eu-west-1": "Z38GZ743OKFT7T"}
 
 _BY_SERVICE = {facts.service: facts for facts in SERVICES}
 
@@ -159,6 +164,21 @@ def vpce_names(
     host = facts.private_names[0].removesuffix(".{r}.amazonaws.com") if facts and facts.private_names else service
     tail = f"{host}.{region}.vpce.amazonaws.com"
     return f"{endpoint_id}-{label}.{tail}", tuple((zone, f"{endpoint_id}-{label}-{zone}.{tail}") for zone in zones)
+
+
+def vpce_hosted_zone(region: str) -> str:
+    """The id of the public zone that the region's `vpce.amazonaws.com` names are in: what aliases to them name."""
+    return _VPCE_ZONES.get(region) or _made_up_zone(region)
+
+
+def private_hosted_zone(endpoint_id: str) -> str:
+    """The id of the private zone that an interface endpoint with private DNS brings."""
+    return _made_up_zone(endpoint_id)
+
+
+def _made_up_zone(seed: str) -> str:
+    """An id as hosted zones have, always the same for one seed."""
+    return "Z" + base64.b32encode(hashlib.sha256(seed.encode()).digest()).decode()[:20]
 
 
 def internal_domain(region: str) -> str:

@@ -171,7 +171,7 @@ class Endpoint:
 
     `names`: regional name first, then zonal ones as (availability zone, name). `private_names` resolve to the ENIs
     inside the VPC; empty unless private DNS is on and both DNS attributes of the VPC are. With `buckets`, names under
-    the endpoint's own names resolve too (`bucket.vpce-….s3.…`).
+    the endpoint's own names resolve too (`bucket.vpce-….s3.…`). `private_dns`: whether it was asked for.
     """
 
     id: str
@@ -185,6 +185,46 @@ class Endpoint:
     zonal_names: tuple[tuple[str, str], ...] = ()
     private_names: tuple[str, ...] = ()
     buckets: bool = False
+    private_dns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSet:
+    """What a name of a hosted zone has of one type: `values` in master file form, or an alias.
+
+    `alias`: the name whose records are answered instead; `alias_inside`: of the same zone, else an endpoint's.
+    """
+
+    name: str
+    type: str
+    ttl: int = 60
+    values: tuple[str, ...] = ()
+    alias: str | None = None
+    alias_inside: bool = False
+
+
+@dataclass(frozen=True)
+class HostedZone:
+    """Names are in lower case without the final dot, unusual characters as octal escapes but for `*`.
+
+    `vpc_ids`: whom a private zone serves. A public one answers everybody whose resolver is Amazon's or the internet's.
+    """
+
+    id: str
+    name: str
+    private: bool
+    vpc_ids: tuple[str, ...]
+    records: dict[tuple[str, str], RecordSet]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name that exists: those with records, and what lies between them and the apex."""
+        found = {self.name}
+        for name, _ in self.records:
+            while name not in found:
+                found.add(name)
+                name = name.partition(".")[2]
+        return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -204,6 +244,9 @@ class Vpc:
     endpoints: dict[str, Endpoint]
     internet_gateway: str | None = None
     nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
+    dhcp_options_id: str = ""
+    name_servers: tuple[str, ...] = ()  # what DHCP gives to instances; base+2 stands for AmazonProvidedDNS
+    search: tuple[str, ...] = ()
 
     @cached_property
     def interface_at(self) -> dict[str, Interface]:
@@ -267,6 +310,7 @@ class Topology:
     listeners: tuple[Listener, ...]
     # S2.20: private DNS answers only in availability zones where the endpoint has an interface
     private_dns_per_zone: bool = False
+    zones: tuple[HostedZone, ...] = ()
 
     @cached_property
     def endpoint_vpcs(self) -> dict[str, str]:

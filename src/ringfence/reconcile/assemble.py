@@ -3,6 +3,7 @@
 from ringfence.config import Config
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.clock import SystemEdge
+from ringfence.reconcile.dns_change import DnsChanges
 from ringfence.reconcile.endpoint import Endpoints
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.loop import Reconciler
@@ -41,5 +42,10 @@ def make_reconciler(
         edge=edge or SystemEdge(),
         applied=applied,
     )
-    nouns = (VpcEndpoints(store), NatGateways(store, applied, parts.edge), Endpoints(parts, Hosts(parts)))
+    nouns = (
+        VpcEndpoints(store),
+        NatGateways(store, applied, parts.edge),
+        DnsChanges(store, parts.edge),
+        Endpoints(parts, Hosts(parts)),
+    )
     return Reconciler(store, compile, network, listeners, applied, nouns)

@@ -12,8 +12,7 @@ from typing import Protocol
 from ringfence.core.record import Record
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Compile, Listeners, Network
-from ringfence.resources import ec2, instance
-from ringfence.resources.ec2 import NatGatewayStatus, VpcEndpointStatus
+from ringfence.resources import ec2, instance, route53
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
@@ -21,12 +20,12 @@ log = logging.getLogger("ringfence.reconcile")
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds
 
 # Kinds that the network compiler reads: only their changes start it. A test holds it to these modules.
-NETWORK_MODULES = (ec2, instance)
+NETWORK_MODULES = (ec2, instance, route53)
 _NETWORK_KINDS = frozenset(
     name
     for module in NETWORK_MODULES
     for name, item in vars(module).items()
-    if isinstance(item, type) and issubclass(item, Record) and item not in (NatGatewayStatus, VpcEndpointStatus)
+    if isinstance(item, type) and issubclass(item, Record) and not name.endswith("Status")
 )
 
 

@@ -32,4 +32,5 @@ def compile_endpoint(
         zonal_names=zonal,
         private_names=addresses.private_dns_names(record.service_name, vpc.region) if private_dns else (),
         buckets=service == "s3",
+        private_dns=record.private_dns_enabled,
     )

@@ -10,25 +10,21 @@ from ringfence.network.topology import Instance, Vpc
 from ringfence.resources import ec2
 from ringfence.resources import instance as records_of
 
-# VPC id -> resolvers and search domains.
-_Dhcp = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
-
 
 def compile_instances(
     instances: list[records_of.Instance], vpcs: Mapping[str, Vpc], records: Reader
 ) -> dict[str, Instance]:
     """An instance whose interface is gone, or whose public address somebody has, gets loopback only."""
-    dhcp = {vpc.id: _dhcp(records, vpc) for vpc in vpcs.values()}
     taken: set[str] = {addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER, addresses.INTERNET_ROUTER}
-    return {instance.id: _compile_instance(instance, vpcs, records, dhcp, taken) for instance in instances}
+    return {instance.id: _compile_instance(instance, vpcs, records, taken) for instance in instances}
 
 
 def _compile_instance(
-    instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, dhcp: _Dhcp, taken: set[str]
+    instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, taken: set[str]
 ) -> Instance:
     match instance.network:
         case "vpc":
-            return _in_vpc(instance, vpcs, records, dhcp)
+            return _in_vpc(instance, vpcs, records)
         case "platform":
             address = _pick(instance.id, addresses.PLATFORM_RANGE, taken)
             router, resolver = addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER
@@ -44,14 +40,13 @@ def _compile_instance(
             return _alone(instance)
 
 
-def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, dhcp: _Dhcp) -> Instance:
+def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader) -> Instance:
     record = records.get(ec2.NetworkInterface, instance.network_interface_id or "")
     vpc = vpcs.get(record.vpc_id) if record else None
     interface = vpc.interfaces.get(record.id) if vpc and record else None
     if vpc is None or interface is None or interface.namespace != instance.id:
         return _alone(instance)
     subnet = vpc.subnets[interface.subnet_id]
-    resolvers, search = dhcp[vpc.id]
     return Instance(
         instance.id,
         "vpc",
@@ -61,23 +56,12 @@ def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Rea
         interface.mac,
         vpc.id,
         interface.id,
-        resolvers,
-        search,
+        vpc.name_servers,
+        vpc.search,
         addresses.private_name(interface.address, vpc.region),
         instance.isolated,
         instance.role_arn is not None,
     )
-
-
-def _dhcp(records: Reader, vpc: Vpc) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Resolvers and search domains as the VPC's DHCP options give them."""
-    record = records.get(ec2.Vpc, vpc.id)
-    options = records.get(ec2.DhcpOptions, record.dhcp_options_id) if record else None
-    if options is None:
-        return (), ()
-    servers = options.options.get("domain-name-servers", ())
-    resolvers = tuple(vpc.resolvers[0] if server == "AmazonProvidedDNS" else server for server in servers)
-    return resolvers, tuple(" ".join(options.options.get("domain-name", ())).split())
 
 
 def _outside(instance: records_of.Instance, address: str, router: str, resolver: str) -> Instance:

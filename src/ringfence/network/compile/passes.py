@@ -10,6 +10,7 @@ from ringfence.network.compile.instance import compile_instances
 from ringfence.network.compile.listener import compile_listeners
 from ringfence.network.compile.service import compile_services
 from ringfence.network.compile.vpc import VpcRecords, compile_vpc
+from ringfence.network.compile.zone import compile_zones
 from ringfence.network.topology import Topology
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
@@ -33,7 +34,16 @@ def compile_topology(records: Reader, settings: NetworkSettings) -> Topology:
     )
     services = compile_services(tuple(regions), settings.region)
     listeners = compile_listeners(vpcs.values(), hosts.values(), services)
-    return Topology(records.revision, settings.region, vpcs, hosts, services, listeners, settings.private_dns_per_zone)
+    return Topology(
+        records.revision,
+        settings.region,
+        vpcs,
+        hosts,
+        services,
+        listeners,
+        settings.private_dns_per_zone,
+        compile_zones(records),
+    )
 
 
 _R = TypeVar(
@@ -70,6 +80,7 @@ def _gather(records: Reader, instances: list[Instance]) -> list[VpcRecords]:
         VpcRecords(
             vpc, subnets[vpc.id], tables[vpc.id], acls[vpc.id], groups[vpc.id], rules, interfaces[vpc.id],
             endpoints[vpc.id], owners, gateways.get(vpc.id), nats[vpc.id], elastic,
+            records.get(ec2.DhcpOptions, vpc.dhcp_options_id),
         )
         for vpc in records.all(ec2.Vpc)
     ]  # fmt: skip

@@ -38,6 +38,7 @@ class VpcRecords:
     internet_gateway: str | None
     nats: list[ec2.NatGateway]
     elastic: Mapping[str, ec2.ElasticIp]
+    dhcp: ec2.DhcpOptions | None = None
 
 
 def compile_vpc(records: VpcRecords) -> Vpc:
@@ -57,12 +58,14 @@ def compile_vpc(records: VpcRecords) -> Vpc:
         group.id: compile_group(group, records.rules.get(group.id, ()), known_groups, vpc.region)
         for group in records.groups
     }
+    resolvers = (addresses.vpc_resolver(vpc.cidr), addresses.LINK_LOCAL_RESOLVER)
+    name_servers, search = _name_servers(records.dhcp, resolvers[0])
     return Vpc(
         id=vpc.id,
         account=vpc.account,
         region=vpc.region,
         cidrs=cidrs,
-        resolvers=(addresses.vpc_resolver(vpc.cidr), addresses.LINK_LOCAL_RESOLVER),
+        resolvers=resolvers,
         dns_support=vpc.dns_support,
         dns_hostnames=vpc.dns_hostnames,
         subnets=subnets,
@@ -75,7 +78,19 @@ def compile_vpc(records: VpcRecords) -> Vpc:
         endpoints=endpoints,
         internet_gateway=records.internet_gateway,
         nat_gateways=nats,
+        dhcp_options_id=vpc.dhcp_options_id,
+        name_servers=name_servers,
+        search=search,
     )
+
+
+def _name_servers(options: ec2.DhcpOptions | None, own: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The resolvers and search domains that DHCP gives to instances; without a set, none."""
+    if options is None:
+        return (), ()
+    servers = options.options.get("domain-name-servers", ())
+    found = tuple(own if server == "AmazonProvidedDNS" else server for server in servers)
+    return tuple(dict.fromkeys(found)), tuple(" ".join(options.options.get("domain-name", ())).split())
 
 
 def _compile_nats(records: list[ec2.NatGateway], interfaces: Mapping[str, Interface]) -> Iterator[NatGateway]:

@@ -8,7 +8,9 @@ import msgspec
 from ringfence.core import ids
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.network.addresses import private_dns_names
 from ringfence.resources.ec2 import Vpc, VpcEndpoint
+from ringfence.resources.route53 import HostedZone
 from ringfence.services.ec2 import client_token, endpoint_policy, noun, quota
 from ringfence.services.ec2 import vpc_endpoint_wiring as wiring
 from ringfence.services.ec2.operation import named, operation
@@ -154,6 +156,7 @@ def _check_private_dns(call: Call, request: Request, endpoint: VpcEndpoint, vpc:
             "private-dns-enabled cannot be set because there is already a conflicting DNS domain for "
             f"{name} in the VPC {vpc.id}",
         )
+    _check_own_zones(call, endpoint, vpc)
     only_inbound = (request.get("DnsOptions") or {}).get("PrivateDnsOnlyForInboundResolverEndpoint", True)
     if find_service(call, endpoint.service_name).service == "s3" and only_inbound:
         if not any(other.type == "Gateway" for other in alike):
@@ -163,6 +166,18 @@ def _check_private_dns(call: Call, request: Request, endpoint: VpcEndpoint, vpc:
                 "endpoint for the service.",
             )
         raise not_implemented("DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint: there are no inbound resolvers")
+
+
+def _check_own_zones(call: Call, endpoint: VpcEndpoint, vpc: Vpc) -> None:
+    """A VPC sees a domain once: by a hosted zone of one's own, or by the one that the endpoint would bring."""
+    names = {f"{name.removeprefix('*.')}." for name in private_dns_names(endpoint.service_name, endpoint.region)}
+    for zone in call.records.all(HostedZone):
+        if zone.name in names and (vpc.region, vpc.id) in zone.vpcs:
+            raise ServiceError(
+                "ConflictingDomainExists",
+                f"The VPC {vpc.id} in region {vpc.region} has already been associated with the hosted zone {zone.id} "
+                "with the same domain name.",
+            )
 
 
 @operation(

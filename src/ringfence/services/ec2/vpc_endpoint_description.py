@@ -1,17 +1,11 @@
 """DescribeVpcEndpoints: an endpoint's state, names and parts as AWS shows them."""
 
-import base64
-import hashlib
-
 from ringfence.core.call import Call, Request, Result
 from ringfence.network import addresses
 from ringfence.resources.ec2 import SecurityGroup, Subnet, VpcEndpoint, VpcEndpointStatus
 from ringfence.services.ec2.listing import Filters, describe, paged
 from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.tagging import described
-
-# The public hosted zones of `vpce.amazonaws.com` names; those not known here are made up from the region's name.
-_ZONES = {"us-east-1": "Z7HUB22UULQXV", "us-west-2": "Z1YSA3EXCYUU9Z", "eu-west-1": "Z38GZ743OKFT7T"}
 
 
 def state(call: Call, endpoint: VpcEndpoint) -> str:
@@ -73,16 +67,11 @@ def _dns_entries(call: Call, endpoint: VpcEndpoint) -> list[dict[str, str]]:
     zones = tuple(sorted(subnet.availability_zone for subnet in subnets if subnet is not None))
     regional, zonal = addresses.vpce_names(endpoint.id, endpoint.dns_label, facts.service, endpoint.region, zones)
     star = "*." if facts.service == "s3" else ""
-    public_zone = _ZONES.get(endpoint.region) or _made_up_zone(endpoint.region)
+    public_zone = addresses.vpce_hosted_zone(endpoint.region)
     entries = [{"DnsName": star + name, "HostedZoneId": public_zone} for name in (regional, *(one[1] for one in zonal))]
     if endpoint.private_dns_enabled:
-        private_zone = _made_up_zone(endpoint.id)
+        private_zone = addresses.private_hosted_zone(endpoint.id)
         names = addresses.private_dns_names(endpoint.service_name, endpoint.region)
         shown = names if facts.service == "s3" else names[:1]
         entries += [{"DnsName": name, "HostedZoneId": private_zone} for name in shown]
     return entries
-
-
-def _made_up_zone(seed: str) -> str:
-    """An id as hosted zones have, always the same for one seed."""
-    return "Z" + base64.b32encode(hashlib.sha256(seed.encode()).digest()).decode()[:20]
