@@ -294,3 +294,27 @@ async def test_a_restart_finds_everything(dataplane: Dataplane) -> None:
     dataplane.forget()
     await dataplane.apply(topology)
     assert "198.51.100.254" not in wire.run_inside(dataplane, ways.vpc.id, "nft list ruleset")
+
+
+async def test_ways_out_come_and_go_without_a_packet_lost_elsewhere(dataplane: Dataplane) -> None:
+    """A flow inside the VPC, and one through the NAT gateway, while others' ways change."""
+    ways = Ways()
+    world, near = ways.world, ways.world.instance(ways.private, ways.web)
+    world.rule(ways.web, protocol="udp", from_port=53, to_port=53, cidr_ipv4="10.0.0.0/16")
+    await dataplane.apply(ways.compile())
+    flows = [(near.id, ways.address(near)), (ways.host.id, HOST)]
+    stops = [wire.echo(dataplane, place, address, 53) for place, address in flows]
+    counts = [wire.Counting(dataplane, ways.client.id, address, 53) for _, address in flows]
+    try:
+        for _ in range(3):
+            other = world.instance(ways.public, ways.web)
+            elastic, nat = world.elastic_ip(other.network_interface_id), world.nat_gateway(ways.public)
+            await dataplane.apply(ways.compile())
+            world.change(ec2.NatGateway, nat.id, deleting=nat.created)
+            world.change(ec2.ElasticIp, elastic.id, network_interface_id=None)
+            await dataplane.apply(ways.compile())
+    finally:
+        lost = [one.stop() for one in counts]
+        for stop in stops:
+            stop()
+    assert lost == [0, 0] and all(one.sent > 50 for one in counts)

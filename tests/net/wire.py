@@ -141,3 +141,31 @@ def send_syn(dataplane: Dataplane, namespace: str, source: tuple[str, int], dest
             return len(sock.recv(200))
         except TimeoutError:
             return 0
+
+
+class Counting:
+    """Datagrams one after the other to an echo server, until `stop`, which says how many got no answer."""
+
+    def __init__(self, dataplane: Dataplane, namespace: str, address: str, port: int) -> None:
+        self.sent = self.lost = 0
+        self._stopped = threading.Event()
+        self._sock = dataplane.open_socket(namespace, socket.SOCK_DGRAM)
+        self._sock.settimeout(1)
+        self._sock.connect((address, port))
+        self._thread = threading.Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    def _send(self) -> None:
+        while not self._stopped.wait(0.002):
+            self.sent += 1
+            try:
+                self._sock.send(b"x")
+                self._sock.recv(10)
+            except OSError:
+                self.lost += 1
+
+    def stop(self) -> int:
+        self._stopped.set()
+        self._thread.join(5)
+        self._sock.close()
+        return self.lost
