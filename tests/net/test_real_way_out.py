@@ -163,6 +163,20 @@ async def test_the_internet_reaches_only_elastic_ips_and_only_what_groups_admit(
     assert set(counted) == {ways.gateway.id} and counted[ways.gateway.id] >= 6
 
 
+async def test_the_answer_goes_back_by_the_internet_gateway_or_not_at_all(dataplane: Dataplane) -> None:
+    """Not by a NAT gateway, where the route table of the server's subnet would send it."""
+    ways = Ways()
+    local = ec2.Route(destination_cidr="10.0.0.0/16", gateway_id="local")
+    away = ec2.Route(destination_cidr="0.0.0.0/0", nat_gateway_id=ways.nat.id)
+    for routes in ((local, away), (local,)):
+        ways.world.change(ec2.RouteTable, ways.public_table.id, routes=routes)
+        topology = ways.compile()
+        await dataplane.apply(topology)
+        packet = Packet(ways.host.id, ways.elastic.public_ip, TCP, 80)
+        check(dataplane, topology, packet)
+        assert trace(topology, packet).deciding.rule == ways.public_table.id
+
+
 async def test_a_false_source_does_not_get_translated(dataplane: Dataplane) -> None:
     """Neither with the check nor without; a NAT gateway's peer cannot send as the server with the Elastic IP."""
     ways = Ways()
