@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from ringfence.explain.name import Named, find_address
 from ringfence.network.addresses import DEFAULT_PUBLIC_HOSTS, EXAMPLE_ADDRESS, INTERNET_ROUTER, PUBLIC_RESOLVER
 from ringfence.network.explain import explain
-from ringfence.network.resolve import instance_vantage, resolve
+from ringfence.network.resolve import instance_vantage
 from ringfence.network.topology import INTERNET, Instance, Interface, Subnet, Topology, Vantage, Vpc
 from ringfence.network.trace import TCP, UDP, Hop, Packet, trace
 
@@ -54,13 +55,13 @@ def parse_question(body: dict[str, Any]) -> Question:
 def explain_path(topology: Topology, question: Question) -> PathExplanation:
     """Walk it; ValueError if a place is not known."""
     topology, source, vantage = _source(topology, question)
-    address, told = _target(topology, question.target, vantage)
-    if address is None:
-        return PathExplanation(False, (told, "correct the name, or make the endpoint or record that answers it"), ())
-    walked = trace(topology, Packet(source, address, question.protocol, question.port))
+    found = _target(topology, question.target, source, vantage)
+    if found.address is None:
+        return PathExplanation(False, (*found.lines, *([found.remedy] if found.remedy else [])), ())
+    walked = trace(topology, Packet(source, found.address, question.protocol, question.port))
     said = explain(walked)
     hops = [*((hop, "") for hop in walked.forward), *((hop, "reply: ") for hop in walked.reply)]
-    lines = [told, *(_line(hop, prefix) for hop, prefix in hops), said.sentence]
+    lines = [*found.lines, *(_line(hop, prefix) for hop, prefix in hops), said.sentence]
     if said.remedy:
         lines.append(f"to mend it: {said.remedy}")
     return PathExplanation(
@@ -112,12 +113,12 @@ def _free(vpc: Vpc, subnet: Subnet) -> Iterator[str]:
     return (str(host) for host in hosts if str(host) not in vpc.interface_at)
 
 
-def _target(topology: Topology, target: str, vantage: Vantage) -> tuple[str | None, str]:
-    """The target's address, and a line on how it was found."""
+def _target(topology: Topology, target: str, source: str, vantage: Vantage) -> Named:
+    """The target's address, and how it was found."""
     if target == INTERNET:
-        return EXAMPLE_ADDRESS, f"a host on the internet: {EXAMPLE_ADDRESS}"
+        return Named(EXAMPLE_ADDRESS, (f"a host on the internet: {EXAMPLE_ADDRESS}",))
     try:
-        return str(IPv4Address(target)), ""
+        return Named(str(IPv4Address(target)), ())
     except ValueError:
         pass
     instance = topology.instances.get(target)
@@ -127,21 +128,18 @@ def _target(topology: Topology, target: str, vantage: Vantage) -> tuple[str | No
             return _address(vpc.interfaces[wanted], target, vantage)
     if target in topology.instances:
         address = topology.instances[target].address
-        return address, f"{target} has {address}" if address else f"{target} has no network"
-    answer = resolve(topology, vantage, target, "A")
-    if answer.code != "NOERROR" or not answer.values:
-        return None, f"`{target}` does not resolve from here: {answer.code if answer.code != 'NOERROR' else 'NODATA'}"
-    by = f" ({answer.source})" if answer.source else ""
-    return answer.values[0], f"{target} is {', '.join(answer.values)}{by}"
+        return Named(address, (f"{target} has {address}" if address else f"{target} has no network",))
+    return find_address(topology, source, vantage, target)
 
 
-def _address(interface: Interface, target: str, vantage: Vantage) -> tuple[str, str]:
+def _address(interface: Interface, target: str, vantage: Vantage) -> Named:
     """From outside it is the Elastic IP, if there is one."""
     if vantage.kind == "vpc":
-        return interface.address, f"{target} has {interface.address}"
+        return Named(interface.address, (f"{target} has {interface.address}",))
     if interface.public_address is None:
-        return interface.address, f"{target} has {interface.address} and no public IP"
-    return interface.public_address, f"{target} has {interface.public_address} ({interface.allocation_id})"
+        return Named(interface.address, (f"{target} has {interface.address} and no public IP",))
+    told = f"{target} has {interface.public_address} ({interface.allocation_id})"
+    return Named(interface.public_address, (told,))
 
 
 def _line(hop: Hop, prefix: str) -> str:

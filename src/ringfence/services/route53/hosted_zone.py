@@ -5,6 +5,7 @@ at the name servers that it shows.
 """
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 
@@ -14,7 +15,7 @@ from ringfence.core.tags import drop_tags
 from ringfence.resources.route53 import HostedZone, ResourceRecordSet
 from ringfence.services.route53.change import new_change
 from ringfence.services.route53.domain_name import BadName, is_within, normalize
-from ringfence.services.route53.lookup import find_vpc, find_zone, new_id, own_zones, record_sets, zone_arn
+from ringfence.services.route53.lookup import count_sets, find_vpc, find_zone, new_id, own_zones, record_sets, zone_arn
 from ringfence.services.route53.operation import on_zone, operation, vpcs_key
 from ringfence.services.route53.vpc_association import check_conflict
 
@@ -121,7 +122,8 @@ def _required_sets(zone: HostedZone) -> tuple[ResourceRecordSet, ResourceRecordS
     )
 
 
-def described(call: Call, zone: HostedZone) -> Result:
+def described(call: Call, zone: HostedZone, counts: Mapping[str, int] | None = None) -> Result:
+    """`counts`: the record sets of all zones, for lists."""
     config: Result = {"PrivateZone": zone.private}
     if zone.comment:
         config["Comment"] = zone.comment
@@ -130,7 +132,7 @@ def described(call: Call, zone: HostedZone) -> Result:
         "Name": zone.name,
         "CallerReference": zone.caller_reference,
         "Config": config,
-        "ResourceRecordSetCount": sum(1 for _ in record_sets(call.records, zone.id)),
+        "ResourceRecordSetCount": count_sets(call)[zone.id] if counts is None else counts[zone.id],
     }
 
 

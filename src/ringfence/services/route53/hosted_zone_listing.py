@@ -7,7 +7,7 @@ from ringfence.network.addresses import private_dns_names, private_hosted_zone
 from ringfence.resources.ec2 import VpcEndpoint
 from ringfence.resources.route53 import HostedZone, reversed_name
 from ringfence.services.route53.hosted_zone import described, domain
-from ringfence.services.route53.lookup import find_vpc, own_zones, page_size
+from ringfence.services.route53.lookup import count_sets, find_vpc, own_zones, page_size
 from ringfence.services.route53.operation import bare, operation, vpcs_key
 
 
@@ -18,9 +18,9 @@ def list_hosted_zones(call: Call, request: Request) -> Result:
     zones = sorted(own_zones(call), key=lambda zone: zone.id)
     if "HostedZoneType" in request:
         zones = [zone for zone in zones if zone.private]  # the one type that there is to ask for
-    zones = [zone for zone in zones if zone.id >= marker]
+    zones, counts = [zone for zone in zones if zone.id >= marker], count_sets(call)
     told: Result = {
-        "HostedZones": [described(call, zone) for zone in zones[:size]],
+        "HostedZones": [described(call, zone, counts) for zone in zones[:size]],
         "IsTruncated": len(zones) > size,
         "MaxItems": str(size),
     }
@@ -38,9 +38,9 @@ def list_hosted_zones_by_name(call: Call, request: Request) -> Result:
         raise ServiceError("InvalidInput", "HostedZoneId can be specified only together with DNSName.")
     start = (reversed_name(domain(request["DNSName"])), start_id) if request.get("DNSName") else ("", "")
     zones = sorted(own_zones(call), key=_place)
-    zones = [zone for zone in zones if _place(zone) >= start]
+    zones, counts = [zone for zone in zones if _place(zone) >= start], count_sets(call)
     told: Result = {
-        "HostedZones": [described(call, zone) for zone in zones[:size]],
+        "HostedZones": [described(call, zone, counts) for zone in zones[:size]],
         "IsTruncated": len(zones) > size,
         "MaxItems": str(size),
     }

@@ -1,5 +1,6 @@
 """Finding a zone, its records and a VPC, each with Route 53's error if it is not there; ids; pages."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ringfence.core.arn import make_arn
@@ -11,12 +12,12 @@ from ringfence.resources.route53 import HostedZone, ResourceRecordSet
 from ringfence.services.route53.operation import bare
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_ID_LENGTH = 20
+_ID_LENGTH = 19  # `/hostedzone/Z…` is then as long as the model lets ids be
 _PAGE = 100
 
 
 def new_id(call: Call, prefix: str) -> str:
-    """`Z` or `C` and 20 letters and digits."""
+    """`Z` or `C` and 19 letters and digits."""
     return prefix + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in call.entropy(_ID_LENGTH))
 
 
@@ -41,6 +42,11 @@ def own_zones(call: Call) -> list[HostedZone]:
 def record_sets(records: Reader, zone_id: str) -> Iterator[ResourceRecordSet]:
     """The zone's record sets in Route 53's order."""
     return records.scan(ResourceRecordSet, f"{zone_id} ")
+
+
+def count_sets(call: Call) -> Counter[str]:
+    """Zone id -> how many record sets it has."""
+    return Counter(one.zone_id for one in call.records.all(ResourceRecordSet))
 
 
 def find_vpc(call: Call, request: Request) -> Vpc:

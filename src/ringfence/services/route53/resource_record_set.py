@@ -140,7 +140,8 @@ def _with_alias(made: ResourceRecordSet, alias: Result) -> ResourceRecordSet:
 )
 def list_resource_record_sets(call: Call, request: Request) -> Result:
     zone, size = find_zone(call, request["HostedZoneId"]), page_size(request, _MOST_LISTED)
-    found = [one for one in record_sets(call.records, zone.id) if _place(one) >= _start(request)]
+    start = _start(request)
+    found = [one for one in record_sets(call.records, zone.id) if _place(one) >= start]
     told: Result = {
         "ResourceRecordSets": [_described(one) for one in found[:size]],
         "IsTruncated": len(found) > size,
