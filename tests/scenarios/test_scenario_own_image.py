@@ -1,6 +1,7 @@
 """A container image of the user's own, imported with the command and hosted: SageMaker's contract and nothing else."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,18 @@ def test_own_image_serves_and_its_errors_are_model_errors(story: Story, hosting:
 
 
 def _log_names_the_model(story: Story) -> None:
+    """Logs are shipped as they come, a moment after the container wrote them."""
     logs = story.client("logs")
-    streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/own")["logStreams"]
+    deadline = time.monotonic() + 15
+    group = "/aws/sagemaker/Endpoints/own"
+    while not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
     assert streams[0]["logStreamName"].startswith("one/i-")
-    events = logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/own")["events"]
-    assert any("model.joblib" in event["message"] for event in events)
+    while not any("model.joblib" in event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
