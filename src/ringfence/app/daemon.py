@@ -37,7 +37,7 @@ from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.assemble import make_reconciler
 from ringfence.reconcile.container_log import ContainerLogs
 from ringfence.resources.instance import Instance
-from ringfence.runtime.driver import Driver
+from ringfence.runtime.driver import Driver, State
 from ringfence.runtime.image import ImageStore
 from ringfence.store.blob_reference import Kept, collect_forever
 from ringfence.store.blobs import BlobStore
@@ -132,6 +132,9 @@ class App:
 
     def namespace_path(self, namespace: str) -> Path:
         return self._machine.network.namespace_path(namespace)
+
+    def container(self, instance_id: str) -> State:
+        return self._machine.driver.state(instance_id)
 
     def topology(self) -> Topology | None:
         return self._applied.topology

@@ -77,3 +77,37 @@ def call(state: Path, request_id: str | None, last: bool, denied: bool, as_json:
         for line in told["lines"]:
             click.echo(line)
     raise SystemExit(1 if told["denied"] else 0)
+
+
+@explain.command()
+@state_option
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def endpoint(state: Path, name: str, as_json: bool) -> None:
+    """Check everything that hosting this endpoint in its VPC needs. Exits 1 if something is wrong.
+
+    Network, role, bucket, DNS and policies are looked at as they are now: before a launch it says what would fail,
+    after one why it did, with the AWS object, the remedy, and the message that AWS shows.
+    """
+    _hosting(state, "endpoint", name, as_json)
+
+
+@explain.command()
+@state_option
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def model(state: Path, name: str, as_json: bool) -> None:
+    """The same as `explain endpoint` for a model that no endpoint runs yet."""
+    _hosting(state, "model", name, as_json)
+
+
+def _hosting(state: Path, kind: str, name: str, as_json: bool) -> None:
+    told = connect(state).call("POST", "explain/hosting", {"kind": kind, "name": name})
+    if not told["found"]:
+        fail(f"there is no {kind} `{name}`: see `aws sagemaker list-{kind}s`", 64)
+    if as_json:
+        click.echo(json.dumps(told["facts"], indent=2))
+    else:
+        for line in told["lines"]:
+            click.echo(line)
+    raise SystemExit(1 if told["wrong"] else 0)

@@ -22,10 +22,12 @@ from ringfence.explain.call import explain_call
 from ringfence.explain.path import explain_path, parse_question
 from ringfence.gateway import session
 from ringfence.gateway.decision_log import DecisionLog
+from ringfence.gateway.hosting import explain_hosted
 from ringfence.network.topology import Topology
 from ringfence.resources.ec2 import Vpc, VpcEndpoint, VpcEndpointStatus
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus
+from ringfence.runtime.driver import State
 from ringfence.runtime.image import ImageStore, InvalidImage
 from ringfence.store.database import Store
 
@@ -50,6 +52,7 @@ class Running(Protocol):
         ...
 
     def namespace_path(self, namespace: str) -> Path: ...
+    def container(self, instance_id: str) -> State: ...
     def topology(self) -> Topology | None:
         """The one that was applied last."""
         ...
@@ -184,6 +187,21 @@ async def _explain_call(request: web.BaseRequest, app: Running) -> web.Response:
     return web.json_response({"found": True, "denied": told.denied, "lines": told.lines, "facts": told.facts})
 
 
+async def _explain_hosting(request: web.BaseRequest, app: Running) -> web.Response:
+    """An endpoint or a model of the daemon's own account; `found` is false if there is none of that name."""
+    body = await _body(request)
+    wanted = (body["kind"], body["name"])
+    topology = await app.settled(app.store.revision)
+    place = (app.config.account, app.config.region)
+    machine = (app.images.resolve, app.container)
+    # a transaction that writes nothing: it reads objects and log events, which a snapshot does not have
+    with app.store.transaction() as records:
+        told = explain_hosted(records, topology, place, wanted, machine, app.now(), app.entropy)
+    if told is None:
+        return web.json_response({"found": False})
+    return web.json_response({"found": True, "wrong": told.wrong, "lines": told.lines, "facts": told.facts})
+
+
 def _wish(body: dict[str, Any]) -> session.Wish:
     groups = tuple(body.get("security_groups") or ())
     return session.Wish(body.get("subnet"), groups, body.get("role"), body.get("source_ip"))
@@ -217,6 +235,7 @@ _ROUTES: dict[tuple[str, str], Answer] = {
     ("DELETE", "sessions"): _end_session,
     ("POST", "explain/path"): _explain_path,
     ("POST", "explain/call"): _explain_call,
+    ("POST", "explain/hosting"): _explain_hosting,
     ("GET", "images"): _list_images,
     ("POST", "images"): _import_image,
     ("DELETE", "images"): _remove_image,

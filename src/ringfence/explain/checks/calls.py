@@ -1,0 +1,45 @@
+"""What a container may want to call: AWS's services that have interface endpoints, from each subnet of the model.
+
+Only notes: nobody knows what a container calls. It is why many hang at their start.
+"""
+
+from collections.abc import Iterator
+
+from ringfence.explain.finding import Finding, note, ok
+from ringfence.explain.hosting import Ground, Plan
+from ringfence.explain.standing import Standing, standings
+from ringfence.network.addresses import service_facts
+from ringfence.network.explain import explain
+
+# https://github.com/aws/sagemaker-python-sdk/issues/2559 : clients that hang on STS
+_SERVICES = ("sts", "logs", "sagemaker.api", "sagemaker.runtime")
+
+
+def check_calls(ground: Ground, plan: Plan) -> Iterator[Finding]:
+    isolated = {subnet for variant in plan.variants if variant.isolated for subnet in variant.subnet_ids}
+    open_ones = {subnet for variant in plan.variants if not variant.isolated for subnet in variant.subnet_ids}
+    found = [one for one in standings(ground, plan) if one.subnet.id in open_ones]
+    for service in _SERVICES:
+        if found:
+            yield _judge(ground, service, found)
+        elif isolated:
+            yield ok("calls", service, f"the container is isolated: it does not call {service}")
+
+
+def _judge(ground: Ground, service: str, found: list[Standing]) -> Finding:
+    facts = service_facts(service)
+    assert facts is not None
+    host = facts.names[0].format(r=ground.region)
+    for standing in found:
+        address = standing.look_up_anyhow(host)
+        subnet, vpc = standing.subnet.id, standing.vpc.id
+        if address is None:
+            return note("calls", service, f"{host} does not resolve in {subnet}", "", subnet, vpc)
+        walked = standing.send(address, 443)
+        if not walked.delivered:
+            inside = any(endpoint.service == service for endpoint in standing.vpc.endpoints.values())
+            create = f"create an interface endpoint for com.amazonaws.{ground.region}.{service} in {vpc}"
+            sentence = f"a container that calls {host} from {subnet} waits in vain: {explain(walked).sentence}"
+            remedy = explain(walked).remedy if inside else f"{create}, if the container needs it"
+            return note("calls", service, sentence, remedy, subnet, walked.deciding.owner)
+    return ok("calls", service, f"{host} is within reach of the container")

@@ -1,0 +1,94 @@
+"""Image, instance type, and what is known of a container that did not come up: its last words and its end."""
+
+from collections.abc import Iterator
+
+from ringfence.explain import aws_message
+from ringfence.explain.finding import Finding, Seen, note, ok, wrong
+from ringfence.explain.hosting import Ground, Plan
+from ringfence.resources.logs import LogEvent, LogStream
+from ringfence.resources.sagemaker import HostStatus, Variant
+from ringfence.runtime.driver import Exited
+from ringfence.runtime.instance_type import GIB, limits
+
+_LINES = 5
+_RECENT = 600_000  # milliseconds before the last line
+
+
+def check_container(ground: Ground, plan: Plan) -> Iterator[Finding]:
+    for variant in plan.variants:
+        yield _image(ground, variant)
+        if plan.endpoint is not None:
+            yield _instance_type(variant)
+    if plan.endpoint is not None:
+        for variant in plan.variants:
+            yield from _start(ground, plan, variant)
+
+
+def _image(ground: Ground, variant: Variant) -> Finding:
+    name = variant.container["Image"]
+    image = ground.image(name)
+    if image is not None:
+        return ok("image", variant.name, f"image {name} is here ({image.digest[:19]}…)", name)
+    remedy = f"`ringfence image import docker-archive:FILE {name}`; see `ringfence image list`"
+    sentence = f"no image on this machine is called {name}"
+    return wrong("image", variant.name, sentence, remedy, aws_message.image_missing(variant.name), name)
+
+
+def _instance_type(variant: Variant) -> Finding:
+    known = limits(variant.instance_type)
+    if known is None or known.accelerators:
+        text = f"The account-level service limit '{variant.instance_type} for endpoint usage' is 0 Instances"
+        seen = Seen("ResourceLimitExceeded", text, "CreateEndpoint")
+        sentence = f"{variant.instance_type} is not offered here: it has accelerators or is unknown"
+        return wrong("instance-type", variant.name, sentence, "choose a type without accelerators", seen)
+    sentence = f"{variant.instance_type}: the container gets {known.memory_bytes / GIB:g} GiB and {known.cpus:g} CPUs"
+    return ok("instance-type", variant.name, sentence)
+
+
+def _start(ground: Ground, plan: Plan, variant: Variant) -> Iterator[Finding]:
+    """/ping and the container's end, if the start has failed or an instance ended by itself."""
+    assert plan.endpoint is not None
+    status = plan.status
+    reason = (status.failure_reason if status else None) or ""
+    last = " | ".join(_log(ground, plan.endpoint.name, variant.name))
+    said = f"; its last output: {last}" if last else "; it wrote nothing"
+    exits = _exits(ground, plan.endpoint.key, variant.name)
+    never, crashed = aws_message.no_ping(variant.name), aws_message.cannot_start(variant.name)
+    if reason == never.text:
+        seconds = variant.startup_timeout
+        sentence = f"the container ran, and GET /ping on port 8080 was not answered with 200 within {seconds} s"
+        remedy = (
+            "answer /ping within 2 s once the model is loaded; what it downloads at the start must be reachable in "
+            "the VPC; or raise ContainerStartupHealthCheckTimeoutInSeconds"
+        )
+        yield wrong("container", variant.name, sentence + said, remedy, never)
+    elif reason == crashed.text:
+        remedy = "run the image with the argument `serve` by hand: it must stay up and listen on port 8080"
+        yield wrong("container", variant.name, f"the container did not start, or ended{exits}{said}", remedy, crashed)
+    elif exits:
+        sentence = f"a container ended by itself{exits}{said}"
+        yield wrong("container", variant.name, sentence, "see the log; it is started again with growing delays", None)
+    elif status is None or status.generation < plan.endpoint.generation:
+        yield note("container", variant.name, "not started yet, or not answering /ping yet")
+
+
+def _exits(ground: Ground, key: str, variant: str) -> str:
+    shown = []
+    for host in ground.records.all(HostStatus):
+        state = ground.container(host.instance_id) if (host.endpoint_key, host.variant) == (key, variant) else None
+        if isinstance(state, Exited):
+            memory = ", out of memory" if state.out_of_memory else ""
+            shown.append(f"{host.instance_id} with exit code {state.code}{memory}")
+    return f" ({'; '.join(shown)})" if shown else ""
+
+
+def _log(ground: Ground, endpoint: str, variant: str) -> list[str]:
+    """The last lines of the variant's newest stream."""
+    group = f"{ground.account}/{ground.region}//aws/sagemaker/Endpoints/{endpoint}"
+    streams = list(ground.records.scan(LogStream, f"{group}\0{variant}/"))
+    if not streams:
+        return []
+    newest = max(streams, key=lambda stream: (stream.created, stream.last_event or 0))
+    recent = max(0, (newest.last_event or 0) - _RECENT)
+    events = list(ground.records.scan(LogEvent, f"{newest.key}\0", f"{newest.key}\0{recent:015d}"))
+    return [event.message.rstrip() for event in events[-_LINES:]]

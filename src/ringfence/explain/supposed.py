@@ -1,0 +1,61 @@
+"""Things that are only thought of: an ENI that SageMaker would make, and records that say so.
+
+Called by explain.checks, and by gateway.hosting for the records that the authorizer reads.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+from ringfence.core.record import R, Reader, Record
+from ringfence.network.topology import Interface, Topology, Vpc
+
+
+def suppose_interface(topology: Topology, vpc: Vpc, subnet_id: str, groups: tuple[str, ...]) -> tuple[Topology, str]:
+    """The topology with one more attached ENI in the subnet, and what it is called there."""
+    name = f"a new ENI in {subnet_id}"
+    hosts = [str(host) for host in list(IPv4Network(vpc.subnets[subnet_id].cidr))[4:-1]]
+    # a full subnet is somebody else's finding: what its last address reaches, any address of it would
+    address = next((host for host in hosts if host not in vpc.interface_at), hosts[-1])
+    made = Interface(name, subnet_id, address, "", tuple(sorted(groups)), namespace=name)
+    changed = replace(vpc, interfaces=vpc.interfaces | {name: made})
+    return replace(topology, vpcs=topology.vpcs | {vpc.id: changed}), name
+
+
+class SupposedRecords:
+    """Records with others on top; what is written is kept nowhere else. Satisfies core.record.Writer."""
+
+    def __init__(self, below: Reader, *supposed: Record) -> None:
+        self._below = below
+        self._written: dict[type[Record], dict[str, Record | None]] = {}
+        for record in supposed:
+            self.put(record)
+
+    @property
+    def revision(self) -> int:
+        return self._below.revision
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        written = self._written.get(kind, {})
+        return written[key] if key in written else self._below.get(kind, key)  # type: ignore[return-value]
+
+    def all(self, kind: type[R]) -> list[R]:
+        written = self._written.get(kind, {})
+        kept = [record for record in self._below.all(kind) if record.key not in written]
+        return [*kept, *(record for record in written.values() if record is not None)]  # type: ignore[list-item]
+
+    def scan(self, kind: type[R], prefix: str = "", after: str = "") -> Iterator[R]:
+        written = self._written.get(kind, {})
+        own = [record for key, record in written.items() if record and key.startswith(prefix) and key > after]
+        kept = (record for record in self._below.scan(kind, prefix, after) if record.key not in written)
+        if not own:
+            yield from kept
+            return
+        found: list[Record] = [*kept, *own]
+        yield from sorted(found, key=lambda record: record.key)  # type: ignore[misc]
+
+    def put(self, record: Record) -> None:
+        self._written.setdefault(type(record), {})[record.key] = record
+
+    def delete(self, record: Record) -> None:
+        self._written.setdefault(type(record), {})[record.key] = None

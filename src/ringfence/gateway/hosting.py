@@ -1,0 +1,90 @@
+"""The ground that `explain endpoint` and `explain model` stand on: records, topology, and the gateway's own authorizer.
+
+The admin API asks; nothing is written and no call is made. Called by gateway.admin.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ringfence.core.call import Arrival, Call, Principal, Request
+from ringfence.core.errors import ServiceError
+from ringfence.core.ids import Entropy
+from ringfence.core.record import Reader, Record
+from ringfence.explain.checks.role import SUPPOSED_INTERFACE, SUPPOSED_PERMISSION
+from ringfence.explain.endpoint import HostingExplanation, explain_hosting
+from ringfence.explain.hosting import Ground, Permits, Plan, plan_endpoint, plan_model
+from ringfence.explain.logged_call import Question
+from ringfence.explain.supposed import SupposedRecords
+from ringfence.gateway.authorize import Denied, authorize
+from ringfence.gateway.serve import find_operation
+from ringfence.network.topology import Topology
+from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission, Subnet
+from ringfence.runtime.driver import Image, State
+
+Resolve = Callable[[str], Image | None]
+Look = Callable[[str], State]
+
+
+def explain_hosted(
+    records: Reader,
+    topology: Topology,
+    place: tuple[str, str],
+    wanted: tuple[str, str],
+    machine: tuple[Resolve, Look],
+    now: datetime,
+    entropy: Entropy,
+) -> HostingExplanation | None:
+    """`place`: account and region. `wanted`: `endpoint` or `model`, and its name. None if there is no such thing."""
+    kind, name = wanted
+    plan = (plan_endpoint if kind == "endpoint" else plan_model)(records, *place, name)
+    if plan is None:
+        return None
+    supposed = SupposedRecords(records, *_interface(records, plan))
+    permits = make_permits(supposed, place[1], now, entropy)
+    return explain_hosting(Ground(records, topology, *place, permits, *machine), plan)
+
+
+def make_permits(records: SupposedRecords, region: str, now: datetime, entropy: Entropy) -> Permits:
+    """The authorizer's answer to a call that nobody makes."""
+
+    def permits(principal: Principal, service: str, name: str, request: Request, arrival: Arrival) -> Question | None:
+        asked: list[Question] = []
+        call = Call(records, principal.account, region, principal, arrival, now, "", entropy)
+        try:
+            authorize(find_operation(service, name), call, request, asked.append)
+        except Denied:
+            return asked[-1]
+        except ServiceError:
+            return None  # what the call is about is not there: another check's finding
+        return None
+
+    return permits
+
+
+def _interface(records: Reader, plan: Plan) -> list[Record]:
+    """The network interface that a launch would make, and the permission for it."""
+    subnet = next((found for ids, _ in plan.networks if (found := records.get(Subnet, ids[0]))), None)
+    if subnet is None:
+        return []
+    groups = next(groups for ids, groups in plan.networks if ids[0] == subnet.id)
+    interface = NetworkInterface(
+        id=SUPPOSED_INTERFACE,
+        vpc_id=subnet.vpc_id,
+        subnet_id=subnet.id,
+        availability_zone=subnet.availability_zone,
+        private_ip="",
+        mac="",
+        group_ids=groups,
+        account=subnet.account,
+        region=subnet.region,
+    )
+    permission = NetworkInterfacePermission(
+        id=SUPPOSED_PERMISSION,
+        network_interface_id=SUPPOSED_INTERFACE,
+        aws_account_id=None,
+        aws_service=None,
+        permission="INSTANCE-ATTACH",
+        account=subnet.account,
+        region=subnet.region,
+    )
+    return [interface, permission]
