@@ -10,11 +10,14 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+from ringfence.dataplane import flow_count
 from ringfence.dataplane.execute import LINK_GROUP, Executor
+from ringfence.dataplane.flow_read import FlowReader
 from ringfence.dataplane.host import HostState
 from ringfence.dataplane.observe import is_router, list_namespaces, observe
 from ringfence.dataplane.plan import DeleteNamespaces, RunIp, plan
 from ringfence.dataplane.render import Renderer
+from ringfence.network.flow import FlowReading
 from ringfence.network.topology import Topology
 
 
@@ -34,10 +37,40 @@ class Dataplane:
         self._renderer = Renderer()
         self._applied: HostState | None = None  # None: not known, read it from the kernel
         self._lock = threading.Lock()
+        self._flows = FlowReader(self._executor, self._lock)
+        # VPC -> number of a mark -> interface that is logged; those that left since the last reading too
+        self._logged: dict[str, dict[int, str]] = {}
+        self._logged_now: dict[str, dict[int, str]] = {}
 
     async def apply(self, topology: Topology) -> None:
         """Returns when the kernel is as the topology says. After a failure the next call starts from what is there."""
         await asyncio.to_thread(self._apply, topology)
+
+    async def read_flows(self, vpc_id: str) -> FlowReading:
+        """What the kernel counted at the VPC's interfaces that are logged since the last reading, or since ever.
+
+        Counting begins with the first one. FileNotFoundError if the VPC has no namespace.
+        """
+        return await asyncio.to_thread(self._read_flows, vpc_id)
+
+    async def stop_flows(self, vpc_id: str) -> None:
+        """Count no more in a VPC that has no flow log any more; no error if it is gone."""
+        try:
+            await asyncio.to_thread(self._flows.stop, vpc_id)
+        except FileNotFoundError:
+            self._flows.forget(vpc_id)
+
+    def _read_flows(self, vpc_id: str) -> FlowReading:
+        names, current = self._logged.get(vpc_id, {}), self._logged_now.get(vpc_id, {})
+        try:
+            found = self._flows.read(vpc_id, names)
+        except FileNotFoundError:
+            self._flows.forget(vpc_id)
+            raise
+        with self._lock:
+            gone = names.keys() - current.keys() - self._logged_now.get(vpc_id, {}).keys()
+            self._logged[vpc_id] = {number: id for number, id in names.items() if number not in gone}
+        return found
 
     def open_socket(
         self, namespace: str, kind: int = socket.SOCK_STREAM, family: int = socket.AF_INET
@@ -74,6 +107,10 @@ class Dataplane:
             desired = self._renderer.render(topology)
             observed = self._observe()
             self._applied = None
+            for vpc in topology.vpcs.values():
+                if vpc.flow_logs:
+                    self._logged_now[vpc.id] = {number: id for id, number in flow_count.numbers_of(vpc).items()}
+                    self._logged.setdefault(vpc.id, {}).update(self._logged_now[vpc.id])
             self._executor.run(plan(desired, observed))
             self._applied = desired
 

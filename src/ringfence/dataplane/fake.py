@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 
+from ringfence.network.flow import FlowReading
 from ringfence.network.topology import Topology
 
 
@@ -18,6 +19,12 @@ class FakeDataplane:
         if self.failure is not None:
             raise self.failure
         self.applied.append(topology)
+
+    async def read_flows(self, vpc_id: str) -> FlowReading:
+        return FlowReading()
+
+    async def stop_flows(self, vpc_id: str) -> None:
+        """Nothing is counted."""
 
     def open_socket(
         self, namespace: str, kind: int = socket.SOCK_STREAM, family: int = socket.AF_INET

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ringfence.dataplane.execute import NETNS, Executor, run_program
+from ringfence.dataplane.execute import NETNS, DataplaneError, Executor, run_program
 from ringfence.dataplane.host import (
     MAIN_TABLE,
     Address,
@@ -26,7 +26,7 @@ from ringfence.dataplane.host import (
     Up,
 )
 from ringfence.dataplane.naming import UPLINK
-from ringfence.dataplane.nftables import STATE_SET
+from ringfence.dataplane.nftables import STATE_SET, TABLE
 from ringfence.network.topology import INTERNET, PLATFORM
 
 OBSERVED_PART = "observed"
@@ -83,9 +83,20 @@ def _read(name: str) -> _Seen:
         "address show", "netns list-id", "rule show", "route show table all", "neighbour show nud permanent"
     )
     firewalled = not name.startswith("i-")
-    rules = json.loads(run_program(["nft", "-j", "list", "ruleset"]))["nftables"] if firewalled else []
+    rules = _table_of_ours() if firewalled else []
     numbered = {one["nsid"]: one["name"] for one in peers if "name" in one}
     return _Seen(links, numbered, rules, routing, routes, neighbours)
+
+
+def _table_of_ours() -> list[_Json]:
+    """Not the table beside it that counts: it has as many elements as there were flows."""
+    try:
+        found: list[_Json] = json.loads(run_program(["nft", "-j", "list", "table", *TABLE.split()]))["nftables"]
+    except DataplaneError as error:
+        if "No such file or directory" in str(error):
+            return []
+        raise
+    return found
 
 
 def _ip(*commands: str) -> list[list[_Json]]:

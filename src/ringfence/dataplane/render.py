@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ringfence.dataplane import hosts, outside, way_out
+from ringfence.dataplane import flow_count, hosts, outside, way_out
 from ringfence.dataplane.host import Firewall, HostState, KernelObject, Part, Sysctl, Up
 from ringfence.dataplane.naming import made_up_mac
 from ringfence.dataplane.vpc_firewall import Numbers, number, referenced_groups, render_firewall
@@ -66,7 +66,8 @@ class Renderer:
         marks = {
             subnet.id: numbers.mark(subnet.route_table_id, subnet.network_acl_id) for subnet in vpc.subnets.values()
         }
-        context: object = (tuple(marks.items()), referenced, tuple(numbers.profiles.items()))
+        profiles = tuple(numbers.profiles.items())
+        context: object = (tuple(marks.items()), referenced, profiles, flow_count.moved(numbers.flows))
         if self._contexts.get(vpc.id) == context:
             context = self._contexts[vpc.id]  # the same object compares at once
         self._contexts[vpc.id] = context

@@ -10,7 +10,7 @@ only, which the kernel does not check against the whole table as it does with el
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ringfence.dataplane import nftables, way_out
+from ringfence.dataplane import flow_count, nftables, way_out
 from ringfence.dataplane.host import Firewall
 from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
 from ringfence.network.topology import (
@@ -37,11 +37,12 @@ _TRACKED = "ct state established,related accept"
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What marks and verdict maps call route tables, ACLs and combinations of groups."""
+    """What marks and verdict maps call route tables, ACLs, combinations of groups, and interfaces that are logged."""
 
     tables: dict[str, int]
     acls: dict[str, int]
     profiles: dict[str, int]
+    flows: dict[str, int]
 
     def mark(self, table_id: str, acl_id: str) -> int:
         return FROM_INTERFACE | self.tables[table_id] | self.acls[acl_id] << 16
@@ -53,6 +54,7 @@ def number(vpc: Vpc) -> Numbers:
         stable_numbers(vpc.route_tables, TABLE_BITS),
         stable_numbers(vpc.acls, 0xFFFF),
         stable_numbers(_profiles(vpc), 0xFFFFFF),
+        flow_count.numbers_of(vpc),
     )
 
 
@@ -78,19 +80,24 @@ def render_firewall(vpc: Vpc, numbers: Numbers) -> Firewall:
         (endpoint for endpoint in vpc.endpoints.values() if endpoint.kind == "Gateway"), key=lambda one: one.id
     )
     profiles = _profiles(vpc)
-    blocks = [*_sets(vpc), *_group_chains(vpc, profiles), *_profile_chains(vpc, profiles, numbers), *_acl_chains(vpc)]
-    blocks += way_out.translation(vpc)
+    judging = [
+        *_profile_chains(vpc, profiles, numbers),
+        *_acl_chains(vpc),
+        _egress_stage(vpc, gateways, profiles, numbers),
+        _acl_stage(vpc, numbers, "acl_out", "egress", "iifname", 10),
+        _acl_stage(vpc, numbers, "acl_in", "ingress", "oifname", 30),
+        _ingress_stage(vpc, gateways, profiles, numbers),
+    ]
+    if vpc.flow_logs:
+        judging = [*map(flow_count.defer, judging), *flow_count.telling_chains()]
+    blocks = [*_sets(vpc), *_group_chains(vpc, profiles), *judging, *way_out.translation(vpc)]
     blocks += [
         _anti_spoof(vpc, gateways),
         nftables.base_chain(
             "classify", "prerouting", -150, [f"meta mark set iifname map @{INTERFACES}"], policy="accept"
         ),
         *_local_chains(vpc),
-        _egress_stage(vpc, gateways, profiles, numbers),
-        _acl_stage(vpc, numbers, "acl_out", "egress", "iifname", 10),
         _route_stage(vpc, numbers),
-        _acl_stage(vpc, numbers, "acl_in", "ingress", "oifname", 30),
-        _ingress_stage(vpc, gateways, profiles, numbers),
     ]
     return nftables.firewall(blocks)
 
@@ -156,7 +163,7 @@ def _egress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, In
 
 
 def _ingress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
-    rules = [_TRACKED]
+    rules = [*flow_count.pass_rejected(vpc), _TRACKED]
     rules += [
         nftables.rule(f'oifname "{link_name("g", endpoint.id)}"', verdict="accept", cite=endpoint.id)
         for endpoint in gateways
@@ -215,7 +222,8 @@ def _group_rule(direction: str, rule: GroupRule) -> str:
 
 def _acl_stage(vpc: Vpc, numbers: Numbers, name: str, way: str, key: str, priority: int) -> str:
     """ACLs look at what crosses a subnet's border, statelessly. Links of gateway endpoints have none: mark 0."""
-    rules = ["ip saddr . ip daddr @same_subnet accept"] if vpc.subnets else []
+    rules = flow_count.pass_rejected(vpc)
+    rules += ["ip saddr . ip daddr @same_subnet accept"] if vpc.subnets else []
     rules += ["meta mark set 0", f"meta mark set {key} map @{INTERFACES}"]
     jumps = [f"{numbers.acls[acl_id] << 16:#x} : goto {acl_id}-{way}" for acl_id in sorted(vpc.acls)]
     if jumps:

@@ -6,6 +6,7 @@ path too. Same-subnet ARP is answered by proxy ARP.
 
 from collections.abc import Iterator
 
+from ringfence.dataplane.flow_count import COUNTED, LOGGED
 from ringfence.dataplane.host import (
     MAIN_TABLE,
     Address,
@@ -99,6 +100,8 @@ def render_interface(
         if interface.source_check
         else Element(vpc.id, UNCHECKED, (link,)),
     ]
+    if interface.logged:
+        found.append(Element(vpc.id, LOGGED, (link,), COUNTED | numbers.flows[interface.id]))
     if not interface.source_check:
         found.append(Sysctl(vpc.id, f"ipv4/conf/{link}/rp_filter", "0"))
     found += [

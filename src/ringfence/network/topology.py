@@ -140,7 +140,8 @@ class Interface:
     """An ENI. `namespace`: the Instance, interface endpoint or NAT gateway that it is attached to, if it is.
 
     `group_ids` are sorted. `source_check`: only its own address may leave. `public_address`: its Elastic IP, None while
-    the VPC has no internet gateway that would translate it; `allocation_id` is the Elastic IP's.
+    the VPC has no internet gateway that would translate it; `allocation_id` is the Elastic IP's. `logged`: a flow log
+    looks at it.
     """
 
     id: str
@@ -153,6 +154,7 @@ class Interface:
     source_check: bool = True
     public_address: str | None = None
     allocation_id: str | None = None
+    logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ class Vpc:
     endpoints: dict[str, Endpoint]
     internet_gateway: str | None = None
     nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
+    flow_logs: bool = False  # of the VPC or of anything in it
     dhcp_options_id: str = ""
     name_servers: tuple[str, ...] = ()  # what DHCP gives to instances; base+2 stands for AmazonProvidedDNS
     search: tuple[str, ...] = ()

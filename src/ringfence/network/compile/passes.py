@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ringfence.core.record import Reader
+from ringfence.network.compile.flow_log import with_flow_logs
 from ringfence.network.compile.instance import compile_instances
 from ringfence.network.compile.listener import compile_listeners
 from ringfence.network.compile.service import compile_services
@@ -27,7 +28,7 @@ class NetworkSettings:
 def compile_topology(records: Reader, settings: NetworkSettings) -> Topology:
     """What the records want the network to be. Never raises for what records may hold: what cannot be is left out."""
     instances = records.all(Instance)
-    vpcs = {found.vpc.id: compile_vpc(found) for found in _gather(records, instances)}
+    vpcs = with_flow_logs({found.vpc.id: compile_vpc(found) for found in _gather(records, instances)}, records)
     hosts = compile_instances(instances, vpcs, records)
     regions = (
         {settings.region: None} | {vpc.region: None for vpc in vpcs.values()} | {i.region: None for i in instances}
