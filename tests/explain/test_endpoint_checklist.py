@@ -438,6 +438,35 @@ def test_model_without_a_vpc(world: World) -> None:
     }  # fmt: skip
 
 
+def test_way_to_s3_by_a_nat_gateway_has_no_endpoint_keys(world: World) -> None:
+    """A bucket for the endpoint alone refuses what comes by the NAT gateway."""
+    ec2, endpoint = world.client("ec2"), world.endpoint["s3"]
+    _internet_gateway(world)
+    public = ec2.create_subnet(VpcId=world.vpc, CidrBlock="10.0.8.0/24", AvailabilityZone=world.zones[0])["Subnet"]
+    table = ec2.create_route_table(VpcId=world.vpc)["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=public["SubnetId"])
+    gateway = ec2.describe_internet_gateways()["InternetGateways"][0]["InternetGatewayId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    ec2.delete_route(RouteTableId=world.tables[0], DestinationCidrBlock="0.0.0.0/0")
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = ec2.create_nat_gateway(SubnetId=public["SubnetId"], AllocationId=address)["NatGateway"]["NatGatewayId"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, RemoveRouteTableIds=world.tables)
+    for one in world.tables:
+        ec2.create_route(RouteTableId=one, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+    before = world.findings("model")
+    _bucket_policy(None)(world)
+    after = world.marks("model")
+    _no_bucket_policy(world)
+    for one in world.tables:
+        ec2.delete_route(RouteTableId=one, DestinationCidrBlock="0.0.0.0/0")
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddRouteTableIds=world.tables)
+    told = {one["check"]: one["sentence"] for one in before if one["mark"] == "ok"}
+    assert told["s3-route"].endswith("over the internet")
+    assert told["s3-rights"].endswith("without a VPC endpoint")
+    assert f"reaches the internet by {nat}" in told["internet"]
+    assert [key[0] for key, mark in after.items() if mark == "wrong"] == ["s3-rights"]
+
+
 def test_failed_endpoint_stays_wrong_when_its_cause_is_mended(world: World) -> None:
     told = world.explain("endpoint", "iris")
     assert told["wrong"]

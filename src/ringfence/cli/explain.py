@@ -101,10 +101,20 @@ def model(state: Path, name: str, as_json: bool) -> None:
     _hosting(state, "model", name, as_json)
 
 
+@explain.command("vpc-endpoint")
+@state_option
+@click.argument("id", metavar="VPCE-ID")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def vpc_endpoint(state: Path, id: str, as_json: bool) -> None:
+    """Check a VPC endpoint: its policy, from where it is reached, names and zones. Exits 1 if something is wrong."""
+    _hosting(state, "vpc-endpoint", id, as_json)
+
+
 def _hosting(state: Path, kind: str, name: str, as_json: bool) -> None:
     told = connect(state).call("POST", "explain/hosting", {"kind": kind, "name": name})
     if not told["found"]:
-        fail(f"there is no {kind} `{name}`: see `aws sagemaker list-{kind}s`", 64)
+        listing = "ec2 describe-vpc-endpoints" if kind == "vpc-endpoint" else f"sagemaker list-{kind}s"
+        fail(f"there is no {kind} `{name}`: see `aws {listing}`", 64)
     if as_json:
         click.echo(json.dumps(told["facts"], indent=2))
     else:

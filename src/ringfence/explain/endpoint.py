@@ -47,12 +47,17 @@ def explain_hosting(ground: Ground, plan: Plan) -> HostingExplanation:
     findings = find(ground, plan)
     state = describe_state(ground, plan)
     faults = [one for one in findings if one.mark == "wrong"]
-    lines = [*show_state(plan, state), *_cause(state, faults)]
-    for one in findings:
-        lines += _show(one)
-    lines.append(f"{len(faults)} wrong" if faults else "nothing is wrong")
-    facts = {"state": asdict(state), "findings": [_fact(one) for one in findings], "wrong": len(faults)}
-    return HostingExplanation(bool(faults), tuple(lines), facts)
+    head = [*show_state(plan, state), *_cause(state, faults)]
+    return tell(head, findings, {"state": asdict(state)})
+
+
+def tell(head: list[str], findings: tuple[Finding, ...], facts: dict[str, Any]) -> HostingExplanation:
+    """The findings under `head`, and beside `facts`."""
+    faults = sum(one.mark == "wrong" for one in findings)
+    lines = [*head, *(line for one in findings for line in _show(one))]
+    lines.append(f"{faults} wrong" if faults else "nothing is wrong")
+    listed = [_fact(one) for one in findings]
+    return HostingExplanation(faults > 0, tuple(lines), facts | {"findings": listed, "wrong": faults})
 
 
 def find(ground: Ground, plan: Plan) -> tuple[Finding, ...]:

@@ -188,7 +188,7 @@ async def _explain_call(request: web.BaseRequest, app: Running) -> web.Response:
 
 
 async def _explain_hosting(request: web.BaseRequest, app: Running) -> web.Response:
-    """An endpoint or a model of the daemon's own account; `found` is false if there is none of that name."""
+    """An endpoint, a model or a VPC endpoint of the daemon's own account; `found` is false if there is none."""
     body = await _body(request)
     wanted = (body["kind"], body["name"])
     topology = await app.settled(app.store.revision)

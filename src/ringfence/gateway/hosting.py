@@ -1,4 +1,4 @@
-"""The ground that `explain endpoint` and `explain model` stand on: records, topology, and the gateway's own authorizer.
+"""The ground of `explain endpoint`, `model` and `vpc-endpoint`: records, topology, the gateway's own authorizer.
 
 The admin API asks; nothing is written and no call is made. Called by gateway.admin.
 """
@@ -11,14 +11,21 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader, Record
 from ringfence.explain.checks.role import SUPPOSED_INTERFACE, SUPPOSED_PERMISSION
-from ringfence.explain.endpoint import HostingExplanation, explain_hosting
+from ringfence.explain.endpoint import HostingExplanation, explain_hosting, tell
 from ringfence.explain.hosting import Ground, Permits, Plan, plan_endpoint, plan_model
 from ringfence.explain.logged_call import Question
 from ringfence.explain.supposed import SupposedRecords
+from ringfence.explain.vpc_endpoint import find_of_endpoint
 from ringfence.gateway.authorize import Denied, authorize
 from ringfence.gateway.serve import find_operation
 from ringfence.network.topology import Topology
-from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission, Subnet
+from ringfence.resources.ec2 import (
+    NetworkInterface,
+    NetworkInterfacePermission,
+    Subnet,
+    VpcEndpoint,
+    VpcEndpointStatus,
+)
 from ringfence.runtime.driver import Image, State
 
 Resolve = Callable[[str], Image | None]
@@ -34,14 +41,31 @@ def explain_hosted(
     now: datetime,
     entropy: Entropy,
 ) -> HostingExplanation | None:
-    """`place`: account and region. `wanted`: `endpoint` or `model`, and its name. None if there is no such thing."""
+    """`place`: account and region. `wanted`: `endpoint`, `model` or `vpc-endpoint`, and its name or id.
+
+    None if there is no such thing.
+    """
     kind, name = wanted
+    if kind == "vpc-endpoint":
+        permits = make_permits(SupposedRecords(records), place[1], now, entropy)
+        return _explain_vpc_endpoint(Ground(records, topology, *place, permits, *machine), name)
     plan = (plan_endpoint if kind == "endpoint" else plan_model)(records, *place, name)
     if plan is None:
         return None
     supposed = SupposedRecords(records, *_interface(records, plan))
     permits = make_permits(supposed, place[1], now, entropy)
     return explain_hosting(Ground(records, topology, *place, permits, *machine), plan)
+
+
+def _explain_vpc_endpoint(ground: Ground, id: str) -> HostingExplanation | None:
+    found = ground.records.get(VpcEndpoint, id)
+    if found is None or (found.account, found.region) != (ground.account, ground.region):
+        return None
+    status = ground.records.get(VpcEndpointStatus, id)
+    state = "deleting" if found.deleting else status.state if status else "pending"
+    head = [f"VPC endpoint {id}: {state}", f"  {found.type} endpoint of {found.service_name} in {found.vpc_id}"]
+    facts = {"state": {"id": id, "status": state, "service": found.service_name, "vpc": found.vpc_id}}
+    return tell(head, find_of_endpoint(ground, found), facts)
 
 
 def make_permits(records: SupposedRecords, region: str, now: datetime, entropy: Entropy) -> Permits:

@@ -18,12 +18,13 @@ def check_endpoint_policies(ground: Ground, plan: Plan) -> Iterator[Finding]:
             record = ground.records.get(VpcEndpoint, id)
             if record is None:
                 continue
-            yield _document(record)
+            yield check_document(record)
             if record.service_name.endswith(".sagemaker.runtime") and plan.endpoint is not None:
                 yield _invocation(record, plan.endpoint.arn)
 
 
-def _document(record: VpcEndpoint) -> Finding:
+def check_document(record: VpcEndpoint) -> Finding:
+    """What shows without any call."""
     faults = list(lint(record.policy, record.type == "Gateway"))
     if not faults:
         return ok(

@@ -21,16 +21,24 @@ def check_interface_endpoints(ground: Ground, plan: Plan) -> Iterator[Finding]:
             yield note(
                 "clients", vpc.id, sentence, "create interface endpoints for sagemaker.runtime and sagemaker.api"
             )
+        places = tuple(standing for standing in standings(ground, plan) if standing.vpc.id == vpc.id)
         for endpoint in endpoints:
             if endpoint.service in _HOSTING:
-                yield _clients(ground, vpc, endpoint)
-            record = ground.records.get(ec2.VpcEndpoint, endpoint.id)
-            if record is not None:
-                yield _private_names(ground, plan, vpc, record)
-                yield _zones(ground, vpc, endpoint)
+                yield check_clients(ground, vpc, endpoint)
+            yield from check_names_and_zones(ground, vpc, endpoint, places)
 
 
-def _clients(ground: Ground, vpc: Vpc, endpoint: Endpoint) -> Finding:
+def check_names_and_zones(
+    ground: Ground, vpc: Vpc, endpoint: Endpoint, places: tuple[Standing, ...]
+) -> Iterator[Finding]:
+    """Private names as they are answered at these places, and zones."""
+    record = ground.records.get(ec2.VpcEndpoint, endpoint.id)
+    if record is not None:
+        yield _private_names(vpc, record, places)
+        yield _zones(ground, vpc, endpoint)
+
+
+def check_clients(ground: Ground, vpc: Vpc, endpoint: Endpoint) -> Finding:
     """Which groups a client may be in: each is tried from the subnet of the endpoint's first interface."""
     interfaces = [vpc.interfaces[id] for id in endpoint.interface_ids]
     if not interfaces:
@@ -51,7 +59,7 @@ def _clients(ground: Ground, vpc: Vpc, endpoint: Endpoint) -> Finding:
     return ok("clients", endpoint.id, sentence, endpoint.id, *target.group_ids)
 
 
-def _private_names(ground: Ground, plan: Plan, vpc: Vpc, record: ec2.VpcEndpoint) -> Finding:
+def _private_names(vpc: Vpc, record: ec2.VpcEndpoint, places: tuple[Standing, ...]) -> Finding:
     names = private_dns_names(record.service_name, vpc.region)
     host = names[0] if names else record.service_name
     if record.private_dns_enabled:
@@ -71,7 +79,7 @@ def _private_names(ground: Ground, plan: Plan, vpc: Vpc, record: ec2.VpcEndpoint
         return note("private-dns", record.id, sentence, f"use its vpce- names, or delete {same[0]}", record.id, *same)
     remedy = f"enable private DNS of {record.id}, or give clients its vpce- name as endpoint URL"
     sentence = f"private DNS of {record.id} is off: {host} is answered with its public address"
-    if any(_is_public_way(standing, host) for standing in standings(ground, plan) if standing.vpc.id == vpc.id):
+    if any(_is_public_way(standing, host) for standing in places):
         return note("private-dns", record.id, f"{sentence}, reached over the internet", remedy)
     return wrong(
         "private-dns", record.id, f"{sentence}, which no route leads to", remedy, aws_message.connect_timeout(host)
