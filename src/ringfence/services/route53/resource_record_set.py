@@ -62,8 +62,6 @@ def _actions_key(call: Call, request: Request) -> list[str]:
 def change_resource_record_sets(call: Call, request: Request) -> Result:
     zone = find_zone(call, request["HostedZoneId"])
     changes = _changes(request)
-    if not changes:
-        raise ServiceError("InvalidInput", "The request must contain at least one change.")
     _check_size(changes)
     steps = [Step(one["Action"], _read(zone.id, one)) for one in changes]
     batch = Batch(call, zone, record_sets(call.records, zone.id))
