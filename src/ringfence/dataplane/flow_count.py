@@ -22,11 +22,11 @@ from ringfence.network.topology import Vpc
 LOGGED = "logged"  # the map of interfaces that flow logs look at
 NUMBER_BITS = 0xFFFFFF
 FIN_BIT, SYN_BIT, RST_BIT, SYN_ACK_BIT = (1 << bit for bit in range(24, 28))
-COUNTED, ARRIVING, REJECTED, UDP_BIT = (1 << bit for bit in range(28, 32))
+COUNTED, ARRIVING, REJECTED = (1 << bit for bit in range(28, 31))
 
 TABLE = "ringfence_flows"
-# By buffer: flows with ports, flows without, interfaces of which packets were not counted.
-SETS = (("ports_a", "plain_a", "lost_a"), ("ports_b", "plain_b", "lost_b"))
+# By buffer: flows of TCP, of UDP, of what has no ports; interfaces of which packets were not counted.
+SETS = (("tcp_a", "udp_a", "plain_a", "lost_a"), ("tcp_b", "udp_b", "plain_b", "lost_b"))
 MOST_FLOWS = 131072
 LIFETIME = 86400  # seconds: an element's remaining time says when it was made
 _LINK_LOCAL = "169.254.0.0/16"  # not logged: metadata, time, the resolver's second address
@@ -60,7 +60,6 @@ def telling_chains() -> Iterator[str]:
             f"{name}_rejected",
             [
                 f"ip daddr {_LINK_LOCAL} accept",
-                f"ip saddr {_LINK_LOCAL} accept",
                 f"meta mark set {key} map @{LOGGED}",
                 f"meta mark != {REJECTED:#x} meta mark set meta mark | {REJECTED:#x}",
             ],
@@ -69,7 +68,6 @@ def telling_chains() -> Iterator[str]:
             f"meta mark {REJECTED:#x} goto {name}_rejected",
             "meta mark set 0",
             f"ip daddr {_LINK_LOCAL} accept",
-            f"ip saddr {_LINK_LOCAL} accept",
             f"meta mark set {key} map @{LOGGED}",
         ]
         yield nftables.base_chain(f"tell_{name}", "forward", priority, rules, policy="accept")
@@ -81,7 +79,7 @@ def telling_chains() -> Iterator[str]:
 def counting_program(buffer: int) -> str:
     """Make the counting table, if need be, and count into this buffer from now on; nothing counted is lost."""
     sets = "\n".join(line for names in SETS for line in _declare(*names))
-    chains = ("counting", "segments", "marking", "leaving", "arriving")
+    chains = ("segments", "count_tcp", "count_udp", "count_plain", "leaving", "arriving")
     hooks = {"leaving": 14, "arriving": 44}
     made = "\n".join(
         nftables.base_chain(name, "forward", hooks[name], (), policy="accept")
@@ -104,38 +102,36 @@ def removing_program() -> str:
     return f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 
 
-def _declare(ports: str, plain: str, lost: str) -> Iterator[str]:
-    key = "mark . ipv4_addr . ipv4_addr"
-    tail = "flags dynamic,timeout; }"
-    # nft 1.0.6 cannot list keys of more than five parts: whether it is UDP is in the mark.
-    yield f"  set {ports} {{ type {key} . inet_service . inet_service; size {MOST_FLOWS}; {tail}"
-    yield f"  set {plain} {{ type {key} . inet_proto; size {MOST_FLOWS // 2}; {tail}"
-    yield f"  set {lost} {{ type mark; size {MOST_FLOWS}; {tail}"
+def _declare(tcp: str, udp: str, plain: str, lost: str) -> Iterator[str]:
+    """Keys of at most five parts: nft 1.0.6 cannot list longer ones."""
+    key, tail = "mark . ipv4_addr . ipv4_addr", f"size {MOST_FLOWS}; flags dynamic,timeout; }}"
+    yield f"  set {tcp} {{ type {key} . inet_service . inet_service; {tail}"
+    yield f"  set {udp} {{ type {key} . inet_service . inet_service; {tail}"
+    yield f"  set {plain} {{ type {key} . inet_proto; {tail}"
+    yield f"  set {lost} {{ type mark; {tail}"
 
 
 def _rules(buffer: int) -> dict[str, list[str]]:
-    ports, plain, lost = SETS[buffer]
-    key = "meta mark . ip saddr . ip daddr"
-    counter = f"timeout {LIFETIME}s counter }}"
-    counted = f"meta mark & {COUNTED:#x} != 0"
+    tcp, udp, plain, lost = SETS[buffer]
+    key, counter = "meta mark . ip saddr . ip daddr", f"timeout {LIFETIME}s counter }}"
+    # An `add` to a set that is full breaks off its rule.
+    miss = f"add @{lost} {{ meta mark {counter}"
+    uncounted = f"meta mark & {COUNTED:#x} == 0 accept"
+    sort = ["meta l4proto vmap { tcp : goto count_tcp, udp : goto count_udp }", "goto count_plain"]
     return {
-        # An `add` to a set that is full breaks off its rule.
-        "counting": [
-            f"meta l4proto {{ tcp, udp }} add @{ports} {{ {key} . th sport . th dport {counter} accept",
-            f"meta l4proto != {{ tcp, udp }} add @{plain} {{ {key} . meta l4proto {counter} accept",
-            f"add @{lost} {{ meta mark {counter}",
-        ],
         "segments": [
             f"tcp flags & fin != 0x0 meta mark set meta mark | {FIN_BIT:#x}",
             f"tcp flags & (syn | ack) == syn meta mark set meta mark | {SYN_BIT:#x}",
             f"tcp flags & rst != 0x0 meta mark set meta mark | {RST_BIT:#x}",
             f"tcp flags & (syn | ack) == (syn | ack) meta mark set meta mark | {SYN_ACK_BIT:#x}",
         ],
-        "marking": [
-            "meta l4proto tcp tcp flags & (fin | syn | rst) != 0x0 jump segments",
-            f"meta l4proto udp meta mark set meta mark | {UDP_BIT:#x}",
-            "goto counting",
+        "count_tcp": [
+            "tcp flags & (fin | syn | rst) != 0x0 jump segments",
+            f"add @{tcp} {{ {key} . tcp sport . tcp dport {counter} accept",
+            miss,
         ],
-        "leaving": [f"{counted} goto marking"],
-        "arriving": [f"{counted} meta mark set meta mark | {ARRIVING:#x} goto marking"],
+        "count_udp": [f"add @{udp} {{ {key} . udp sport . udp dport {counter} accept", miss],
+        "count_plain": [f"add @{plain} {{ {key} . meta l4proto {counter} accept", miss],
+        "leaving": [uncounted, *sort],
+        "arriving": [uncounted, f"meta mark set meta mark | {ARRIVING:#x}", *sort],
     }

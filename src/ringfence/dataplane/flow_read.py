@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ringfence.dataplane import flow_count
 from ringfence.dataplane.execute import Executor, run_program
@@ -25,6 +25,7 @@ _COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
 _KEY_START = struct.Struct("=I4s4s")
 _PORTS = struct.Struct("!H2xH2x")
 _TCP, _UDP = 6, 17
+_ANY_FLAG = flow_count.FIN_BIT | flow_count.SYN_BIT | flow_count.RST_BIT | flow_count.SYN_ACK_BIT
 _FLAGS = (
     (flow_count.FIN_BIT, FIN),
     (flow_count.SYN_BIT, SYN),
@@ -92,41 +93,38 @@ class FlowReader:
 
 
 def _read_buffer(buffer: int, names: Mapping[int, str]) -> FlowReading:
-    ports, plain, lost = flow_count.SETS[buffer]
+    tcp, udp, plain, lost = flow_count.SETS[buffer]
     now = time.time()
-    flows = [_flow(one, names, now, True) for one in _elements(ports)]
-    flows += [_flow(one, names, now, False) for one in _elements(plain)]
+    flows = [
+        _flow(one, names, now, protocol) for name, protocol in ((tcp, _TCP), (udp, _UDP)) for one in _elements(name)
+    ]
+    flows += [_flow(one, names, now, None) for one in _elements(plain)]
     marks = (int.from_bytes(one.key, "little") for one in _elements(lost))
     unread = {names.get(mark & flow_count.NUMBER_BITS) for mark in marks}
     return FlowReading(tuple(flow for flow in flows if flow is not None), frozenset(one for one in unread if one))
 
 
-def _flow(one: _Element, names: Mapping[int, str], now: float, ports: bool) -> Flow | None:
-    """None for an interface that nobody knows any more."""
+def _flow(one: _Element, names: Mapping[int, str], now: float, protocol: int | None) -> Flow | None:
+    """None for an interface that nobody knows any more. `protocol` None: it is in the key, in place of ports."""
     mark, source, destination = _KEY_START.unpack_from(one.key)
     interface = names.get(mark & flow_count.NUMBER_BITS)
     if interface is None:
         return None
-    direction: Literal["ingress", "egress"] = "ingress" if mark & flow_count.ARRIVING else "egress"
-    if ports:
-        source_port, destination_port = _PORTS.unpack_from(one.key, _KEY_START.size)
-        protocol = _UDP if mark & flow_count.UDP_BIT else _TCP
-    else:
-        source_port, destination_port, protocol = 0, 0, one.key[_KEY_START.size]
+    ports = _PORTS.unpack_from(one.key, _KEY_START.size) if protocol is not None else (0, 0)
     key = FlowKey(
         interface,
-        direction,
+        "ingress" if mark & flow_count.ARRIVING else "egress",
         not mark & flow_count.REJECTED,
         socket.inet_ntoa(source),
         socket.inet_ntoa(destination),
-        protocol,
-        source_port,
-        destination_port,
+        one.key[_KEY_START.size] if protocol is None else protocol,
+        *ports,
     )
     flags = 0
-    for bit, value in _FLAGS:
-        if mark & bit:
-            flags |= value
+    if mark & _ANY_FLAG:
+        for bit, value in _FLAGS:
+            if mark & bit:
+                flags |= value
     return Flow(key, one.packets, one.bytes, flags, now - max(0.0, flow_count.LIFETIME - one.left), now)
 
 

@@ -72,9 +72,9 @@ def forget_flows(addresses: frozenset[str]) -> int:
 
 
 def dump_set(table: str, name: str) -> Iterator[bytes]:
-    """The elements of a set of the inet family, each as its attributes: `nft` takes minutes for 100,000.
+    """The elements of a set of the inet family, each as its attributes. OSError if there is no such set.
 
-    OSError if there is no such set.
+    `nft -j` takes 5 s to list 100,000, and 16 MB of text.
     """
     names = b"".join(_text(kind, value) for kind, value in ((_SET_TABLE, table), (_SET_NAME, name)))
     with _open(_NETFILTER) as sock:
@@ -82,7 +82,16 @@ def dump_set(table: str, name: str) -> Iterator[bytes]:
         for body in _dump(sock):
             for kind, elements, _ in attributes(body[4:]):
                 if kind == _SET_ELEMENTS:
-                    yield from (element for _, element, _ in attributes(elements))
+                    yield from _listed(elements)
+
+
+def _listed(data: bytes) -> Iterator[bytes]:
+    """The values of many attributes; unlike `attributes` it copies only these."""
+    at, end = 0, len(data)
+    while at + 4 <= end:
+        length = data[at] | data[at + 1] << 8
+        yield data[at + 4 : at + length]
+        at += (length + 3) & ~3
 
 
 def _text(kind: int, value: str) -> bytes:
