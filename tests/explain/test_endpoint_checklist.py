@@ -190,6 +190,18 @@ def _take_interface(w: World) -> None:
         ec2.delete_network_interface(NetworkInterfaceId=one["NetworkInterfaceId"])
 
 
+def _zone_for_s3(w: World) -> None:
+    w.client("route53").create_hosted_zone(
+        Name=f"s3.{REGION}.amazonaws.com", CallerReference="once", VPC={"VPCRegion": REGION, "VPCId": w.vpc}
+    )
+
+
+def _no_zone_for_s3(w: World) -> None:
+    route53 = w.client("route53")
+    for zone in route53.list_hosted_zones()["HostedZones"]:
+        route53.delete_hosted_zone(Id=zone["Id"])
+
+
 def _no_object(w: World) -> None:
     w.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
 
@@ -241,6 +253,13 @@ BREAKAGES = [
     Breakage(
         "a resolver of one's own that is not there",
         _dhcp(domain_name_servers="10.0.99.99", domain_name="corp.example"),
+        _DHCP_AGAIN,
+        {("resolver", "{vpc}"): "wrong"},
+    ),
+    Breakage("a private zone hides S3", _zone_for_s3, _no_zone_for_s3, {("resolver", "{vpc}"): "wrong"}),
+    Breakage(
+        "the internet's resolver, out of reach",
+        _dhcp(domain_name_servers="198.51.100.53", domain_name="corp.example"),
         _DHCP_AGAIN,
         {("resolver", "{vpc}"): "wrong"},
     ),

@@ -18,13 +18,12 @@ from ringfence.resources import ec2
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A supposed ENI: `name` in `topology`. `servers`: as the VPC's DHCP options give them, AWS's own as an address."""
+    """A supposed ENI: `name` in `topology`."""
 
     topology: Topology
     vpc: Vpc
     subnet: Subnet
     name: str
-    servers: tuple[str, ...]
 
     @property
     def address(self) -> str:
@@ -33,12 +32,19 @@ class Standing:
     @property
     def vantage(self) -> Vantage | None:
         """Whose answers it gets: those of the first server that answers it; None if none does."""
-        for server in self.servers:
+        for server in self.vpc.name_servers:
             if server in self.vpc.resolvers:
-                return Vantage("vpc", self.vpc.id, self.subnet.id) if self.vpc.dns_support else None
-            if server == PUBLIC_RESOLVER and self.send(server, 53, UDP).delivered:
-                return Vantage("internet")
+                if self.vpc.dns_support:
+                    return Vantage("vpc", self.vpc.id, self.subnet.id)
+            elif self.send(server, 53, UDP).delivered:
+                return Vantage("internet") if server == PUBLIC_RESOLVER else None
         return None
+
+    @property
+    def own_server(self) -> str | None:
+        """A name server within reach that is neither Amazon's nor the internet's: its answers are its own matter."""
+        others = (one for one in self.vpc.name_servers if one not in (*self.vpc.resolvers, PUBLIC_RESOLVER))
+        return next((one for one in others if self.send(one, 53, UDP).delivered), None)
 
     def look_up(self, host: str) -> str | None:
         """The name's first address, as it is answered here."""
@@ -69,23 +75,19 @@ class Standing:
         return answer.values[0] if answer and answer.code == "NOERROR" and answer.values else None
 
 
-def stand_in(topology: Topology, records: Reader, subnet_id: str, groups: tuple[str, ...]) -> Standing | None:
+def stand_in(topology: Topology, subnet_id: str, groups: tuple[str, ...]) -> Standing | None:
     """None if there is no such subnet."""
     vpc = next((vpc for vpc in topology.vpcs.values() if subnet_id in vpc.subnets), None)
     if vpc is None:
         return None
     supposed, name = suppose_interface(topology, vpc, subnet_id, groups)
     inside = supposed.vpcs[vpc.id]
-    return Standing(supposed, inside, inside.subnets[subnet_id], name, _servers(records, vpc))
+    return Standing(supposed, inside, inside.subnets[subnet_id], name)
 
 
 def standings(ground: Ground, plan: Plan) -> tuple[Standing, ...]:
     """One for each subnet that a variant's instances may be put in."""
-    found = (
-        stand_in(ground.topology, ground.records, subnet, groups)
-        for subnets, groups in plan.networks
-        for subnet in subnets
-    )
+    found = (stand_in(ground.topology, subnet, groups) for subnets, groups in plan.networks for subnet in subnets)
     return tuple(one for one in found if one is not None)
 
 
@@ -98,9 +100,3 @@ def vpcs_of(ground: Ground, plan: Plan) -> tuple[Vpc, ...]:
 def dhcp_options(records: Reader, vpc_id: str) -> ec2.DhcpOptions | None:
     vpc = records.get(ec2.Vpc, vpc_id)
     return records.get(ec2.DhcpOptions, vpc.dhcp_options_id) if vpc else None
-
-
-def _servers(records: Reader, vpc: Vpc) -> tuple[str, ...]:
-    options = dhcp_options(records, vpc.id)
-    given = options.options.get("domain-name-servers", ()) if options else ()
-    return tuple(vpc.resolvers[0] if one == "AmazonProvidedDNS" else one for one in given)

@@ -29,7 +29,7 @@ def _look(ground: Ground, vpc: Vpc, endpoint: Endpoint, record: ec2.VpcEndpoint)
     yield check_document(record)
     # with every group of the VPC at once: what stops it then is a route, an ACL or the endpoint's own groups
     groups = tuple(vpc.groups)
-    places = [stand_in(ground.topology, ground.records, subnet, groups) for subnet in vpc.subnets]
+    places = [stand_in(ground.topology, subnet, groups) for subnet in vpc.subnets]
     found = tuple(one for one in places if one is not None)
     target = _target(vpc, endpoint)
     if target is not None:

@@ -7,7 +7,8 @@ from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import Standing, stand_in, standings, vpcs_of
 from ringfence.network.addresses import private_dns_names, service_of
-from ringfence.network.topology import Endpoint, Vpc
+from ringfence.network.resolve import resolve
+from ringfence.network.topology import Endpoint, Vantage, Vpc
 from ringfence.resources import ec2
 
 _HOSTING = ("sagemaker.api", "sagemaker.runtime")
@@ -45,7 +46,7 @@ def check_clients(ground: Ground, vpc: Vpc, endpoint: Endpoint) -> Finding:
         return wrong("clients", endpoint.id, f"{endpoint.id} has no network interface", "add a subnet to it", None)
     target, admitted = interfaces[0], []
     for group in vpc.groups.values():
-        standing = stand_in(ground.topology, ground.records, target.subnet_id, (group.id,))
+        standing = stand_in(ground.topology, target.subnet_id, (group.id,))
         if standing is not None and standing.send(target.address, 443).delivered:
             admitted.append(f"{group.id} ({group.name})")
     what = f"{endpoint.id} ({endpoint.service})"
@@ -69,6 +70,10 @@ def _private_names(vpc: Vpc, record: ec2.VpcEndpoint, places: tuple[Standing, ..
             if not on
         ]
         if not off:
+            if (other := _other_answer(vpc, record.id, host, places)) is not None:
+                sentence = f"private DNS of {record.id} is hidden: {host} is answered by {other}"
+                remedy = f"delete that zone's record, or make it an alias of {record.id}"
+                return wrong("private-dns", record.id, sentence, remedy, aws_message.connect_timeout(host))
             return ok("private-dns", record.id, f"{host} is answered with the addresses of {record.id}")
         sentence = f"private DNS of {record.id} does not work: {' and '.join(off)} of {vpc.id} is off"
         seen = aws_message.connect_timeout(host)
@@ -84,6 +89,16 @@ def _private_names(vpc: Vpc, record: ec2.VpcEndpoint, places: tuple[Standing, ..
     return wrong(
         "private-dns", record.id, f"{sentence}, which no route leads to", remedy, aws_message.connect_timeout(host)
     )
+
+
+def _other_answer(vpc: Vpc, endpoint_id: str, host: str, places: tuple[Standing, ...]) -> str | None:
+    """Whose answer it is if it leads elsewhere than to the endpoint: a hosted zone of the same or a longer name."""
+    own = {vpc.interfaces[id].address for id in vpc.endpoints[endpoint_id].interface_ids}
+    for standing in places:
+        answer = resolve(standing.topology, Vantage("vpc", vpc.id, standing.subnet.id), host, "A")
+        if answer.source != endpoint_id and not (answer.values and own.issuperset(answer.values)):
+            return answer.source or answer.code
+    return None
 
 
 def _is_public_way(standing: Standing, host: str) -> bool:

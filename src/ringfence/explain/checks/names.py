@@ -6,7 +6,8 @@ from ringfence.explain import aws_message
 from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import Standing, dhcp_options, standings
-from ringfence.explain.way_to_s3 import data_of
+from ringfence.explain.way_to_s3 import data_of, host_of
+from ringfence.network.resolve import resolve
 
 _NEEDED = ("domain-name-servers", "domain-name")
 
@@ -15,7 +16,7 @@ def check_names(ground: Ground, plan: Plan) -> Iterator[Finding]:
     first = {standing.vpc.id: standing for standing in reversed(standings(ground, plan))}
     for vpc_id, standing in first.items():
         yield _options(ground, vpc_id)
-        yield _resolver(plan, standing)
+        yield _resolver(ground, plan, standing)
 
 
 def _options(ground: Ground, vpc_id: str) -> Finding:
@@ -31,13 +32,18 @@ def _options(ground: Ground, vpc_id: str) -> Finding:
     return ok("dhcp-options", vpc_id, f"{found.id} has domain-name-servers and domain-name", vpc_id, found.id)
 
 
-def _resolver(plan: Plan, standing: Standing) -> Finding:
+def _resolver(ground: Ground, plan: Plan, standing: Standing) -> Finding:
     vpc, vantage = standing.vpc, standing.vantage
     names = sorted({name for endpoint in vpc.endpoints.values() for name in endpoint.private_names})
-    shown = ", ".join(standing.servers) or "no server"
-    url = next((data.url for variant in plan.variants if (data := data_of(variant))), None)
+    shown = ", ".join(vpc.name_servers) or "no server"
+    url, host = next(
+        ((data.url, host_of(one, ground.region)) for one in plan.variants if (data := data_of(one))), (None, "")
+    )
     if vantage is None:
-        off = any(server in vpc.resolvers for server in standing.servers) and not vpc.dns_support
+        if own := standing.own_server:
+            sentence = f"the DHCP options of {vpc.id} name {own}: what that answers is its own matter"
+            return note("resolver", vpc.id, sentence, "let it forward AWS's names to the resolver at base+2", vpc.id)
+        off = any(server in vpc.resolvers for server in vpc.name_servers) and not vpc.dns_support
         sentence = (
             f"enableDnsSupport of {vpc.id} is off: its resolver does not answer"
             if off
@@ -46,6 +52,11 @@ def _resolver(plan: Plan, standing: Standing) -> Finding:
         remedy = "turn enableDnsSupport on" if off else "name AmazonProvidedDNS, or open the way to that resolver"
         return wrong("resolver", vpc.id, sentence, remedy, aws_message.data_unreachable(url) if url else None)
     if vantage.kind == "vpc":
+        if url and standing.look_up(host) is None:
+            decides = resolve(standing.topology, vantage, host, "A").source or "nobody"
+            sentence = f"{host} does not resolve in {vpc.id}: {decides} decides on it"
+            remedy = "delete the private zone that hides it, or give it the record"
+            return wrong("resolver", vpc.id, sentence, remedy, aws_message.data_unreachable(url), vpc.id, decides)
         return ok("resolver", vpc.id, f"names are answered by the resolver of {vpc.id}")
     sentence = f"the DHCP options of {vpc.id} name {shown}: Amazon's resolver is bypassed"
     remedy = "name AmazonProvidedDNS, or forward AWS's names to the resolver at base+2"
