@@ -4,10 +4,12 @@ The service is the module's: `ringfence.services.ec2.subnet` is `ec2`, `ringfenc
 `sagemaker-runtime`, as botocore names them.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import not_implemented
 from ringfence.core.results import Forward
 
 Handler = Callable[[Call, Request], Result | Forward]
@@ -71,8 +73,13 @@ def operation(
     also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = (),
     conceals: Mapping[str, tuple[str, tuple[str, ...] | Resources]] | None = None,
     instead: Mapping[str, str] | None = None,
+    takes: str | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed."""
+    """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed.
+
+    `takes`: the request's members that the handler honours, parted by spaces; any other is refused aloud. None: the
+    handler sees to that itself.
+    """
 
     def register(handler: Handler) -> Handler:
         service = handler.__module__.split(".")[2].replace("_", "-")
@@ -80,9 +87,23 @@ def operation(
         full = None if action is None else action if action and ":" in action else f"{prefix}:{action or name}"
         if (service, name) in REGISTRY:
             raise ValueError(f"{service}.{name} is registered twice")
+        checked = handler if takes is None else _refusing(name, frozenset(takes.split()), handler)
         REGISTRY[service, name] = Operation(
-            service, name, handler, full, on, keys or {}, passes or {}, also, conceals or {}, instead or {}
+            service, name, checked, full, on, keys or {}, passes or {}, also, conceals or {}, instead or {}
         )
-        return handler
+        return checked
 
     return register
+
+
+def _refusing(name: str, known: frozenset[str], handler: Handler) -> Handler:
+    """The handler behind the refusal of members that it does not know."""
+
+    @functools.wraps(handler)
+    def checked(call: Call, request: Request) -> Result | Forward:
+        for member in request:
+            if member not in known:
+                raise not_implemented(f"the parameter {member} of {name}")
+        return handler(call, request)
+
+    return checked

@@ -1,4 +1,4 @@
-"""Organizations' `@operation`: core's, plus who may call and the loud refusal of parameters that are not taken."""
+"""Organizations' `@operation`: core's, plus who may call."""
 
 import functools
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Literal
 
 from ringfence.core import operation as core
 from ringfence.core.call import Call, Request, Result
-from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.errors import ServiceError
 from ringfence.services.organizations.lookup import own_organization
 
 Handler = Callable[[Call, Request], Result]
@@ -21,22 +21,18 @@ def operation(
     keys: core.Keys | None = None,
     by: Callers = "management account",
 ) -> Callable[[Handler], Handler]:
-    """Register the decorated handler. `takes`: its parameters, parted by spaces. `by`: whose calls AWS takes."""
-    known = frozenset(takes.split())
+    """Register the decorated handler. `by`: whose calls AWS takes; the rest is core's."""
 
     def register(handler: Handler) -> Handler:
         @functools.wraps(handler)
         def checked(call: Call, request: Request) -> Result:
-            for member in request:
-                if member not in known:
-                    raise not_implemented(f"the parameter {member} of {name}")
             if by != "anybody":
                 organization = own_organization(call)
                 if by == "management account" and organization.management != call.account:
                     raise ServiceError("AccessDeniedException", "You don't have permissions to access this resource.")
             return handler(call, request)
 
-        core.operation(name, on=on, keys=keys)(checked)
+        core.operation(name, on=on, keys=keys, takes=takes)(checked)
         return checked
 
     return register

@@ -2,9 +2,10 @@
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.resources.route53 import DnsChange, DnsChangeStatus
 from ringfence.services.route53.lookup import new_id
-from ringfence.services.route53.operation import bare, operation
+from ringfence.services.route53.zone_name import bare
 
 
 def new_change(call: Call, comment: str | None = None) -> Result:

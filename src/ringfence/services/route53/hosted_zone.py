@@ -11,13 +11,14 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags
 from ringfence.resources.route53 import HostedZone, ResourceRecordSet
 from ringfence.services.route53.change import new_change
 from ringfence.services.route53.domain_name import BadName, is_within, normalize
 from ringfence.services.route53.lookup import count_sets, find_vpc, find_zone, new_id, own_zones, record_sets, zone_arn
-from ringfence.services.route53.operation import on_zone, operation, vpcs_key
 from ringfence.services.route53.vpc_association import check_conflict
+from ringfence.services.route53.zone_name import on_zone, vpcs_key
 
 # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html
 _MOST_ZONES = 500

@@ -3,12 +3,13 @@
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.listing import page
+from ringfence.core.operation import operation
 from ringfence.network.addresses import private_dns_names, private_hosted_zone
 from ringfence.resources.ec2 import VpcEndpoint
 from ringfence.resources.route53 import HostedZone, reversed_name
 from ringfence.services.route53.hosted_zone import described, domain
 from ringfence.services.route53.lookup import count_sets, find_vpc, own_zones, page_size
-from ringfence.services.route53.operation import bare, operation, vpcs_key
+from ringfence.services.route53.zone_name import bare, vpcs_key
 
 
 @operation("ListHostedZones", takes="Marker MaxItems HostedZoneType")

@@ -9,7 +9,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
 from ringfence.resources.ec2 import Vpc
 from ringfence.resources.route53 import HostedZone, ResourceRecordSet
-from ringfence.services.route53.operation import bare
+from ringfence.services.route53.zone_name import bare
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _ID_LENGTH = 19  # `/hostedzone/Z…` is then as long as the model lets ids be

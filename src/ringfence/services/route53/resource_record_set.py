@@ -5,13 +5,14 @@ https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecord
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.operation import operation
 from ringfence.resources.route53 import AliasTarget, ResourceRecordSet, reversed_name
 from ringfence.services.route53.change import new_change
 from ringfence.services.route53.change_batch import Batch, Step
 from ringfence.services.route53.domain_name import BadName, normalize
 from ringfence.services.route53.lookup import find_zone, page_size, record_sets
-from ringfence.services.route53.operation import on_zone, operation
 from ringfence.services.route53.record_value import TYPES
+from ringfence.services.route53.zone_name import on_zone
 
 _MOST_RECORDS, _MOST_CHARACTERS, _MOST_LISTED = 1000, 32_000, 300
 _TAKEN = frozenset({"Name", "Type", "TTL", "ResourceRecords", "AliasTarget"})

@@ -2,9 +2,10 @@
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, from_list, set_tags, tags_of, to_list
 from ringfence.services.route53.lookup import find_zone, zone_arn
-from ringfence.services.route53.operation import bare, operation
+from ringfence.services.route53.zone_name import bare
 
 _MOST_TAGS, _MOST_A_CALL = 50, 10
 

@@ -4,12 +4,13 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.network.addresses import private_dns_names, private_hosted_zone
 from ringfence.resources.ec2 import Vpc, VpcEndpoint
 from ringfence.resources.route53 import HostedZone
 from ringfence.services.route53.change import new_change
 from ringfence.services.route53.lookup import find_vpc, find_zone
-from ringfence.services.route53.operation import on_zone, operation, vpcs_key
+from ringfence.services.route53.zone_name import on_zone, vpcs_key
 
 _MOST_VPCS = 300
 
