@@ -5,11 +5,11 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.ids import principal_id
+from ringfence.core.operation import operation
 from ringfence.iam.session_token import new_secret
 from ringfence.resources.iam import AccessKey, User
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import find_user, limit_exceeded, no_such_entity, user_arns, user_name
-from ringfence.services.iam.operation import operation
 
 _MAX_KEYS = 2
 

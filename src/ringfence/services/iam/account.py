@@ -3,6 +3,7 @@
 from typing import Any
 
 from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
 from ringfence.core.tags import tags_of, to_list
 from ringfence.iam.managed import managed_policies
 from ringfence.resources.iam import AccessKey, AccountAlias, Group, InstanceProfile, ManagedPolicy, Role, User
@@ -12,7 +13,6 @@ from ringfence.services.iam.instance_profile import profiles_of, shown_profile
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import Entity, already_exists, attachments, no_such_entity
 from ringfence.services.iam.managed_policy import POLICY_QUOTA, day, shown_policy
-from ringfence.services.iam.operation import operation
 from ringfence.services.iam.role import shown_role
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -60,7 +60,7 @@ def delete_account_alias(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("GetAccountSummary")
+@operation("GetAccountSummary", takes="")
 def get_account_summary(call: Call, request: Request) -> Result:
     def count(kind: type[User | Group | Role | ManagedPolicy | InstanceProfile]) -> int:
         return sum(record.account == call.account for record in call.records.all(kind))

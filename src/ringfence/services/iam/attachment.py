@@ -4,6 +4,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.resources.iam import Group, Role, User
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import (
@@ -21,7 +22,6 @@ from ringfence.services.iam.lookup import (
     role_arns,
     user_arns,
 )
-from ringfence.services.iam.operation import operation
 
 _MAX_ATTACHED = 10
 _KEYS = {"iam:PolicyARN": "PolicyArn"}

@@ -4,6 +4,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.resources.iam import Role, User
 from ringfence.services.iam.lookup import (
     check_attachable,
@@ -14,7 +15,6 @@ from ringfence.services.iam.lookup import (
     role_arns,
     user_arns,
 )
-from ringfence.services.iam.operation import operation
 
 _KEYS = {"iam:PermissionsBoundary": "PermissionsBoundary"}
 

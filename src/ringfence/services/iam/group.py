@@ -4,6 +4,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
+from ringfence.core.operation import operation
 from ringfence.resources.iam import Group, User
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import (
@@ -16,7 +17,6 @@ from ringfence.services.iam.lookup import (
     no_such_entity,
     user_arns,
 )
-from ringfence.services.iam.operation import operation
 from ringfence.services.iam.user import shown_user
 
 _MAX_GROUPS = 10  # of one user

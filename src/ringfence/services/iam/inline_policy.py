@@ -3,6 +3,7 @@
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
 from ringfence.services.iam.document import checked_document, shown_document, size_of
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import (
@@ -16,7 +17,6 @@ from ringfence.services.iam.lookup import (
     role_arns,
     user_arns,
 )
-from ringfence.services.iam.operation import operation
 
 # characters of all inline policies of one entity together
 _QUOTAS: dict[str, int] = {"user": 2048, "group": 5120, "role": 10240}

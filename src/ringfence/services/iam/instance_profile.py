@@ -6,6 +6,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
+from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.resources.iam import InstanceProfile, Role
 from ringfence.services.iam.listing import listed
@@ -18,7 +19,6 @@ from ringfence.services.iam.lookup import (
     no_such_entity,
     role_arns,
 )
-from ringfence.services.iam.operation import operation
 from ringfence.services.iam.role import shown_role
 from ringfence.services.iam.tag import checked_tags
 

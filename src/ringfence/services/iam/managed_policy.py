@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
+from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.iam.managed import AwsManagedPolicy, managed_policies
 from ringfence.resources.iam import ManagedPolicy, PolicyVersion
@@ -19,7 +20,6 @@ from ringfence.services.iam.lookup import (
     if_tagged,
     new_policy_arns,
 )
-from ringfence.services.iam.operation import operation
 from ringfence.services.iam.tag import checked_tags
 
 POLICY_QUOTA = ("PolicySize", 6144)

@@ -3,13 +3,13 @@
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
 from ringfence.iam.managed import AwsManagedPolicy, managed_policies
 from ringfence.resources.iam import ManagedPolicy, PolicyVersion
 from ringfence.services.iam.document import check_size, checked_document, shown_document
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import delete_conflict, find_policy, limit_exceeded, no_such_entity
 from ringfence.services.iam.managed_policy import POLICY_QUOTA, day
-from ringfence.services.iam.operation import operation
 
 _MAX_VERSIONS = 5
 _ON = ("{PolicyArn}",)

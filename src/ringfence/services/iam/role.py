@@ -4,13 +4,13 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import principal_id
+from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.resources.iam import InstanceProfile, Role
 from ringfence.services.iam.boundary import checked_boundary, shown_boundary
 from ringfence.services.iam.document import check_size, checked_document, shown_document
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import already_exists, delete_conflict, find_role, if_tagged, role_arns
-from ringfence.services.iam.operation import operation
 from ringfence.services.iam.tag import checked_tags
 
 _TRUST_QUOTA = ("ACLSizePerRole", 2048)

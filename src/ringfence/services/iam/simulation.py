@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Principal, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.iam.context import Context, Entry
 from ringfence.iam.evaluate import AccessRequest, Decision, Layers, Source, evaluate
 from ringfence.iam.organization import scps_of
@@ -17,7 +18,6 @@ from ringfence.resources.iam import Group, Role, User
 from ringfence.services.iam.identity_policy import identity_sources, managed_source
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import Entity, no_such_entity
-from ringfence.services.iam.operation import operation
 
 _TAKES = "PolicyInputList PermissionsBoundaryPolicyInputList ActionNames ResourceArns ContextEntries Marker MaxItems"
 # How the wire spells a decision.

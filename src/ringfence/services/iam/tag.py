@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, from_list, set_tags, tags_of
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import find_policy, find_role, find_user, limit_exceeded, role_arns, user_arns
-from ringfence.services.iam.operation import operation
 
 _MAX_TAGS = 50
 _POLICY = ("{PolicyArn}",)

@@ -170,6 +170,6 @@ def delete_hosted_zone(call: Call, request: Request) -> Result:
     return {"ChangeInfo": new_change(call)}
 
 
-@operation("GetHostedZoneCount")
+@operation("GetHostedZoneCount", takes="")
 def get_hosted_zone_count(call: Call, request: Request) -> Result:
     return {"HostedZoneCount": len(own_zones(call))}
