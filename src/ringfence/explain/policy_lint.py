@@ -4,6 +4,7 @@ Pure; called by explain.checks.endpoint_policy.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from ringfence.iam.action_facts import action_facts
 from ringfence.iam.context import Context
 from ringfence.iam.policy import compile_policy
 from ringfence.iam.statement import Statement
+
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
 def lint(text: str, gateway: bool) -> Iterator[tuple[str, str]]:
@@ -61,21 +64,59 @@ def _misdirected(name: str, element: dict[str, Any]) -> Iterator[tuple[str, str]
 
 
 def _may_be(resource: str, form: str) -> bool:
-    """Whether some ARN of this format could match the pattern: fields that are literal in both must agree."""
+    """Whether some ARN of this format could match the pattern, as far as service and resource tell."""
     given, wanted = resource.split(":", 5), form.split(":", 5)
     if len(given) < 6 or len(wanted) < 6:
         return "*" in resource
-    if not _agree(given[2], wanted[2]):
-        return False
-    head, _, tail = given[5].partition("/")
-    kind, _, rest = wanted[5].partition("/")
-    if not _agree(head, kind):
-        return False
-    return "*" in head or bool(tail) == bool(rest)
+    return _meet(_pattern(given[2]), _format(wanted[2])) and _meet(_pattern(given[5]), _format(wanted[5]))
 
 
-def _agree(given: str, wanted: str) -> bool:
-    return any(mark in given for mark in "*?$") or "$" in wanted or given == wanted
+# What stands for any text: a star (any), or a format's variable that is one name (no slash); else a character or `?`.
+_ANY, _NAME, _ONE = "*", "name", "?"
+
+
+def _pattern(text: str) -> tuple[str, ...]:
+    """A resource as it is written; a policy variable may become anything."""
+    return tuple(_VARIABLE.sub("*", text))
+
+
+def _format(text: str) -> tuple[str, ...]:
+    """A documented format. One that begins with a variable is of a name without slashes: a bucket's."""
+    first, *others = _VARIABLE.split(text)
+    tokens = [*first]
+    for number, part in enumerate(others):
+        tokens += [_NAME if not first and number == 0 else _ANY, *part]
+    return tuple(tokens)
+
+
+def _meet(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Whether some text matches both: which ends of `right` go with each end of `left`."""
+    reached = _past_wide(right, {0})
+    for sign in left:
+        reached = _past_wide(right, _step(right, reached, sign))
+    return len(right) in reached
+
+
+def _past_wide(right: tuple[str, ...], reached: set[int]) -> set[int]:
+    """What stands for any text may stand for none."""
+    found = set(reached)
+    for at, sign in enumerate(right):
+        if at in found and sign in (_ANY, _NAME):
+            found.add(at + 1)
+    return found
+
+
+def _step(right: tuple[str, ...], reached: set[int], sign: str) -> set[int]:
+    """The ends of `right` after one more sign of `left`."""
+    if sign == _ANY:
+        return set(range(min(reached), len(right) + 1)) if reached else set()
+    found = set()
+    for at in reached - {len(right)}:
+        if right[at] == _ANY or (right[at] == _NAME and sign != "/"):
+            found.add(at)
+        elif sign in (right[at], _ONE):
+            found.add(at + 1)
+    return found
 
 
 def _kind(form: str) -> str:

@@ -14,9 +14,10 @@ from ringfence.network.topology import Interface, Topology, Vpc
 def suppose_interface(topology: Topology, vpc: Vpc, subnet_id: str, groups: tuple[str, ...]) -> tuple[Topology, str]:
     """The topology with one more attached ENI in the subnet, and what it is called there."""
     name = f"a new ENI in {subnet_id}"
-    hosts = [str(host) for host in list(IPv4Network(vpc.subnets[subnet_id].cidr))[4:-1]]
+    network = IPv4Network(vpc.subnets[subnet_id].cidr)
+    hosts = (str(network[number]) for number in range(4, network.num_addresses - 1))
     # a full subnet is somebody else's finding: what its last address reaches, any address of it would
-    address = next((host for host in hosts if host not in vpc.interface_at), hosts[-1])
+    address = next((host for host in hosts if host not in vpc.interface_at), str(network[-2]))
     made = Interface(name, subnet_id, address, "", tuple(sorted(groups)), namespace=name)
     changed = replace(vpc, interfaces=vpc.interfaces | {name: made})
     return replace(topology, vpcs=topology.vpcs | {vpc.id: changed}), name
