@@ -61,6 +61,8 @@ def _not_named(statement: Statement, question: Question) -> str:
     text = (
         f"it names {'everybody but ' if statement.not_principal else ''}{listed}, not {question.request.principal.arn}"
     )
+    if any(value.startswith(("AIDA", "AROA")) for _, value in statement.principals.entries):
+        text += "; an id there is a user or role that was deleted or renamed: whoever has the name now is another"
     endpoint = question.layers.endpoint
     if endpoint is not None and endpoint.gateway and statement.effect == "Allow":
         text += "; a gateway endpoint's policy names principals by `*` alone, narrowed by aws:PrincipalArn"

@@ -190,12 +190,14 @@ class _Asker:
             named = arn != "*" and action != "s3:CreateBucket"
             bucket = bucket_of(self._call.records, arn) if named else None
             account = bucket.account if bucket else who.account
-            return account, dataclasses.replace(own, resource=bucket_layer(bucket), endpoint=self._endpoint)
+            return account, dataclasses.replace(
+                own, resource=bucket_layer(self._call.records, bucket), endpoint=self._endpoint
+            )
         parsed = None if arn == "*" else parse_arn(arn)
         # AWS's own resources (managed policies, prefix lists) are everybody's
         account = parsed.account if parsed and parsed.account not in ("", "*", "aws") else who.account
         if action in _TRUST_ACTIONS:
-            trust = trust_layer(role_of(self._call.records, arn))
+            trust = trust_layer(self._call.records, role_of(self._call.records, arn))
             return account, dataclasses.replace(own, resource=trust, trust=True, endpoint=self._endpoint)
         return account, dataclasses.replace(own, endpoint=self._endpoint) if self._endpoint else own
 

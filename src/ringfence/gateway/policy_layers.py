@@ -10,6 +10,7 @@ from ringfence.core.call import Call, Principal
 from ringfence.core.record import Reader
 from ringfence.iam.evaluate import EndpointPolicy, Layers, Source
 from ringfence.iam.organization import scps_of
+from ringfence.iam.principals import current_text
 from ringfence.resources.ec2 import VpcEndpoint
 from ringfence.resources.iam import Role, User
 from ringfence.resources.s3 import Bucket
@@ -87,10 +88,11 @@ def bucket_of(records: Reader, arn: str) -> Bucket | None:
     return records.get(Bucket, parsed.resource.partition("/")[0])
 
 
-def bucket_layer(bucket: Bucket | None) -> Source | None:
+def bucket_layer(records: Reader, bucket: Bucket | None) -> Source | None:
     if bucket is None or bucket.policy is None:
         return None
-    return Source(f"policy of bucket `{bucket.name}`", bucket.policy)
+    text = current_text(records, bucket.policy, bucket.policy_principals)
+    return Source(f"policy of bucket `{bucket.name}`", text)
 
 
 def role_of(records: Reader, arn: str) -> Role | None:
@@ -102,5 +104,7 @@ def role_of(records: Reader, arn: str) -> Role | None:
     return found if found is not None and found.arn == arn else None
 
 
-def trust_layer(role: Role | None) -> Source | None:
-    return None if role is None else Source(f"trust policy of role `{role.name}`", role.trust)
+def trust_layer(records: Reader, role: Role | None) -> Source | None:
+    if role is None:
+        return None
+    return Source(f"trust policy of role `{role.name}`", current_text(records, role.trust, role.trusted))

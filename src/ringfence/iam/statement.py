@@ -74,6 +74,9 @@ class Principals:
         needed = [who.account] if who.kind == "root" else [who.arn, who.account]
         needed += [arn for arn in (who.role_arn, who.user_arn) if arn is not None]
         listed = {value for kind, value in self.entries if kind == "AWS"}
+        if who.id in listed:
+            # named by an ARN that is the user's no more
+            listed.add(who.arn)
         return all(item in listed or (item == who.account and _root(item) in listed) for item in needed)
 
 

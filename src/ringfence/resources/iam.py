@@ -51,9 +51,10 @@ class Group(Identity, frozen=True, kw_only=True):
 
 
 class Role(Identity, frozen=True, kw_only=True):
-    """`trust`: the assume-role policy document."""
+    """`trust`: the assume-role policy document; `trusted`: the unique ids of the users and roles it names, by ARN."""
 
     trust: str
+    trusted: dict[str, str] = {}
     description: str | None = None
     max_session_seconds: int = 3600
 

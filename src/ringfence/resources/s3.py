@@ -15,8 +15,9 @@ Extent = tuple[str, int, int]
 class Bucket(Record, frozen=True, kw_only=True):
     """Bucket names are unique across accounts and regions.
 
-    `policy` is the document as given. `public_access_block`: the four settings as S3 spells them, or None when the
-    configuration was deleted. `encryption`: the default that the owner set, or None for S3's own (AES256).
+    `policy` is the document as given, `policy_principals` the unique ids of the users and roles it names, by ARN.
+    `public_access_block`: the four settings as S3 spells them, or None when the configuration was deleted.
+    `encryption`: the default that the owner set, or None for S3's own (AES256).
     """
 
     name: str
@@ -24,6 +25,7 @@ class Bucket(Record, frozen=True, kw_only=True):
     region: str
     created: datetime
     policy: str | None = None
+    policy_principals: dict[str, str] = {}
     public_access_block: dict[str, bool] | None = None
     encryption: dict[str, str | bool] | None = None
     has_ownership_controls: bool = True

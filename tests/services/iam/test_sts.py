@@ -1,6 +1,7 @@
 """Temporary credentials: who may have them, for how long, and what limits them."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -29,13 +30,21 @@ def allow(*actions: str, resource: str = "*") -> str:
 
 
 def make_role(aws: Any, principal: object, **condition: Any) -> None:
+    """The role R, and the users that it trusts."""
     document = trust(principal, **condition)
+    for name in re.findall(r"user/(\w+)", document):
+        user(aws, name)
     aws("iam", "CreateRole", RoleName="R", Path="/path/", AssumeRolePolicyDocument=document, MaxSessionDuration=7200)
 
 
-def alice(aws: Any) -> Principal:
-    made = aws("iam", "CreateUser", UserName="Alice")["User"]
+def user(aws: Any, name: str) -> Principal:
+    found = {made["UserName"]: made for made in aws("iam", "ListUsers")["Users"]}.get(name)
+    made = found or aws("iam", "CreateUser", UserName=name)["User"]
     return Principal("user", ACCOUNT, made["Arn"], made["UserId"], access_key_id="AKIAALICE")
+
+
+def alice(aws: Any) -> Principal:
+    return user(aws, "Alice")
 
 
 def opened(aws: Any, result: dict[str, Any]) -> Principal:
@@ -108,7 +117,9 @@ def test_external_id_and_session_name_are_condition_keys(aws: Any) -> None:
 
 
 def test_durations(aws: Any) -> None:
-    make_role(aws, {"AWS": [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:role/path/R"]})
+    make_role(aws, {"AWS": ACCOUNT})
+    itself = trust({"AWS": [ACCOUNT, ROLE]})
+    aws("iam", "UpdateAssumeRolePolicy", RoleName="R", PolicyDocument=itself)
     who = alice(aws)
     aws("iam", "PutUserPolicy", UserName="Alice", PolicyName="p", PolicyDocument=allow("sts:*"))
     assert (assume(aws, who, DurationSeconds=7200)["Credentials"]["Expiration"] - aws.now).total_seconds() == 7200
@@ -203,9 +214,10 @@ def test_decode_authorization_message(aws: Any) -> None:
     [{"SerialNumber": "123456789", "TokenCode": "123456"}, {"SourceIdentity": "me"}, {"TransitiveTagKeys": ["a"]}],
 )
 def test_what_is_missing_is_refused(aws: Any, more: dict[str, Any]) -> None:
+    who = alice(aws)
     document = trust({"AWS": ALICE}).replace("sts:AssumeRole", "sts:*")
     aws("iam", "CreateRole", RoleName="R", Path="/path/", AssumeRolePolicyDocument=document)
-    error = aws.fails("sts", "AssumeRole", alice(aws), RoleArn=ROLE, RoleSessionName="s-1", **more)
+    error = aws.fails("sts", "AssumeRole", who, RoleArn=ROLE, RoleSessionName="s-1", **more)
     assert error.code == "NotImplemented"
 
 

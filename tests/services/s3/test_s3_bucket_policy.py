@@ -5,10 +5,20 @@ from typing import Any
 
 import pytest
 
+from ringfence.resources.iam import Role
 from ringfence.services.s3.public_access import is_public
 
 ROLE = {"AWS": "arn:aws:iam::123456789012:role/exec"}
 ON_OBJECTS = {"Resource": "arn:aws:s3:::one/*"}
+
+
+@pytest.fixture(autouse=True)
+def role(s3: Any) -> Role:
+    """The role that the policies name: S3 takes no others."""
+    made = Role(name="exec", account="123456789012", id="AROAEXEC", created=s3.now, trust="{}")
+    with s3.store.transaction() as records:
+        records.put(made)
+    return made
 
 
 def policy(**changes: Any) -> str:
@@ -63,6 +73,23 @@ def test_the_endpoint_only_policy_of_the_guide(s3: Any, bucket: str) -> None:
 def test_malformed(s3: Any, bucket: str, document: str) -> None:
     error = s3.fails("PutBucketPolicy", Bucket=bucket, Policy=document)
     assert (error.code, error.status) == ("MalformedPolicy", 400)
+
+
+def test_who_is_named_must_be_there(s3: Any, bucket: str, role: Role) -> None:
+    for name in ("role/other", "user/exec", "role/path/exec", "role/EXEC"):
+        named = {"AWS": [ROLE["AWS"], f"arn:aws:iam::123456789012:{name}"]}
+        error = s3.fails("PutBucketPolicy", Bucket=bucket, Policy=policy(Principal=named))
+        assert (error.code, error.message) == ("MalformedPolicy", "Invalid principal in policy")
+        assert name in error.fields["Detail"]
+    # nobody here can know who is in an account elsewhere
+    s3("PutBucketPolicy", Bucket=bucket, Policy=policy(Principal={"AWS": "arn:aws:iam::999999999999:role/exec"}))
+    s3("PutBucketPolicy", Bucket=bucket, Policy=policy())
+    with s3.store.transaction() as records:
+        records.delete(role)
+    shown = json.loads(s3("GetBucketPolicy", Bucket=bucket)["Policy"])
+    assert shown["Statement"][0]["Principal"] == {"AWS": "AROAEXEC"}
+    # as AWS: what is shown of somebody deleted cannot be written again
+    assert s3.fails("PutBucketPolicy", Bucket=bucket, Policy=json.dumps(shown)).code == "MalformedPolicy"
 
 
 def test_only_the_owners_account(s3: Any, bucket: str) -> None:

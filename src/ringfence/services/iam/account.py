@@ -153,7 +153,7 @@ def _role(call: Call, role: Role) -> Result:
     profiles = [shown_profile(call, profile) for profile in profiles_of(call, role)]
     return {
         **_entity(role, "Role"),
-        "AssumeRolePolicyDocument": shown_role(role)["AssumeRolePolicyDocument"],
+        "AssumeRolePolicyDocument": shown_role(call.records, role)["AssumeRolePolicyDocument"],
         "InstanceProfileList": profiles,
         "Tags": to_list(tags_of(call.records, role.arn)),
         "RoleLastUsed": {},

@@ -2,8 +2,10 @@
 
 from urllib.parse import quote
 
+from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
 from ringfence.iam.policy import Kind, PolicyError, parse_policy
+from ringfence.iam.principals import UnknownPrincipal, bind_principals
 from ringfence.services.iam.lookup import limit_exceeded
 
 
@@ -14,6 +16,14 @@ def checked_document(text: str, kind: Kind) -> str:
     except PolicyError as error:
         raise ServiceError("MalformedPolicyDocument", error.message) from None
     return text
+
+
+def bound_principals(call: Call, text: str) -> dict[str, str]:
+    """Who a checked trust policy names, by ARN; MalformedPolicyDocument if one of them is not there."""
+    try:
+        return bind_principals(call.records, text, call.account)
+    except UnknownPrincipal as error:
+        raise ServiceError("MalformedPolicyDocument", error.message) from None
 
 
 def size_of(text: str) -> int:

@@ -46,7 +46,7 @@ def profiles_of(call: Call, role: Role) -> list[InstanceProfile]:
 
 def shown_profile(call: Call, profile: InstanceProfile) -> Result:
     """As listings have it, without tags."""
-    roles = [] if profile.role_name is None else [shown_role(find_role(call, profile.role_name))]
+    roles = [] if profile.role_name is None else [shown_role(call.records, find_role(call, profile.role_name))]
     return {
         "Path": profile.path,
         "InstanceProfileName": profile.name,

@@ -8,6 +8,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.iam.policy import PolicyError, parse_policy
+from ringfence.iam.principals import UnknownPrincipal, bind_principals, shown_text
 from ringfence.resources.s3 import Bucket
 from ringfence.services.s3.find import find_bucket
 from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, bucket_arn
@@ -29,7 +30,8 @@ def put_bucket_policy(call: Call, request: Request) -> Result:
             "S3 Block Public Access."
         )
         raise ServiceError("AccessDenied", message, 403)
-    call.records.put(msgspec.structs.replace(bucket, policy=policy))
+    bound = _bound(call, policy)
+    call.records.put(msgspec.structs.replace(bucket, policy=policy, policy_principals=bound))
     return {}
 
 
@@ -57,6 +59,15 @@ def _check(policy: str, bucket: str) -> None:
                 raise _malformed("Policy has invalid resource")
 
 
+def _bound(call: Call, policy: str) -> dict[str, str]:
+    """Who the policy names, by ARN; MalformedPolicy if one of them is not there."""
+    try:
+        return bind_principals(call.records, policy, call.account)
+    except UnknownPrincipal as error:
+        named = {"Detail": f'"AWS" : "{error.value}"'}
+        raise ServiceError("MalformedPolicy", "Invalid principal in policy", 400, named) from None
+
+
 def _is_of(resource: str, bucket: str) -> bool:
     """Whether the resource is the bucket or its objects. A wildcard may follow the name; another bucket may not."""
     path = resource.removeprefix("arn:aws:s3:::")
@@ -70,7 +81,8 @@ def _malformed(message: str) -> ServiceError:
 @operation("GetBucketPolicy", on=("{Bucket}",))
 def get_bucket_policy(call: Call, request: Request) -> Result:
     accept_only(request)
-    return {"Policy": _policy_of(_own_bucket(call, request))}
+    bucket = _own_bucket(call, request)
+    return {"Policy": shown_text(call.records, _policy_of(bucket), bucket.policy_principals)}
 
 
 @operation("GetBucketPolicyStatus", on=("{Bucket}",))
@@ -89,5 +101,5 @@ def _policy_of(bucket: Bucket) -> str:
 @operation("DeleteBucketPolicy", on=("{Bucket}",))
 def delete_bucket_policy(call: Call, request: Request) -> Result:
     accept_only(request)
-    call.records.put(msgspec.structs.replace(_own_bucket(call, request), policy=None))
+    call.records.put(msgspec.structs.replace(_own_bucket(call, request), policy=None, policy_principals={}))
     return {}
