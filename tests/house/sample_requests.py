@@ -29,7 +29,7 @@ FACTS = {
     "s3:signatureAge": "1",
     "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
 }
-_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc"
+_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc fl"
 _IDS = {prefix: f"{prefix}-0123456789abcdef0" for prefix in _PREFIXES.split()}
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
@@ -64,6 +64,10 @@ _VALUES: dict[str, Any] = {
     "DhcpOptionsId": _IDS["dopt"],
     "AllocationId": _IDS["eipalloc"],
     "NatGatewayId": _IDS["nat"],
+    "ResourceIds": _IDS["vpc"],
+    "DeliverLogsPermissionArn": _ROLE,
+    "DeliverCrossAccountRole": _ROLE,
+    "FlowLogIds": _IDS["fl"],
     "PrefixListId": "pl-68a54001",
     "ServiceName": f"com.amazonaws.{REGION}.s3",
     "Resources": _IDS["vpc"],
@@ -111,6 +115,10 @@ def sample_requests(operation: Operation, world: World) -> Iterator[dict[str, An
     full = _value(operation, "", shape, 0, values) if shape is not None else {}
     if "AssociationId" in full:
         full["AssociationId"] = _ASSOCIATIONS[operation.name]
+    if operation.name == "CreateFlowLogs":
+        for kind, prefix in (("VPC", "vpc"), ("Subnet", "subnet"), ("NetworkInterface", "eni")):
+            yield {**full, "ResourceType": kind, "ResourceIds": [_IDS[prefix]]}
+        return
     yield full
     if operation.instead:
         yield {name: value for name, value in full.items() if name not in operation.instead}
@@ -149,6 +157,7 @@ _CREATED = {
     "AuthorizeSecurityGroupEgress": "security-group-rule",
     "AuthorizeSecurityGroupIngress": "security-group-rule",
     "CreateDhcpOptions": "dhcp-options",
+    "CreateFlowLogs": "vpc-flow-log",
     "CreateInternetGateway": "internet-gateway",
     "CreateNatGateway": "natgateway",
     "CreateNetworkAcl": "network-acl",

@@ -11,9 +11,10 @@ import msgspec
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import NatGateway, NetworkAcl, NetworkInterface, RouteTable, VpcEndpoint
+from ringfence.resources.flow_log import FlowLog
 from ringfence.services.ec2 import noun
 
-T = TypeVar("T", RouteTable, NatGateway, NetworkAcl, NetworkInterface, VpcEndpoint)
+T = TypeVar("T", RouteTable, NatGateway, NetworkAcl, NetworkInterface, VpcEndpoint, FlowLog)
 
 
 def of(request: Request) -> tuple[str, str] | None:
@@ -39,6 +40,12 @@ def earlier(call: Call, request: Request, kind: type[T]) -> T | None:
                 "The client token you have provided is associated with a resource of different parameters.",
             )
     return None
+
+
+def earlier_all(call: Call, request: Request, kind: type[FlowLog]) -> list[FlowLog]:
+    """As `earlier`, of a creation that makes several at once."""
+    first = earlier(call, request, kind)
+    return [] if first is None else [one for one in noun.mine(call, kind) if one.made_for == first.made_for]
 
 
 def echoed(request: Request) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
 from ringfence.resources import ec2
+from ringfence.resources.flow_log import FlowLog
 
 T = TypeVar("T", bound=ec2.Ec2Record)
 
@@ -53,6 +54,7 @@ _ALL = (
         "network interface permission ID",
     ),
     Noun(ec2.VpcEndpoint, "vpce", "vpc-endpoint", "InvalidVpcEndpointId", "Vpc Endpoint Id"),
+    Noun(FlowLog, "fl", "vpc-flow-log", "InvalidFlowLogId", "flow log ID"),
     Noun(ec2.DhcpOptions, "dopt", "dhcp-options", "InvalidDhcpOptionID", "dhcpOption ID"),
 )
 BY_KIND = {noun.kind: noun for noun in _ALL}

@@ -24,6 +24,8 @@ def operation(
     takes: str = "",
     on: tuple[str, ...] | core.Resources = (),
     keys: core.Keys | None = None,
+    passes: Mapping[str, str] | None = None,
+    also: tuple[tuple[str, core.Resources], ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler of EC2's operation `name`. `takes`: its parameters, parted by spaces."""
     TAKES[name] = frozenset(takes.split()) | {"DryRun"}
@@ -37,8 +39,9 @@ def operation(
                 raise ServiceError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
             return result
 
-        also = (("ec2:CreateTags", _tagged),) if "TagSpecifications" in TAKES[name] else ()
-        core.operation(name, on=on, keys={**_common_keys(name), **(keys or {})}, also=also)(checked)
+        tagging = (("ec2:CreateTags", _tagged),) if "TagSpecifications" in TAKES[name] else ()
+        known = {**_common_keys(name), **(keys or {})}
+        core.operation(name, on=on, keys=known, passes=passes, also=(*tagging, *also))(checked)
         return checked
 
     return register
