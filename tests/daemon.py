@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from botocore.config import Config as ClientConfig
 
 from ringfence.app.daemon import App, Machine
 from ringfence.config import Config
+from ringfence.network.flow import FlowReading
 from ringfence.runtime.fake import FakeDriver
 
 REGION = "us-west-2"
@@ -34,13 +35,17 @@ _STOP_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Daemon:
-    """`env`: what an AWS client or the command line needs to speak to it. `process`: None if it runs in this one."""
+    """`env`: what an AWS client or the command line needs to speak to it. `process`: None if it runs in this one.
+
+    Then `loop` is the one that `app` runs on.
+    """
 
     url: str
     state: Path
     env: dict[str, str]
     process: "subprocess.Popen[bytes] | None" = None
     app: App | None = None
+    loop: asyncio.AbstractEventLoop | None = None
 
     def client(self, service: str, key: tuple[str, str] | None = None, **options: Any) -> Any:
         """A boto3 client as the account's root, or with `key` (id, secret)."""
@@ -64,6 +69,12 @@ class NoNetwork:
     async def apply(self, topology: object) -> None:
         return None
 
+    async def read_flows(self, vpc_id: str) -> FlowReading:
+        return FlowReading()
+
+    async def stop_flows(self, vpc_id: str) -> None:
+        return None
+
     def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:
         raise FileNotFoundError(f"`{namespace}`: this daemon has no namespaces")
 
@@ -79,23 +90,27 @@ class NoListeners:
         return None
 
 
+def machine_of_nothing(config: Config) -> Machine:
+    return Machine(NoNetwork(), FakeDriver(), NoListeners())
+
+
 @contextmanager
-def local_daemon(state: Path) -> Iterator[Daemon]:
-    """The daemon in a thread of this process, on a free port, without namespaces and containers."""
+def local_daemon(state: Path, make: Callable[[Config], Machine] = machine_of_nothing) -> Iterator[Daemon]:
+    """The daemon in a thread of this process, on a free port, without namespaces and containers, or as `make` says."""
     config = Config(state.resolve(), port=0, region=REGION, account=ACCOUNT)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="local daemon", daemon=True)
     thread.start()
 
     async def start() -> App:
-        app = App(config, Machine(NoNetwork(), FakeDriver(), NoListeners()))
+        app = App(config, make(config))
         await app.start()
         return app
 
     try:
         app = asyncio.run_coroutine_threadsafe(start(), loop).result(_START_SECONDS)
         try:
-            yield Daemon(app.url, config.state, _environment(config.state, app.url), app=app)
+            yield Daemon(app.url, config.state, _environment(config.state, app.url), app=app, loop=loop)
         finally:
             asyncio.run_coroutine_threadsafe(app.stop(), loop).result(_STOP_SECONDS)
     finally:

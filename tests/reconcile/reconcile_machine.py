@@ -23,6 +23,7 @@ from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus, Variant
 from ringfence.runtime.driver import ContainerSpec, Image
 from ringfence.runtime.fake import FakeDriver
+from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store, open_store
 
 ROLE = "arn:aws:iam::123456789012:role/exec"
@@ -224,6 +225,7 @@ class Machine:
             images=self.images,
             caller=self.caller,
             logs=self.logs,
+            blobs=BlobStore(self.config.blobs),
         )
         run = asyncio.create_task(reconciler.run())
         try:

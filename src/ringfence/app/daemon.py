@@ -61,11 +61,15 @@ class Runtime(Driver, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the daemon does its work with. `listeners`: None for real sockets in the network's namespaces."""
+    """What the daemon does its work with. `listeners`: None for real sockets in the network's namespaces.
+
+    `flow_interval`: for tests, the seconds of an aggregation window, whatever a flow log says.
+    """
 
     network: Network
     driver: Runtime
     listeners: ports.Listeners | None = None
+    flow_interval: float | None = None
 
 
 class App:
@@ -113,7 +117,9 @@ class App:
             images=self.images,
             caller=self._caller,
             logs=self._logs,
+            blobs=self._blobs,
             applied=self._applied,
+            flow_interval=machine.flow_interval,
         )
 
     # What the command line reaches: gateway.admin.Running

@@ -41,7 +41,7 @@ class Principal:
     `id`: the account for root, `AIDA…`, or `AROA…:session`. `role_arn`: the session's role, else None.
     A federated user is `arn:aws:sts::A:federated-user/N`, `user_arn` the user whose rights it shares (None: root's).
     `session_policies`: policy documents (JSON text) or ARNs of managed policies, passed to AssumeRole.
-    `service`: a service principal's name.
+    `service`: a service principal's name; `source_arn`: the resource for which it acts.
     """
 
     kind: PrincipalKind
@@ -56,6 +56,7 @@ class Principal:
     service: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     user_arn: str | None = None
+    source_arn: str | None = None
 
 
 def _permits_nothing(call: "Call", principal: Principal, action: str, arn: str) -> bool:

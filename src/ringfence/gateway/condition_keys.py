@@ -76,6 +76,8 @@ def _principal(who: Principal) -> Iterator[Entry]:
     if who.kind == "service":
         yield Entry("aws:PrincipalServiceName", (who.service or "",), _CALLER)
         yield Entry("aws:SourceAccount", (who.account,), "the account that the service acts for")
+        if who.source_arn is not None:
+            yield Entry("aws:SourceArn", (who.source_arn,), "the resource that the service acts for")
         return
     yield Entry("aws:PrincipalAccount", (who.account,), _CALLER)
     yield Entry("aws:PrincipalType", (_TYPES[who.kind],), _CALLER)

@@ -62,23 +62,29 @@ class PlatformCaller:
             raise TypeError(f"{service}:{operation} needs a container: it cannot be called in process")
         return result
 
-    def assume(self, role_arn: str, session_name: str, services: tuple[str, ...] = (SAGEMAKER,)) -> RoleSession:
+    def assume(
+        self,
+        role_arn: str,
+        session_name: str,
+        services: tuple[str, ...] = (SAGEMAKER,),
+        source_arn: str | None = None,
+    ) -> RoleSession:
         """Assume a role as the first of these services that it trusts; raises ServiceError if there is none."""
-        *others, last = services
+        account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
+        *others, last = (service_principal(service, account, source_arn) for service in services)
         for service in others:
             with suppress(ServiceError):
                 return self._assume(role_arn, session_name, service, probe=True)
         return self._assume(role_arn, session_name, last, probe=False)
 
-    def _assume(self, role_arn: str, session_name: str, service: str, *, probe: bool) -> RoleSession:
+    def _assume(self, role_arn: str, session_name: str, service: Principal, *, probe: bool) -> RoleSession:
         request: Request = {"RoleArn": role_arn, "RoleSessionName": session_name}
-        account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
-        result = self._call(service_principal(service, account), "sts", "AssumeRole", request, probe=probe)
+        result = self._call(service, "sts", "AssumeRole", request, probe=probe)
         credentials, assumed = result["Credentials"], result["AssumedRoleUser"]
         self._gateway.decisions.remember_credentials(credentials["AccessKeyId"], self._purpose)
         principal = Principal(
             kind="role",
-            account=account,
+            account=service.account,
             arn=assumed["Arn"],
             id=assumed["AssumedRoleId"],
             role_arn=role_arn,
@@ -95,6 +101,6 @@ class PlatformCaller:
         )
 
 
-def service_principal(name: str, account: str) -> Principal:
-    """An AWS service that acts for an account of ours."""
-    return Principal(kind="service", account=account, arn=name, id=name, service=name)
+def service_principal(name: str, account: str, source_arn: str | None = None) -> Principal:
+    """An AWS service that acts for an account of ours, on behalf of one of its resources if it says which."""
+    return Principal(kind="service", account=account, arn=name, id=name, service=name, source_arn=source_arn)

@@ -5,6 +5,8 @@ from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.dns_change import DnsChanges
 from ringfence.reconcile.endpoint import Endpoints
+from ringfence.reconcile.flow_delivery import Delivery
+from ringfence.reconcile.flow_log import FlowLogs
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.nat_gateway import NatGateways
@@ -12,6 +14,7 @@ from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
 from ringfence.runtime.driver import Driver
+from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
 
@@ -26,10 +29,15 @@ def make_reconciler(
     images: Images,
     caller: Caller,
     logs: ContainerLogs,
+    blobs: BlobStore,
     edge: Edge | None = None,
     applied: Applied | None = None,
+    flow_interval: float | None = None,
 ) -> Reconciler:
-    """`applied`, if given, tells its maker how far the kernel has come (`ringfence exec` waits for its namespace)."""
+    """`applied`, if given, tells its maker how far the kernel has come (`ringfence exec` waits for its namespace).
+
+    `flow_interval`: for tests, the aggregation interval of all flow logs.
+    """
     applied = applied or Applied()
     parts = Parts(
         config=config,
@@ -46,6 +54,7 @@ def make_reconciler(
         VpcEndpoints(store),
         NatGateways(store, applied, parts.edge),
         DnsChanges(store, parts.edge),
+        FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Endpoints(parts, Hosts(parts)),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)

@@ -65,6 +65,7 @@ class Reconciler:
         self._nouns = nouns
         self._last: Snapshot | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
 
     async def run(self) -> None:
         """Returns after `stop()`; never because something failed."""
@@ -74,14 +75,17 @@ class Reconciler:
         except asyncio.CancelledError:
             self._task.cancel()
         finally:
-            await asyncio.gather(self._task, return_exceptions=True)
-            await asyncio.gather(*(noun.close() for noun in self._nouns))
+            try:
+                await asyncio.gather(self._task, return_exceptions=True)
+                await asyncio.gather(*(noun.close() for noun in self._nouns))
+            finally:
+                self._ended.set()
 
     async def stop(self) -> None:
-        """End the loop; what runs on the machine goes on."""
+        """End the loop and close the nouns; what runs on the machine goes on."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._ended.wait()
 
     async def _cycles(self) -> None:
         retry = _FIRST_RETRY

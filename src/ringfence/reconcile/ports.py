@@ -12,6 +12,7 @@ from typing import Protocol
 from ringfence.core.call import Principal, Request, Result
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader
+from ringfence.network.flow import FlowReading
 from ringfence.network.topology import Topology
 from ringfence.runtime.driver import Image
 
@@ -45,8 +46,14 @@ class Caller(Protocol):
         """The operation's result; raises ServiceError as a client would see it."""
         ...
 
-    def assume(self, role_arn: str, session_name: str) -> RoleSession:
-        """Assume a role as sagemaker.amazonaws.com does; raises ServiceError if it is absent or does not trust it."""
+    def assume(
+        self,
+        role_arn: str,
+        session_name: str,
+        services: tuple[str, ...] = ("sagemaker.amazonaws.com",),
+        source_arn: str | None = None,
+    ) -> RoleSession:
+        """Assume a role as a service does; raises ServiceError if it is absent or does not trust it."""
         ...
 
 
@@ -55,6 +62,14 @@ class Network(Protocol):
 
     async def apply(self, topology: Topology) -> None:
         """Make the kernel agree with the topology; returns when it does."""
+        ...
+
+    async def read_flows(self, vpc_id: str) -> FlowReading:
+        """What was counted for flow logs since the last reading. FileNotFoundError if there is no such VPC."""
+        ...
+
+    async def stop_flows(self, vpc_id: str) -> None:
+        """The VPC has no flow log any more."""
         ...
 
     def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:  # noqa: TID251

@@ -85,9 +85,17 @@ def _if_given(member: str) -> Resources:
     return arns
 
 
+def _object_acl(call: Call, request: Request) -> list[str]:
+    """AWS's policies for services that deliver logs demand the header x-amz-acl, and allow s3:PutObject only.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html
+    """
+    return [] if call.principal.kind == "service" else _if_given("ACL")(call, request)
+
+
 # "To successfully change the objects acl of your PutObject request, you must have the s3:PutObjectAcl"
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
-NEW_OBJECT_ACL = ("s3:PutObjectAcl", _if_given("ACL"))
+NEW_OBJECT_ACL = ("s3:PutObjectAcl", _object_acl)
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 NEW_BUCKET_ACL = ("s3:PutBucketAcl", _if_given("ACL"))
 NEW_BUCKET_OWNERSHIP = ("s3:PutBucketOwnershipControls", _if_given("ObjectOwnership"))
