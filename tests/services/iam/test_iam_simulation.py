@@ -49,12 +49,72 @@ def test_keys_and_resources(aws: Any) -> None:
     text = allow("s3:GetObject", Resource="arn:aws:s3:::b/*", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
     asked = {"PolicyInputList": [text], "ActionNames": ["s3:GetObject"]}
     arns = ["arn:aws:s3:::b/k", "arn:aws:s3:::c/k"]
-    without = aws("iam", "SimulateCustomPolicy", **asked, ResourceArns=arns)["EvaluationResults"]
-    assert [item["EvalDecision"] for item in without] == ["implicitDeny", "implicitDeny"]
-    assert without[0]["MissingContextValues"] == ["aws:SourceVpce"]
+    (without,) = aws("iam", "SimulateCustomPolicy", **asked, ResourceArns=arns)["EvaluationResults"]
+    assert without["EvalDecision"] == "implicitDeny"
+    assert without["EvalResourceName"] == "arn:${Partition}:s3:::${BucketName}/${ObjectName}"
+    assert without["MissingContextValues"] == ["aws:SourceVpce"]
+    assert without["MatchedStatements"] == []
     key = {"ContextKeyName": "aws:sourcevpce", "ContextKeyValues": ["vpce-1"], "ContextKeyType": "string"}
-    given = aws("iam", "SimulateCustomPolicy", **asked, ResourceArns=arns, ContextEntries=[key])["EvaluationResults"]
-    assert [item["EvalDecision"] for item in given] == ["allowed", "implicitDeny"]
+    (given,) = aws("iam", "SimulateCustomPolicy", **asked, ResourceArns=arns, ContextEntries=[key])["EvaluationResults"]
+    assert (given["EvalDecision"], given["EvalDecisionDetails"]) == ("implicitDeny", {})
+    specific = {one["EvalResourceName"]: one["EvalResourceDecision"] for one in given["ResourceSpecificResults"]}
+    assert specific == {arns[0]: "allowed", arns[1]: "implicitDeny"}
+    assert len(given["ResourceSpecificResults"][0]["MatchedStatements"]) == 1
+
+
+def test_where_the_statements_stand(aws: Any) -> None:
+    """The two layouts of the command line's own examples, and the second statement of a list."""
+    lone = (
+        '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"*","Condition":'
+        '{"DateGreaterThan":{"aws:CurrentTime":"2018-08-16T12:00:00Z"}}}}'
+    )
+    later = {
+        "ContextKeyName": "aws:CurrentTime",
+        "ContextKeyValues": ["2019-04-25T11:00:00Z"],
+        "ContextKeyType": "date",
+    }
+    asked = {"ActionNames": ["dynamodb:CreateBackup"], "ContextEntries": [later]}
+    (result,) = aws("iam", "SimulateCustomPolicy", PolicyInputList=[lone], **asked)["EvaluationResults"]
+    assert result["MatchedStatements"] == [
+        {
+            "SourcePolicyId": "PolicyInputList.1",
+            "SourcePolicyType": "IAM Policy",
+            "StartPosition": {"Line": 1, "Column": 38},
+            "EndPosition": {"Line": 1, "Column": 167},
+        }
+    ]
+    assert (result["EvalResourceName"], "ResourceSpecificResults" in result) == ("*", False)
+    document = {"Version": "2012-10-17", "Statement": []}
+    document["Statement"] = [
+        {"Effect": "Allow", "Action": "codecommit:List*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "codecommit:*", "Resource": "*"},
+    ]
+    text = json.dumps(document, indent=4)
+    asked = {"ActionNames": ["codecommit:ListRepositories"]}
+    (result,) = aws("iam", "SimulateCustomPolicy", PolicyInputList=[lone, text], **asked)["EvaluationResults"]
+    (matched,) = result["MatchedStatements"]
+    assert (result["EvalDecision"], matched["SourcePolicyId"]) == ("explicitDeny", "PolicyInputList.2")
+    assert (matched["StartPosition"], matched["EndPosition"]) == ({"Line": 8, "Column": 10}, {"Line": 13, "Column": 10})
+    first = json.dumps({**document, "Statement": document["Statement"][:1]}, indent=4)
+    (result,) = aws("iam", "SimulateCustomPolicy", PolicyInputList=[first], **asked)["EvaluationResults"]
+    assert result["MatchedStatements"][0]["StartPosition"] == {"Line": 3, "Column": 19}
+
+
+def test_the_policies_of_a_role_are_named(aws: Any, role: str) -> None:
+    aws("iam", "PutRolePolicy", RoleName="R", PolicyName="own", PolicyDocument=allow("sagemaker:*"))
+    result = aws("iam", "SimulatePrincipalPolicy", PolicySourceArn=role, ActionNames=["sagemaker:CreateModel"])
+    matched = [one["SourcePolicyId"] for one in result["EvaluationResults"][0]["MatchedStatements"]]
+    assert matched[0] == "own"
+    assert "AmazonSageMakerFullAccess" in matched
+
+
+def test_a_boundary_is_told_apart_from_what_was_never_given(aws: Any) -> None:
+    asked = {"PolicyInputList": [allow("s3:*")], "PermissionsBoundaryPolicyInputList": [allow("ec2:*")]}
+    actions = ["s3:GetObject", "ec2:RunInstances", "iam:GetUser"]
+    results = aws("iam", "SimulateCustomPolicy", **asked, ActionNames=actions)["EvaluationResults"]
+    assert [one["EvalDecision"] for one in results] == ["implicitDeny"] * 3
+    allowed = [one["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"] for one in results]
+    assert allowed == [False, True, False]
 
 
 def test_pages_and_faults(aws: Any) -> None:

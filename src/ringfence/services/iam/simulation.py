@@ -4,24 +4,28 @@ The SageMaker SDK asks it about its role before each job. The account's SCPs cou
 call have no part here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Principal, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
+from ringfence.iam.action_facts import action_facts
 from ringfence.iam.context import Context, Entry
-from ringfence.iam.evaluate import AccessRequest, Decision, Layers, Source, evaluate
+from ringfence.iam.evaluate import AccessRequest, Decision, Layer, Layers, Source, evaluate
 from ringfence.iam.organization import scps_of
 from ringfence.iam.policy import PolicyError, parse_policy
 from ringfence.resources.iam import Group, Role, User
 from ringfence.services.iam.identity_policy import identity_sources, managed_source
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import Entity, no_such_entity
+from ringfence.services.iam.statement_position import statement_spans
 
 _TAKES = "PolicyInputList PermissionsBoundaryPolicyInputList ActionNames ResourceArns ContextEntries Marker MaxItems"
 # How the wire spells a decision.
 _VERDICTS = {(True, False): "allowed", (False, False): "implicitDeny", (False, True): "explicitDeny"}
+_STRICTNESS = ("allowed", "implicitDeny", "explicitDeny")
 
 
 @operation("SimulatePrincipalPolicy", takes=f"PolicySourceArn {_TAKES}", on=("{PolicySourceArn}",))
@@ -70,11 +74,10 @@ def _nobody(call: Call) -> Principal:
 def _simulate(call: Call, request: Request, layers: Layers) -> Result:
     who = _nobody(call)
     context = Context(_entry(entry) for entry in request.get("ContextEntries", ()) if entry.get("ContextKeyName"))
+    arns = request.get("ResourceArns") or ["*"]
     results = [
-        _shown(asked, evaluate(asked, layers), layers)
+        _shown(action, [_ask(AccessRequest(who, action, arn, call.account, context), layers) for arn in arns], layers)
         for action in request["ActionNames"]
-        for arn in request.get("ResourceArns") or ["*"]
-        for asked in [AccessRequest(who, action, arn, call.account, context)]
     ]
     numbered = list(enumerate(results))
     return listed(request, "EvaluationResults", numbered, lambda item: f"{item[0]:06}", lambda item: item[1])
@@ -87,30 +90,111 @@ def _entry(given: Request) -> Entry:
     return Entry(name, values, "the simulation's input")
 
 
-def _shown(asked: AccessRequest, decision: Decision, layers: Layers) -> Result:
-    applied = [finding for finding in decision.findings if finding.applied]
-    matched = [{"SourcePolicyId": finding.policy, "SourcePolicyType": "IAM Policy"} for finding in applied]
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is shown of one action on one resource."""
+
+    arn: str
+    verdict: str
+    matched: tuple[Result, ...]
+    missing: tuple[str, ...]
+    by_organizations: bool
+    by_boundary: bool
+
+
+def _ask(asked: AccessRequest, layers: Layers) -> _Answer:
+    decision = evaluate(asked, layers)
+    return _Answer(
+        asked.resource,
+        _VERDICTS[decision.allowed, decision.explicit],
+        tuple(_matched(decision, layers)),
+        tuple(_missing(asked, decision)),
+        by_organizations=all(_allows(decision, "scp", level) for level in layers.scps),
+        by_boundary=layers.boundary is None or _allows(decision, "boundary", (layers.boundary,)),
+    )
+
+
+def _shown(action: str, answers: list[_Answer], layers: Layers) -> Result:
+    """One result an action, however many resources: the strictest decision, and all that led to it."""
+    strictest = max(answers, key=lambda answer: _STRICTNESS.index(answer.verdict)).verdict
+    matched = [one for answer in answers if answer.verdict == strictest for one in answer.matched]
     result: Result = {
-        "EvalActionName": asked.action,
-        "EvalResourceName": asked.resource,
-        "EvalDecision": _VERDICTS[decision.allowed, decision.explicit],
-        "MatchedStatements": matched,
-        "MissingContextValues": _missing(asked, decision),
+        "EvalActionName": action,
+        "EvalResourceName": _template(action, answers[0].arn),
+        "EvalDecision": strictest,
+        "MatchedStatements": [one for number, one in enumerate(matched) if one not in matched[:number]],
+        "MissingContextValues": sorted({key for answer in answers for key in answer.missing}),
     }
     if layers.scps:
-        result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": decision.layer != "scp"}
+        allowed = all(answer.by_organizations for answer in answers)
+        result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": allowed}
     if layers.boundary is not None:
-        allows = decision.layer != "boundary"
-        result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": allows}
+        allowed = all(answer.by_boundary for answer in answers)
+        result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": allowed}
+    specific = [_shown_specific(answer, layers) for answer in answers if answer.arn != "*"]
+    return {**result, "EvalDecisionDetails": {}, "ResourceSpecificResults": specific} if specific else result
+
+
+def _shown_specific(answer: _Answer, layers: Layers) -> Result:
+    result: Result = {
+        "EvalResourceName": answer.arn,
+        "EvalResourceDecision": answer.verdict,
+        "MatchedStatements": list(answer.matched),
+        "MissingContextValues": list(answer.missing),
+    }
+    if layers.boundary is not None:
+        result["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": answer.by_boundary}
     return result
 
 
+def _template(action: str, arn: str) -> str:
+    """The ARN format of the resource type that was simulated, or `*`."""
+    facts = action_facts(action)
+    kind = facts.type_of(arn) if facts is not None and arn != "*" else None
+    return kind.arn_format if kind is not None else "*"
+
+
+def _allows(decision: Decision, layer: Layer, sources: tuple[Source, ...]) -> bool:
+    """Whether these policies, taken together, allow."""
+    names = {source.name for source in sources}
+    effects = {
+        finding.statement.effect if finding.statement is not None else "Deny"
+        for finding in decision.findings
+        if finding.layer == layer and finding.applied and finding.policy in names
+    }
+    return effects == {"Allow"}
+
+
+def _matched(decision: Decision, layers: Layers) -> Iterator[Result]:
+    """The statements of identity policies that decided: the Denies if one applies, else what allowed."""
+    if not decision.allowed and not decision.explicit:
+        return
+    texts = {source.name: source.text for source in layers.identity}
+    effect = "Deny" if decision.explicit else "Allow"
+    for finding in decision.findings:
+        statement = finding.statement
+        if finding.layer != "identity" or not finding.applied or statement is None or statement.effect != effect:
+            continue
+        start, end = statement_spans(texts[finding.policy])[statement.number - 1]
+        yield {
+            "SourcePolicyId": _policy_id(finding.policy),
+            "SourcePolicyType": "IAM Policy",
+            "StartPosition": {"Line": start.line, "Column": start.column},
+            "EndPosition": {"Line": end.line, "Column": end.column},
+        }
+
+
+def _policy_id(source: str) -> str:
+    """The policy's name: of ``inline policy `p` of …`` p, of a managed one the last part of its ARN."""
+    return source.split("`")[1] if "`" in source else source.rpartition("/")[2]
+
+
 def _missing(asked: AccessRequest, decision: Decision) -> list[str]:
-    """The keys that statements about the action ask for and the simulation was not given."""
+    """The keys that statements of identity policies ask for and the simulation was not given."""
     keys = {
         condition.key
         for finding in decision.findings
-        if finding.statement is not None
+        if finding.statement is not None and finding.layer == "identity"
         for condition in finding.statement.conditions
         if asked.context.get(condition.lower_key) is None
     }
