@@ -12,7 +12,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of namespaces and containers cannot run without root; they fail loudly rather than pass unseen."""
+    """Tests of namespaces and containers cannot run without root: skipped, and listed as such."""
     if os.geteuid() == 0:
         return
     for item in items:
