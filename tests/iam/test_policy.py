@@ -39,6 +39,8 @@ def open_to(principal: object) -> dict[str, Any]:
         ("identity", document(GOOD, Id="x", Version="2008-10-17")),
         ("identity", document({**GOOD, "Sid": "Enable SageMaker Studio Access"})),
         ("identity", document({**GOOD, "Sid": ""}, {**GOOD, "Sid": ""})),
+        ("bucket", document({**open_to("*"), "Sid": "Access-to-specific-VPCE-only"})),
+        ("identity", document({**GOOD, "Resource": ["arn:aws-us-gov:s3:::b", "arn:*:s3:::b", "arn:aws*:s3:::b"]})),
         ("identity", document({**without("Action"), "NotAction": ["s3:*", "iam:Pass?ole"]})),
         ("identity", document({**without("Resource"), "NotResource": ["arn:aws:s3:::b/*"]})),
         ("identity", document({**GOOD, "Condition": {"Bool": {"aws:SecureTransport": True}, "Null": {"a:b": "true"}}})),
@@ -55,6 +57,7 @@ def test_accepted(kind: Kind, text: str) -> None:
 
 
 SYNTAX = "Syntax errors in policy."
+SID = "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,20 @@ SYNTAX = "Syntax errors in policy."
             document({**GOOD, "Sid": "a"}, {**GOOD, "Sid": "a"}),
             "Statement IDs (SID) in a single policy must be unique.",
         ),
+        ("identity", document({**GOOD, "Sid": "not-a-word"}), SID),
+        ("identity", document({**GOOD, "Sid": "é"}), SID),
+        ("trust", document({**TRUST, "Sid": "not_a_word"}), SID),
+        (
+            "identity",
+            document({**GOOD, "Resource": "arn:awz:s3:::b"}),
+            'Partition "awz" is not valid for resource "arn:awz:s3:::b".',
+        ),
+        (
+            "identity",
+            document({**GOOD, "Resource": "arn::s3:::b"}),
+            'Partition "" is not valid for resource "arn::s3:::b".',
+        ),
+        ("bucket", document({**open_to("*"), "Resource": "arn:awz:s3:::b"}), "Policy has invalid resource"),
         ("identity", document({**GOOD, "Condition": []}), SYNTAX),
         ("identity", document({**GOOD, "Condition": {"StringEquals": "x"}}), SYNTAX),
         ("identity", document({**GOOD, "Condition": {"StringEquals": {"a:b": {}}}}), SYNTAX),

@@ -409,3 +409,15 @@ def test_gateway_endpoint_policy_that_names_a_principal(user: Any, explain: Any,
     told = explain(refused(user("s3", allow("s3:*"), url=url).list_buckets))
     assert "names principals by `*` alone, narrowed by aws:PrincipalArn" in told.decided
     assert "(gateway endpoint in vpc-" in told.remedy
+
+
+def test_a_sid_that_aws_might_not_store(daemon: Daemon, user: Any, explain: Any) -> None:
+    """AWS's own SageMaker pages have such identity policies, so they are taken; bucket policies may have them."""
+    iam = user("iam", allow("iam:GetUser", Sid="Enable SageMaker Studio Access"))
+    told = explain(refused(iam.list_roles))
+    assert any(
+        line.startswith("beware: ") and "may refuse to store `Enable SageMaker Studio Access`" in line
+        for line in told.lines
+    )
+    iam = user("iam", allow("iam:GetUser", Sid="EnableSageMakerStudioAccess"))
+    assert "beware" not in explain(refused(iam.list_roles)).text

@@ -11,9 +11,11 @@ from ringfence.core.call import Principal
 from ringfence.explain.cause import TITLES, Cause, find_causes, unwilling_level
 from ringfence.explain.facts import facts_of
 from ringfence.explain.logged_call import LoggedCall, Question
-from ringfence.explain.policy_source import sources_by_layer
+from ringfence.explain.policy_source import odd_sids, sources_by_layer
 from ringfence.explain.remedy import find_remedies, mend_authentication
 from ringfence.explain.statement import describe, name_of, reason
+
+_IDENTITY = ("identity", "boundary", "session", "scp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,9 @@ def explain_call(call: LoggedCall, purpose: str | None) -> CallExplanation:
     if call.refusal is not None:
         lines.append(f"the answer: {call.refusal.code} ({call.refusal.status}): {_readable(call.refusal.message)}")
     lines += [f"to mend it: {remedy}" for remedy in remedies]
-    facts = facts_of(call, purpose) | {"decided": decided, "remedies": remedies}
+    warnings = [] if question is None else list(_warnings(question))
+    lines += [f"beware: {warning}" for warning in warnings]
+    facts = facts_of(call, purpose) | {"decided": decided, "remedies": remedies, "warnings": warnings}
     return CallExplanation(call.denied, tuple(lines), facts)
 
 
@@ -111,6 +115,14 @@ def _policies(question: Question, call: LoggedCall) -> Iterator[str]:
     for finding in question.decision.findings:
         if (finding.layer, finding.policy) not in known:
             yield f"  {finding.policy}: {finding.why}"
+
+
+def _warnings(question: Question) -> Iterator[str]:
+    """What works here and might not on AWS."""
+    for layer, sources in sources_by_layer(question.layers):
+        if layer in _IDENTITY:
+            for source in sources:
+                yield from (f"{source.name}: {warning}" for warning in odd_sids(source.text))
 
 
 def _readable(message: str) -> str:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from ringfence.iam.evaluate import EndpointPolicy, Finding, Layer, Layers, Source
+from ringfence.iam.policy import PolicyError, compile_policy
 
 
 def sources_by_layer(layers: Layers) -> list[tuple[Layer, tuple[Source | EndpointPolicy, ...]]]:
@@ -21,6 +22,22 @@ def sources_by_layer(layers: Layers) -> list[tuple[Layer, tuple[Source | Endpoin
     if layers.endpoint is not None:
         found.append(("endpoint", (layers.endpoint,)))
     return found
+
+
+def odd_sids(text: str) -> list[str]:
+    """Warnings about Sids that AWS's pages have in identity policies, and IAM's own grammar has not.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
+    """
+    try:
+        statements = compile_policy(text, "identity").statements
+    except PolicyError:
+        return []
+    return [
+        f"IAM takes letters and digits in a Sid: it may refuse to store `{one.sid}`"
+        for one in statements
+        if one.sid and not (one.sid.isascii() and one.sid.isalnum())
+    ]
 
 
 def statement_element(layers: Layers, finding: Finding) -> dict[str, Any]:

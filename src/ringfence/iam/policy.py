@@ -48,6 +48,9 @@ _TOP = frozenset({"Version", "Id", "Statement"})
 _ELEMENTS = frozenset(
     {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 )
+# What IAM takes is letters and digits; AWS's own SageMaker pages have spaces too, so these pass (`explain` warns).
+_SID = re.compile(r"[0-9A-Za-z ]*")
+_PARTITION = re.compile(r"aws(-[a-z]+)*")
 _ACTION = re.compile(r"[A-Za-z0-9*-]+:[A-Za-z0-9*?_-]+")
 _PRINCIPAL_TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
 # an account, a unique id, or an ARN of a principal; wildcards in part of one are not allowed
@@ -118,6 +121,11 @@ class _Reader:
         sid = element.get("Sid")
         if sid is not None and not isinstance(sid, str):
             raise self._syntax()
+        if sid is not None and self.strict and self.kind in ("identity", "trust") and not _SID.fullmatch(sid):
+            raise PolicyError(
+                "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression "
+                "[0-9A-Za-z]*"
+            )
         principals, not_principal = self._principals(element, effect)
         resources, not_resource = self._resources(element)
         actions, not_action = self._actions(element)
@@ -168,9 +176,17 @@ class _Reader:
         for resource in resources:
             if resource != "*" and not resource.startswith("arn:"):
                 raise self._error("Policy has invalid resource", f'Resource {resource} must be in ARN format or "*".')
+            self._check_partition(resource)
             if resource.count(":") < 5 and "*" not in resource:
                 raise self._error("Policy has invalid resource", "The policy failed legacy parsing")
         return resources, negated
+
+    def _check_partition(self, resource: str) -> None:
+        """A partition with a wildcard may be any."""
+        partition = resource.split(":", 2)[1] if resource != "*" else "*"
+        if self.strict and "*" not in partition and "?" not in partition and not _PARTITION.fullmatch(partition):
+            text = f'Partition "{partition}" is not valid for resource "{resource}".'
+            raise self._error("Policy has invalid resource", text)
 
     def _principals(self, element: dict[str, Any], effect: str) -> tuple[Principals | None, bool]:
         negated = "NotPrincipal" in element

@@ -16,6 +16,7 @@ from ringfence.resources.iam import ManagedPolicy, Role
 _HOUR = 3600
 # What a session's policies and tags may take up, packed; AWS's own packing is not documented.
 _PACKED_LIMIT = 4096
+_MOST_POLICIES = 10
 # members of AssumeRole that would change what the session may do or looks like
 _NOT_YET = (
     "SerialNumber",
@@ -81,6 +82,8 @@ def assume_role(call: Call, request: Request) -> Result:
 def _session_tags(request: Request) -> dict[str, str]:
     given = request.get("Tags", ())
     tags = from_list(given)
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise ServiceError("InvalidParameterValue", "System tags (prefixed with aws:) cannot be session tags.")
     if len({key.lower() for key in tags}) < len(given):
         raise ServiceError(
             "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive."
@@ -132,7 +135,12 @@ def _session_policies(call: Call, request: Request, account: str) -> tuple[str, 
         except PolicyError as error:
             raise ServiceError("MalformedPolicyDocument", error.message) from None
         policies.append(text)
-    for item in request.get("PolicyArns") or ():
+    given = request.get("PolicyArns") or ()
+    if len(given) > _MOST_POLICIES:
+        listed = ", ".join(f"PolicyDescriptorType(arn={item.get('arn')})" for item in given)
+        text = f"1 validation error detected: Value '[{listed}]' at 'policyArns' failed to satisfy constraint: "
+        raise ServiceError("ValidationError", f"{text}Member must have length less than or equal to {_MOST_POLICIES}")
+    for item in given:
         arn = item.get("arn", "")
         own = call.records.get(ManagedPolicy, arn)
         if arn not in managed_policies() and (own is None or own.account != account):

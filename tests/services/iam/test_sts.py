@@ -225,3 +225,15 @@ def test_a_source_identity_takes_an_action_of_its_own(aws: Any) -> None:
     make_role(aws, {"AWS": ALICE})
     error = aws.fails("sts", "AssumeRole", alice(aws), RoleArn=ROLE, RoleSessionName="s-1", SourceIdentity="me")
     assert (error.code, "sts:SetSourceIdentity" in error.message) == ("AccessDenied", True)
+
+
+def test_limits_of_what_a_session_is_given(aws: Any) -> None:
+    make_role(aws, {"AWS": ALICE})
+    asked = {"RoleArn": ROLE, "RoleSessionName": "s-1"}
+    managed = [{"arn": "arn:aws:iam::aws:policy/IAMFullAccess"}]
+    assume(aws, alice(aws), PolicyArns=managed * 10)
+    error = aws.fails("sts", "AssumeRole", alice(aws), **asked, PolicyArns=managed * 11)
+    assert (error.code, "less than or equal to 10" in error.message) == ("ValidationError", True)
+    for key in ("aws:team", "AWS:team"):
+        tags = [{"Key": key, "Value": "a"}]
+        assert aws.fails("sts", "AssumeRole", alice(aws), **asked, Tags=tags).code == "InvalidParameterValue"
