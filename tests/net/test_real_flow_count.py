@@ -8,6 +8,8 @@ import pytest
 import wire
 from flow_world import Logged, flow_log, interface_of, rows
 from test_real_agreement import check, probes, small_world
+from test_real_way_out import HOST, Ways, outward
+from test_real_way_out import small_world as world_with_ways_out
 
 from ringfence.dataplane import flow_count
 from ringfence.dataplane.apply import Dataplane
@@ -226,6 +228,48 @@ async def test_no_packet_is_missed_while_it_is_read(dataplane: Dataplane) -> Non
                 if key[0] == interface_of(logged.server) and key[1] == "ingress"
             )
     assert total == 6000
+
+
+async def test_ways_out_are_seen_with_private_addresses(dataplane: Dataplane) -> None:
+    """A NAT gateway's interface has both halves; behind an internet gateway nobody has a public address."""
+    ways = Ways()
+    flow_log(ways.world, ways.vpc)
+    await dataplane.apply(ways.compile())
+    await dataplane.read_flows(ways.vpc.id)
+    client, server = ways.address(ways.client), ways.address(ways.server)
+    with wire.listen(dataplane, ways.host.id, HOST, 80):
+        assert wire.connect(dataplane, ways.client.id, HOST, 80) == "connected"
+    with wire.listen(dataplane, ways.server.id, server, 80):
+        assert wire.connect(dataplane, ways.host.id, ways.elastic.public_ip, 80) == "connected"
+    assert wire.connect(dataplane, ways.host.id, ways.elastic.public_ip, 81) == "silence"
+    found = {
+        (flow.key.interface_id, flow.key.direction, flow.key.accepted, flow.key.source, flow.key.destination)
+        for flow in (await dataplane.read_flows(ways.vpc.id)).flows
+    }
+    nat, inner = ways.nat.network_interface_id, ways.nat.private_ip
+    own, public = interface_of(ways.client), interface_of(ways.server)
+    assert found == {
+        (own, "egress", True, client, HOST),
+        (nat, "ingress", True, client, HOST),
+        (nat, "egress", True, inner, HOST),
+        (nat, "ingress", True, HOST, inner),
+        (nat, "egress", True, HOST, client),
+        (own, "ingress", True, HOST, client),
+        (public, "ingress", True, HOST, server),
+        (public, "egress", True, server, HOST),
+        (public, "ingress", False, HOST, server),
+    }
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_verdicts_are_the_same_on_ways_out(dataplane: Dataplane, seed: int) -> None:
+    world = world_with_ways_out(seed)
+    for vpc in world.all(ec2.Vpc):
+        flow_log(world, vpc)
+    topology = world.compile()
+    await dataplane.apply(topology)
+    for packet in outward(world, topology, random.Random(seed + 2000), 30):
+        check(dataplane, topology, packet)
 
 
 @pytest.mark.parametrize("seed", range(3))

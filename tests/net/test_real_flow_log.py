@@ -151,7 +151,6 @@ def exchange(bench: Bench, size: int = 50_000) -> int:
             return port
 
 
-@pytest.mark.statement("S0.3", "S3.5", "S4.3")
 def test_records_in_a_log_group(bench: Bench) -> None:
     began = time.time()
     id = bench.log(LogFormat=FORMAT)
@@ -188,7 +187,6 @@ def test_records_in_a_log_group(bench: Bench) -> None:
     bench.told(lambda: "ringfence_flows" not in wire.run_inside(bench.dataplane, bench.vpc, "nft list tables"))
 
 
-@pytest.mark.statement("S0.3", "S3.5", "S4.3")
 def test_records_in_a_bucket(bench: Bench) -> None:
     bench.s3.create_bucket(Bucket="flow-bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     id = bench.log(LogDestinationType="s3", LogDestination="arn:aws:s3:::flow-bucket/deep", TrafficType="REJECT")

@@ -56,24 +56,15 @@ def telling_chains() -> Iterator[str]:
     """What marks packets with interface and verdict for the counting table, and drops the rejected ones after it."""
     yield nftables.declare("map", LOGGED, "ifname : mark")
     for name, key, priority in (("leaving", "iifname", 12), ("arriving", "oifname", 42)):
-        yield nftables.chain(
-            f"{name}_rejected",
-            [
-                f"ip daddr {_LINK_LOCAL} accept",
-                f"meta mark set {key} map @{LOGGED}",
-                f"meta mark != {REJECTED:#x} meta mark set meta mark | {REJECTED:#x}",
-            ],
-        )
-        rules = [
-            f"meta mark {REJECTED:#x} goto {name}_rejected",
-            "meta mark set 0",
-            f"ip daddr {_LINK_LOCAL} accept",
-            f"meta mark set {key} map @{LOGGED}",
-        ]
+        # what arrives somewhere in the VPC has an address of the VPC
+        skip = [f"ip daddr {_LINK_LOCAL} accept"] if name == "leaving" else []
+        find = f"meta mark set {key} map @{LOGGED}"
+        keep = f"meta mark != {REJECTED:#x} meta mark set meta mark | {REJECTED:#x}"
+        yield nftables.chain(f"{name}_rejected", [*skip, find, keep])
+        rules = [f"meta mark {REJECTED:#x} goto {name}_rejected", "meta mark set 0", *skip, find]
         yield nftables.base_chain(f"tell_{name}", "forward", priority, rules, policy="accept")
-        yield nftables.base_chain(
-            f"settle_{name}", "forward", priority + 3, [f"meta mark & {REJECTED:#x} != 0 drop"], policy="accept"
-        )
+        settle = [f"meta mark & {REJECTED:#x} != 0 drop"]
+        yield nftables.base_chain(f"settle_{name}", "forward", priority + 3, settle, policy="accept")
 
 
 def counting_program(buffer: int) -> str:
