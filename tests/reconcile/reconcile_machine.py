@@ -108,7 +108,9 @@ class FakeCaller:
     def acting_for(self, purpose: str) -> "FakeCaller":
         return self
 
-    def assume(self, role_arn: str, session_name: str) -> Session:
+    def assume(
+        self, role_arn: str, session_name: str, services: tuple[str, ...] = (), source_arn: str | None = None
+    ) -> Session:
         if "sts:AssumeRole" in self.denied:
             raise ServiceError("AccessDenied", "no", 403)
         return Session(

@@ -66,11 +66,12 @@ class Openers:
             raise OSError(f"`{listener.instance_id}` has no role to give credentials of")
         role_arn, session_name = instance.role_arn, instance.role_session_name
         services = COMPUTE if is_session(instance) else (SAGEMAKER,)
+        source = None if is_session(instance) else instance.owner
         caller = self.caller.acting_for(f"instance {instance.id} of {instance.owner}")
 
         def assume() -> RoleCredentials:
             try:
-                session = caller.assume(role_arn, session_name, services)
+                session = caller.assume(role_arn, session_name, services, source)
             except ServiceError as error:
                 raise RoleRefused(error.message) from error
             return RoleCredentials(

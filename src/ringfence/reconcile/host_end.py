@@ -35,14 +35,14 @@ async def end_host(parts: Parts, instance_id: str, grace: float) -> None:
         if interface is not None:
             detach(records, interface.id)
     if interface is not None:
-        remove_interface(parts, interface)
+        remove_interface(parts, interface, instance.owner if instance is not None else None)
     await asyncio.to_thread(shutil.rmtree, parts.directory(instance_id), ignore_errors=True)
     with parts.store.transaction() as records:
         if (status := records.get(HostStatus, instance_id)) is not None:
             records.delete(status)
 
 
-def remove_interface(parts: Parts, interface: NetworkInterface) -> None:
+def remove_interface(parts: Parts, interface: NetworkInterface, endpoint: str | None = None) -> None:
     """With the permissions of the role that made it, as AWS; by the platform's own right if the role is gone.
 
     A role that is there and lacks ec2:DeleteNetworkInterface leaves the interface behind, as with AWS.
@@ -58,7 +58,7 @@ def remove_interface(parts: Parts, interface: NetworkInterface) -> None:
         return
     caller = parts.caller.acting_for(f"SageMaker for the end of {interface.id}")
     try:
-        principal = caller.assume(role.arn, SESSION_NAME).principal
+        principal = caller.assume(role.arn, SESSION_NAME, source_arn=endpoint).principal
     except ServiceError:
         _remove_records(parts, interface, permissions)
         return

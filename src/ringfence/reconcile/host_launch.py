@@ -77,7 +77,7 @@ class Launch:
     def _assume(self) -> RoleSession:
         arn = self._variant.role_arn
         try:
-            return self._caller().assume(arn, SESSION_NAME)
+            return self._caller().assume(arn, SESSION_NAME, source_arn=self._endpoint.arn)
         except ServiceError as error:
             log.warning("assuming `%s` for `%s` failed: %s", arn, self._endpoint.name, plain(error))
             raise LaunchFailed(failure_reason.role_refused(arn)) from None

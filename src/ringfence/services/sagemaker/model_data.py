@@ -24,7 +24,9 @@ def check_role(call: Call, request: Request) -> Role | None:
     if parsed is None or parsed.account != call.account:
         raise invalid("RoleArn: Cross-account pass role is not allowed.")
     role = call.records.get(Role, f"{call.account}/{parsed.name.lower()}")
-    service = Principal(kind="service", account=call.account, arn=_SERVICE, id=_SERVICE, service=_SERVICE)
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
+    model = call.arn("sagemaker", f"model/{request['ModelName']}")
+    service = Principal("service", call.account, _SERVICE, _SERVICE, service=_SERVICE, source_arn=model)
     if role is None or role.arn != arn or not call.may(service, "sts:AssumeRole", arn):
         return None
     return role
