@@ -126,5 +126,8 @@ def test_pages_and_faults(aws: Any) -> None:
     )
     assert list(decisions(rest)) == actions[3:]
     assert aws.fails("iam", "SimulateCustomPolicy", PolicyInputList=["{"], ActionNames=actions).code == "InvalidInput"
+    for action in ("s3:Get*", "GetObject", "s3:"):
+        error = aws.fails("iam", "SimulateCustomPolicy", PolicyInputList=[allow("s3:*")], ActionNames=[action])
+        assert error.code == "InvalidInput"
     missing = aws.fails("iam", "SimulatePrincipalPolicy", PolicySourceArn=ROLE, ActionNames=actions)
     assert missing.code == "NoSuchEntity"

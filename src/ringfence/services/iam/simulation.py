@@ -4,6 +4,7 @@ The SageMaker SDK asks it about its role before each job. The account's SCPs cou
 call have no part here.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from ringfence.services.iam.statement_position import statement_spans
 _TAKES = "PolicyInputList PermissionsBoundaryPolicyInputList ActionNames ResourceArns ContextEntries Marker MaxItems"
 # How the wire spells a decision.
 _VERDICTS = {(True, False): "allowed", (False, False): "implicitDeny", (False, True): "explicitDeny"}
+# With its service, and no wildcards.
+_ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_-]+")
 _STRICTNESS = ("allowed", "implicitDeny", "explicitDeny")
 
 
@@ -75,6 +78,9 @@ def _simulate(call: Call, request: Request, layers: Layers) -> Result:
     who = _nobody(call)
     context = Context(_entry(entry) for entry in request.get("ContextEntries", ()) if entry.get("ContextKeyName"))
     arns = request.get("ResourceArns") or ["*"]
+    for action in request["ActionNames"]:
+        if not _ACTION.fullmatch(action):
+            raise ServiceError("InvalidInput", f"Invalid action name: {action}")
     results = [
         _shown(action, [_ask(AccessRequest(who, action, arn, call.account, context), layers) for arn in arns], layers)
         for action in request["ActionNames"]
