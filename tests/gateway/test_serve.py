@@ -137,6 +137,9 @@ def test_a_dry_run_changes_nothing(daemon):
     with pytest.raises(ClientError, match="Request would have succeeded") as refusal:
         ec2.create_vpc(CidrBlock="10.9.0.0/16", DryRun=True)
     assert refusal.value.response["Error"]["Code"] == "DryRunOperation"
+    with pytest.raises(ClientError) as refusal:
+        ec2.create_subnet(VpcId="vpc-0123456789abcdef0", CidrBlock="10.9.1.0/24", DryRun=True)
+    assert refusal.value.response["Error"]["Code"] == "InvalidVpcID.NotFound"
     assert daemon.app.store.revision == revision
 
 

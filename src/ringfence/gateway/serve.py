@@ -126,8 +126,6 @@ def perform(
             permits=partial(permits, note=note),
         )
         authorize(operation, call, parameters, note)
-        if operation.service == "ec2" and parameters.get("DryRun"):
-            raise ServiceError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         try:
             return operation.handler(call, parameters)
         except ServiceError as error:
