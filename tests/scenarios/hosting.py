@@ -65,7 +65,13 @@ class Hosting:
         return {"Subnets": self.story.facts["subnets"], "SecurityGroupIds": [self.story.facts["groups"][group]]}
 
     def clean(self) -> None:
+        """Delete what was made, and wait until SageMaker has let go of the model group's ENIs."""
         for name in self._made:
             self.sagemaker.delete_endpoint(EndpointName=name)
             self.sagemaker.delete_endpoint_config(EndpointConfigName=name)
             self.sagemaker.delete_model(ModelName=name)
+        filters = [{"Name": "group-id", "Values": [self.story.facts["groups"]["model"]]}]
+        deadline = time.monotonic() + 60
+        while self.story.client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
+            expect(time.monotonic() < deadline, "the model's ENIs are still there")
+            time.sleep(0.1)
