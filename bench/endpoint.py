@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.table import Row
-from demo.hosting import IMAGE
+from demo.hosting import IMAGE, define
 from demo.story import Story
 from ringfence.config import Config
 from ringfence.dataplane.apply import Dataplane
@@ -35,18 +35,7 @@ def measure(story: Story, scratch: Path) -> list[Row]:
 def _create(story: Story, name: str) -> float:
     """An endpoint of one instance in the VPC, deleted again; seconds from the call until it is InService."""
     sagemaker = story.client("sagemaker")
-    sagemaker.create_model(
-        ModelName=name,
-        PrimaryContainer={
-            "Image": IMAGE,
-            "ModelDataUrl": story.facts["data"],
-            "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
-        },
-        ExecutionRoleArn=story.facts["roles"]["execution"],
-        VpcConfig={"Subnets": story.facts["subnets"], "SecurityGroupIds": [story.facts["groups"]["model"]]},
-    )
-    variant = {"VariantName": "one", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    define(story, name, instances=1)
     start = time.perf_counter()
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     while (status := sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]) == "Creating":

@@ -21,28 +21,34 @@ DESCRIBE = (
 PYTHON = str(BIN / "python")
 
 
+def define(story: Story, name: str, *, instances: int, isolated: bool = False) -> None:
+    """Model and endpoint configuration called `name`: the trained model in the VPC."""
+    sagemaker = story.client("sagemaker")
+    sagemaker.create_model(
+        ModelName=name,
+        PrimaryContainer={
+            "Image": IMAGE,
+            "ModelDataUrl": story.facts["data"],
+            "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+        },
+        ExecutionRoleArn=story.facts["roles"]["execution"],
+        VpcConfig={"Subnets": story.facts["subnets"], "SecurityGroupIds": [story.facts["groups"]["model"]]},
+        EnableNetworkIsolation=isolated,
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InitialInstanceCount": instances,
+        "InstanceType": "ml.m5.large",
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+
+
 def create(story: Story, name: str, *, isolated: bool = False) -> None:
     """Model, endpoint configuration and endpoint called `name`; waits with boto3's own waiter until InService."""
     sagemaker = story.client("sagemaker")
     with story.step(f"CreateModel, CreateEndpointConfig, CreateEndpoint: {name} is InService"):
-        sagemaker.create_model(
-            ModelName=name,
-            PrimaryContainer={
-                "Image": IMAGE,
-                "ModelDataUrl": story.facts["data"],
-                "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
-            },
-            ExecutionRoleArn=story.facts["roles"]["execution"],
-            VpcConfig={"Subnets": story.facts["subnets"], "SecurityGroupIds": [story.facts["groups"]["model"]]},
-            EnableNetworkIsolation=isolated,
-        )
-        variant = {
-            "VariantName": "AllTraffic",
-            "ModelName": name,
-            "InitialInstanceCount": 2,
-            "InstanceType": "ml.m5.large",
-        }
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        define(story, name, instances=2, isolated=isolated)
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
         sagemaker.get_waiter("endpoint_in_service").wait(
             EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120}

@@ -1,6 +1,7 @@
 """First chapter: the private VPC, its groups, the S3 gateway endpoint and the SageMaker interface endpoints."""
 
 import json
+import time
 
 from demo.story import Story, expect
 
@@ -117,8 +118,6 @@ def _interface_endpoints(story: Story, endpoint_name: str) -> None:
 
 def wait_available(story: Story, endpoints: list[str]) -> None:
     """Until the VPC endpoints' state is `available`, at most 30 seconds."""
-    import time
-
     ec2 = story.client("ec2")
     deadline = time.monotonic() + 30
     while True:

@@ -62,10 +62,6 @@ def cannot_connect(host: str) -> Seen:
     return Seen("M17", text, "the client")
 
 
-def no_credentials() -> Seen:
-    return Seen("M17", "NoCredentialsError: Unable to locate credentials", "the container")
-
-
 def endpoint_policy_denial(action: str, arn: str) -> Seen:
     text = (
         f"User: … is not authorized to perform: {action} on resource: {arn} because no VPC endpoint policy allows the "
