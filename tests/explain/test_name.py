@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from ringfence.explain.path import explain_path, parse_question
+from ringfence.explain.place import Scene
 from ringfence.network.compile import NetworkSettings, compile_topology
-from tests.daemon import Daemon, local_daemon
+from tests.daemon import ACCOUNT, Daemon, local_daemon
 
 REGION = "us-west-2"
 RUNTIME = f"runtime.sagemaker.{REGION}.amazonaws.com"
@@ -30,8 +31,10 @@ def vpc(daemon: Daemon) -> dict[str, Any]:
 
 def told(daemon: Daemon, vpc: dict[str, Any], name: str) -> tuple[str, ...]:
     assert daemon.app is not None
-    topology = compile_topology(daemon.app.store.snapshot(), NetworkSettings(REGION))
-    return explain_path(topology, parse_question({"subnet": vpc["subnet"], "to": name, "port": 443})).lines
+    records = daemon.app.store.snapshot()
+    scene = Scene(records, compile_topology(records, NetworkSettings(REGION)), ACCOUNT, REGION)
+    (path, *_) = explain_path(scene, parse_question({"from": vpc["subnet"], "to": name})).paths
+    return (*path.names, *filter(None, [path.remedy]))
 
 
 def make_zone(daemon: Daemon, vpc: dict[str, Any], name: str, *records: tuple[str, str, str]) -> str:

@@ -73,7 +73,7 @@ class Machine:
 
 
 class App:
-    """One daemon on one state directory. `gateway.admin.Running` is what the command line sees of it."""
+    """One daemon on one state directory. `gateway.running.Running` is what the command line sees of it."""
 
     def __init__(self, config: Config, machine: Machine) -> None:
         services.load()  # before the store: it reads every kind of record that is imported
@@ -122,7 +122,7 @@ class App:
             flow_interval=machine.flow_interval,
         )
 
-    # What the command line reaches: gateway.admin.Running
+    # What the command line reaches: gateway.running.Running
 
     def now(self) -> datetime:
         return datetime.now(UTC)

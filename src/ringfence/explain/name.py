@@ -17,9 +17,9 @@ _CORRECT = "correct the name, or make the endpoint or record that answers it"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The first address, or None and what to change; `lines` say how it was found."""
+    """The addresses, in the answer's order, or none and what to change; `lines` say how they were found."""
 
-    address: str | None
+    addresses: tuple[str, ...]
     lines: tuple[str, ...]
     remedy: str = ""
 
@@ -33,20 +33,20 @@ class _Asking:
     remedy: str = ""
 
 
-def find_address(topology: Topology, source: str, vantage: Vantage, name: str) -> Named:
+def find_addresses(topology: Topology, source: str, vantage: Vantage, name: str) -> Named:
     """Ask as the sender would: its DHCP options say whom."""
     vpc = topology.vpcs.get(vantage.vpc_id or "")
     asking = _Asking(vantage) if vpc is None else _ask(topology, source, vantage, vpc)
     if asking.vantage is None:
-        return Named(None, (*asking.lines, f"so `{name}` does not resolve from here"), asking.remedy)
+        return Named((), (*asking.lines, f"so `{name}` does not resolve from here"), asking.remedy)
     answer = resolve(topology, asking.vantage, name, "A")
     links = [f"{link.name} is a CNAME of {link.target} ({_holder(topology, link.source)})" for link in answer.links]
     if answer.code != "NOERROR" or not answer.values:
         told = f"`{answer.name or name}` does not resolve from here: {_absence(topology, answer)}"
-        return Named(None, (*asking.lines, *links, told), _CORRECT)
+        return Named((), (*asking.lines, *links, told), _CORRECT)
     told = f"{answer.name} is {', '.join(answer.values)}{_by(topology, answer)}"
     why = _why_public(topology, vpc, answer) if vpc is not None and asking.vantage.kind == "vpc" else None
-    return Named(answer.values[0], (*asking.lines, *links, told, *([why] if why else [])))
+    return Named(answer.values, (*asking.lines, *links, told, *([why] if why else [])))
 
 
 def _ask(topology: Topology, source: str, vantage: Vantage, vpc: Vpc) -> _Asking:

@@ -1,19 +1,28 @@
 """Things that are only thought of: an ENI that SageMaker would make, and records that say so.
 
-Called by explain.checks, and by gateway.hosting for the records that the authorizer reads.
+Called by explain.place and explain.checks, and by gateway.hosting for the records that the authorizer reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
+from itertools import count
+from typing import Literal
 
 from ringfence.core.record import R, Reader, Record
-from ringfence.network.topology import Interface, Topology, Vpc
+from ringfence.network.addresses import (
+    DEFAULT_PUBLIC_HOSTS,
+    INTERNET_ROUTER,
+    PLATFORM_RANGE,
+    PLATFORM_RESOLVER,
+    PUBLIC_RESOLVER,
+)
+from ringfence.network.topology import Instance, Interface, Topology, Vpc
 
 
 def suppose_interface(topology: Topology, vpc: Vpc, subnet_id: str, groups: tuple[str, ...]) -> tuple[Topology, str]:
     """The topology with one more attached ENI in the subnet, and what it is called there."""
-    name = f"a new ENI in {subnet_id}"
+    name = _unused(f"a new ENI in {subnet_id}", vpc.interfaces)
     network = IPv4Network(vpc.subnets[subnet_id].cidr)
     hosts = (str(network[number]) for number in range(4, network.num_addresses - 1))
     # a full subnet is somebody else's finding: what its last address reaches, any address of it would
@@ -21,6 +30,22 @@ def suppose_interface(topology: Topology, vpc: Vpc, subnet_id: str, groups: tupl
     made = Interface(name, subnet_id, address, "", tuple(sorted(groups)), namespace=name)
     changed = replace(vpc, interfaces=vpc.interfaces | {name: made})
     return replace(topology, vpcs=topology.vpcs | {vpc.id: changed}), name
+
+
+def suppose_host(
+    topology: Topology, network: Literal["internet", "platform"], address: str | None = None
+) -> tuple[Topology, str]:
+    """The topology with one more host outside of every VPC, and what it is called there."""
+    where = "on the internet" if network == "internet" else "in SageMaker's own network"
+    name = _unused(f"a host {where}", topology.instances)
+    own = address or (str(DEFAULT_PUBLIC_HOSTS[250]) if network == "internet" else str(PLATFORM_RANGE[-2]))
+    resolvers = (PUBLIC_RESOLVER,) if network == "internet" else (PLATFORM_RESOLVER,)
+    host = Instance(name, network, own, 32, INTERNET_ROUTER, resolvers=resolvers)
+    return replace(topology, instances=topology.instances | {name: host}), name
+
+
+def _unused(name: str, taken: Mapping[str, object]) -> str:
+    return name if name not in taken else next(one for n in count(2) if (one := f"{name}, {n}") not in taken)
 
 
 class SupposedRecords:

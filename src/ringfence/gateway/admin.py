@@ -7,63 +7,22 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionError
 
 from ringfence import __version__
-from ringfence.config import Config
-from ringfence.core.call import Principal, Request, Result
+from ringfence.core.call import Request
 from ringfence.core.errors import ServiceError
-from ringfence.explain.call import explain_call
-from ringfence.explain.path import explain_path, parse_question
-from ringfence.gateway import session
-from ringfence.gateway.decision_log import DecisionLog
-from ringfence.gateway.hosting import explain_hosted
-from ringfence.network.topology import Topology
+from ringfence.gateway import answer_explain, session
+from ringfence.gateway.running import Running, read_body
 from ringfence.resources.ec2 import Vpc, VpcEndpoint, VpcEndpointStatus
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus
-from ringfence.runtime.driver import State
-from ringfence.runtime.image import ImageStore, InvalidImage
-from ringfence.store.database import Store
+from ringfence.runtime.image import InvalidImage
 
 PREFIX = "/_ringfence/"
 _LOOK_SECONDS = 0.2  # how often an open session looks whether its client is still there
-
-
-class Running(Protocol):
-    """The parts of the daemon that the command reaches; `app.App` has them."""
-
-    config: Config
-    store: Store
-    images: ImageStore
-    admin_token: str
-    decisions: DecisionLog
-
-    def now(self) -> datetime: ...
-    def entropy(self, size: int, /) -> bytes: ...
-    def call(self, principal: Principal, service: str, operation: str, request: Request) -> Result: ...
-    def assume(self, role_arn: str, session_name: str) -> None:
-        """Raise ServiceError if no compute service may assume this role."""
-        ...
-
-    def namespace_path(self, namespace: str) -> Path: ...
-    def container(self, instance_id: str) -> State: ...
-    def topology(self) -> Topology | None:
-        """The one that was applied last."""
-        ...
-
-    async def settled(self, revision: int) -> Topology:
-        """Return once the network and the listeners are as this revision of the records wants them."""
-        ...
-
-    def shut_down(self) -> None:
-        """Begin to stop, taking every container and namespace down."""
-        ...
 
 
 Answer = Callable[[web.BaseRequest, Running], Awaitable[web.StreamResponse]]
@@ -87,13 +46,6 @@ async def handle(request: web.BaseRequest, app: Running) -> web.StreamResponse:
 
 def _error(text: str, status: int) -> web.Response:
     return web.json_response({"error": text}, status=status)
-
-
-async def _body(request: web.BaseRequest) -> dict[str, Any]:
-    body = json.loads(await request.read() or b"{}")
-    if not isinstance(body, dict):
-        raise ValueError("a JSON object is expected")
-    return body
 
 
 async def _status(_: web.BaseRequest, app: Running) -> web.Response:
@@ -122,24 +74,18 @@ async def _shut_down(_: web.BaseRequest, app: Running) -> web.Response:
     return web.json_response({})
 
 
-async def _explain_path(request: web.BaseRequest, app: Running) -> web.Response:
-    topology = await app.settled(app.store.revision)
-    told = explain_path(topology, parse_question(await _body(request)))
-    return web.json_response({"reachable": told.reachable, "lines": list(told.lines), "hops": list(told.hops)})
-
-
 async def _list_images(_: web.BaseRequest, app: Running) -> web.Response:
     return web.json_response({"names": list(app.images.names())})
 
 
 async def _import_image(request: web.BaseRequest, app: Running) -> web.Response:
-    body = await _body(request)
+    body = await read_body(request)
     image = await app.images.import_archive(body["source"], body["name"])
     return web.json_response({"name": image.name, "digest": image.digest})
 
 
 async def _remove_image(request: web.BaseRequest, app: Running) -> web.Response:
-    name = (await _body(request))["name"]
+    name = (await read_body(request))["name"]
     if not app.images.remove(name):
         return _error(f"no imported image is called `{name}`: see `ringfence image list`", 404)
     return web.json_response({})
@@ -147,7 +93,7 @@ async def _remove_image(request: web.BaseRequest, app: Running) -> web.Response:
 
 async def _session(request: web.BaseRequest, app: Running) -> web.StreamResponse:
     """Keep an instance for as long as the client keeps this request open."""
-    wish = _wish(await _body(request))
+    wish = _wish(await read_body(request))
     instance = _open(app, wish)
     try:
         topology = await app.settled(app.store.revision)
@@ -169,40 +115,14 @@ async def _session(request: web.BaseRequest, app: Running) -> web.StreamResponse
 
 async def _end_session(request: web.BaseRequest, app: Running) -> web.Response:
     """Answered once the ENI is gone and the namespace too, so that a subnet can be deleted after the command."""
-    identifier = (await _body(request))["instance_id"]
+    identifier = (await read_body(request))["instance_id"]
     with app.store.transaction() as records:
         session.remove(records, identifier)
     await app.settled(app.store.revision)
     return web.json_response({})
 
 
-async def _explain_call(request: web.BaseRequest, app: Running) -> web.Response:
-    """The call with this request id, or the last; `found` is false if it is not remembered."""
-    body = await _body(request)
-    log, wanted = app.decisions, body.get("request_id")
-    call = log.find(wanted) if wanted else log.last(denied=bool(body.get("denied")))
-    if call is None:
-        return web.json_response({"found": False})
-    told = explain_call(call, log.purpose_of(call))
-    return web.json_response({"found": True, "denied": told.denied, "lines": told.lines, "facts": told.facts})
-
-
-async def _explain_hosting(request: web.BaseRequest, app: Running) -> web.Response:
-    """An endpoint, a model or a VPC endpoint of the daemon's own account; `found` is false if there is none."""
-    body = await _body(request)
-    wanted = (body["kind"], body["name"])
-    topology = await app.settled(app.store.revision)
-    place = (app.config.account, app.config.region)
-    machine = (app.images.resolve, app.container)
-    # a transaction that writes nothing: it reads objects and log events, which a snapshot does not have
-    with app.store.transaction() as records:
-        told = explain_hosted(records, topology, place, wanted, machine, app.now(), app.entropy)
-    if told is None:
-        return web.json_response({"found": False})
-    return web.json_response({"found": True, "wrong": told.wrong, "lines": told.lines, "facts": told.facts})
-
-
-def _wish(body: dict[str, Any]) -> session.Wish:
+def _wish(body: Request) -> session.Wish:
     groups = tuple(body.get("security_groups") or ())
     return session.Wish(body.get("subnet"), groups, body.get("role"), body.get("source_ip"))
 
@@ -233,9 +153,9 @@ _ROUTES: dict[tuple[str, str], Answer] = {
     ("POST", "shutdown"): _shut_down,
     ("POST", "sessions"): _session,
     ("DELETE", "sessions"): _end_session,
-    ("POST", "explain/path"): _explain_path,
-    ("POST", "explain/call"): _explain_call,
-    ("POST", "explain/hosting"): _explain_hosting,
+    ("POST", "explain/path"): answer_explain.answer_path,
+    ("POST", "explain/call"): answer_explain.answer_call,
+    ("POST", "explain/hosting"): answer_explain.answer_hosting,
     ("GET", "images"): _list_images,
     ("POST", "images"): _import_image,
     ("DELETE", "images"): _remove_image,

@@ -20,7 +20,8 @@ def explain(trace: Trace) -> Explanation:
     """Why the packet got there, or what stopped it and how to let it pass."""
     what, hop = describe_packet(trace.packet), trace.deciding
     if trace.delivered:
-        return Explanation(f"{what} arrives at {trace.reached}: {hop.owner} {hop.detail} ({hop.rule})")
+        cited = "" if hop.rule in ("service", hop.owner) else f" ({hop.rule})"
+        return Explanation(f"{what} arrives at {trace.reached}: {hop.owner} {hop.detail}{cited}")
     answer = "the answer to " if hop in trace.reply else ""
     return Explanation(f"{answer}{what} is dropped: {_blame(hop)}", _remedy(hop, trace.packet, hop in trace.reply))
 
@@ -56,7 +57,7 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
     traffic = f"{_PROTOCOLS.get(packet.protocol, 'all')} {packet.port or 'traffic'}"
     match hop.stage:
         case "egress group":
-            return f"add an egress rule for {traffic} to {packet.destination} to one of the sender's security groups"
+            return f"add an egress rule for {traffic} to {packet.destination} to {hop.owner.replace(',', ' or ')}"
         case "ingress group":
             return f"add an ingress rule for {traffic} from the sender's security group to {hop.owner}"
         case "egress ACL" | "ingress ACL":
