@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian 12 or Ubuntu machine: `make demo` and `make test`.
-.PHONY: setup demo docs check test bench lock
+.PHONY: setup demo docs check test soak bench lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,12 @@ check: setup
 
 test: check
 	$(ROOT) $(BIN)/pytest -q -m "root or slow"
+
+# Model against kernel, for as many packets as you have time for (about 40 a second).
+SOAK ?= 20000
+soak: setup
+	$(ROOT) env RINGFENCE_SOAK=$(SOAK) RINGFENCE_SEED=$${SEED:-$$(date +%s)} \
+		$(BIN)/pytest -q tests/net/test_real_agreement.py tests/net/test_real_mutants.py
 
 bench: setup .venv-bench/.done
 	$(ROOT) $(BIN)/python -m bench

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from ringfence.dataplane.host import Neighbour
 
 # linux/netlink.h, rtnetlink.h, neighbour.h
-_NETFILTER = 12
+NETFILTER = 12
 _ERROR, _DONE, _RTM_NEWLINK, _RTM_NEWNEIGH = 2, 3, 16, 28
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _REPLACE, _CREATE = 0x100, 0x400
@@ -61,9 +61,8 @@ def forget_flows(addresses: frozenset[str]) -> int:
     """Take every tracked flow from or to these addresses out of the namespace's table; how many there were."""
     wanted = {socket.inet_aton(address) for address in addresses}
     family = struct.pack("=BBH", socket.AF_INET, 0, 0)
-    with _open(_NETFILTER) as sock:
-        sock.send(_message(_CT_GET, _REQUEST | _DUMP, family))
-        found = [body for body in _dump(sock) if _addresses_of(body) & wanted]
+    with _open(NETFILTER) as sock:
+        found = [body for body in dump(sock, _CT_GET, family) if _addresses_of(body) & wanted]
         for body in found:
             orig = next(raw for kind, _, raw in attributes(body[4:]) if kind == _CTA_TUPLE_ORIG)
             sock.send(_message(_CT_DELETE, _REQUEST | _ACK, family + orig))
@@ -77,9 +76,8 @@ def dump_set(table: str, name: str) -> Iterator[bytes]:
     `nft -j` takes 5 s to list 100,000, and 16 MB of text.
     """
     names = b"".join(_text(kind, value) for kind, value in ((_SET_TABLE, table), (_SET_NAME, name)))
-    with _open(_NETFILTER) as sock:
-        sock.send(_message(_NFT_GETSETELEM, _REQUEST | _DUMP, struct.pack("=BBH", _NFPROTO_INET, 0, 0) + names))
-        for body in _dump(sock):
+    with _open(NETFILTER) as sock:
+        for body in dump(sock, _NFT_GETSETELEM, struct.pack("=BBH", _NFPROTO_INET, 0, 0) + names):
             for kind, elements, _ in attributes(body[4:]):
                 if kind == _SET_ELEMENTS:
                     yield from _listed(elements)
@@ -117,8 +115,9 @@ def _message(kind: int, flags: int, body: bytes) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
 
 
-def _dump(sock: socket.socket) -> Iterator[bytes]:
-    """The bodies of a dump's messages."""
+def dump(sock: socket.socket, kind: int, body: bytes) -> Iterator[bytes]:
+    """The bodies of the messages that answer a request for a list."""
+    sock.send(_message(kind, _REQUEST | _DUMP, body))
     while True:
         data = sock.recv(_BUFFER)
         while data:

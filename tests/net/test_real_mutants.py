@@ -1,0 +1,213 @@
+"""Planted faults: whatever the renderer does wrong, packets at the rules' edges must show it.
+
+Each mutant is one fault in how the dataplane renders a topology. It has to be caught by the same check that the other
+agreement tests make; a mutant that survives says that the generator draws no packet at some edge.
+"""
+
+import dataclasses
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+from agreement import Agreement, Disagreement
+from universe import draw_packets, make_universe
+
+from ringfence.dataplane import hosts, nftables, vpc_firewall, vpc_router, way_out
+from ringfence.dataplane.apply import Dataplane
+from ringfence.network.topology import Match, RouteTable, SecurityGroup, Vpc
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+_UNIVERSES = 12
+_PACKETS = 120
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def ports_end_one_early(patch: pytest.MonkeyPatch) -> None:
+    _change_match(patch, lambda low, high: (low, max(low, high - 1)))
+
+
+def ports_end_one_late(patch: pytest.MonkeyPatch) -> None:
+    _change_match(patch, lambda low, high: (low, min(high + 1, 65535)))
+
+
+def ports_begin_one_late(patch: pytest.MonkeyPatch) -> None:
+    _change_match(patch, lambda low, high: (min(low + 1, high), high))
+
+
+def _change_match(patch: pytest.MonkeyPatch, change: Callable[[int, int], tuple[int, int]]) -> None:
+    honest = nftables.match
+
+    def match(wanted: Match) -> str:
+        return honest(dataclasses.replace(wanted, ports=change(*wanted.ports)) if wanted.ports else wanted)
+
+    patch.setattr(nftables, "match", match)
+
+
+def protocols_are_not_asked(patch: pytest.MonkeyPatch) -> None:
+    honest = nftables.match
+    patch.setattr(nftables, "match", lambda wanted: honest(wanted) if wanted.ports else "")
+
+
+def icmp_types_are_not_asked(patch: pytest.MonkeyPatch) -> None:
+    honest = nftables.match
+    patch.setattr(nftables, "match", lambda wanted: honest(dataclasses.replace(wanted, icmp_type=None)))
+
+
+def blocks_are_twice_as_large(patch: pytest.MonkeyPatch) -> None:
+    _change_prefixes(patch, lambda length: length - 1)
+
+
+def blocks_are_half_as_large(patch: pytest.MonkeyPatch) -> None:
+    _change_prefixes(patch, lambda length: min(length + 1, 32))
+
+
+def _change_prefixes(patch: pytest.MonkeyPatch, change: Callable[[int], int]) -> None:
+    honest = nftables.peers
+
+    def resized(cidr: str) -> str:
+        address, _, length = cidr.partition("/")
+        return f"{address}/{change(int(length))}" if length not in ("", "0") else cidr
+
+    def peers(direction: str, cidrs: Sequence[str]) -> str:
+        return honest(direction, [resized(cidr) for cidr in cidrs][: 1 if len(cidrs) > 1 else None])
+
+    patch.setattr(nftables, "peers", peers)
+
+
+def sources_are_taken_for_destinations(patch: pytest.MonkeyPatch) -> None:
+    honest = nftables.peers
+    patch.setattr(nftables, "peers", lambda _, cidrs: honest("daddr", cidrs))
+
+
+def the_last_rule_of_a_group_is_lost(patch: pytest.MonkeyPatch) -> None:
+    honest = vpc_firewall._chains_of
+
+    def chains(group: SecurityGroup) -> object:
+        return honest(dataclasses.replace(group, ingress=group.ingress[:-1]))
+
+    patch.setattr(vpc_firewall, "_chains_of", chains)
+
+
+def rules_of_groups_go_by_another_order(patch: pytest.MonkeyPatch) -> None:
+    honest = vpc_firewall._chains_of
+
+    def chains(group: SecurityGroup) -> object:
+        return honest(dataclasses.replace(group, ingress=group.ingress[::-1], egress=group.egress[::-1]))
+
+    patch.setattr(vpc_firewall, "_chains_of", chains)
+
+
+def a_rule_cites_its_group(patch: pytest.MonkeyPatch) -> None:
+    honest = vpc_firewall._group_rule
+    patch.setattr(vpc_firewall, "_group_rule", lambda way, rule: honest(way, rule).replace(rule.id, "sg-other"))
+
+
+def what_no_rule_allows_passes(patch: pytest.MonkeyPatch) -> None:
+    _change_chains(patch, "in-", 'drop comment "ingress', 'accept comment "ingress')
+
+
+def acl_entries_go_by_another_order(patch: pytest.MonkeyPatch) -> None:
+    honest = vpc_firewall._acl_chain
+    patch.setattr(vpc_firewall, "_acl_chain", lambda acl, way, entries, key: honest(acl, way, entries[::-1], key))
+
+
+def denying_entries_allow(patch: pytest.MonkeyPatch) -> None:
+    _change_chains(patch, "acl-", "counter drop", "counter accept")
+
+
+def _change_chains(patch: pytest.MonkeyPatch, start: str, old: str, new: str) -> None:
+    honest = nftables.chain
+
+    def chain(name: str, rules: Sequence[str], hook: str = "") -> str:
+        text = honest(name, rules, hook)
+        return text.replace(old, new) if name.startswith(start) else text
+
+    patch.setattr(nftables, "chain", chain)
+
+
+def acls_look_inside_subnets_too(patch: pytest.MonkeyPatch) -> None:
+    _change_stages(patch, "ip saddr . ip daddr @same_subnet accept")
+
+
+def _change_stages(patch: pytest.MonkeyPatch, lost: str) -> None:
+    honest = nftables.base_chain
+
+    def base_chain(name: str, hook: str, priority: int, rules: Sequence[str], policy: str = "drop") -> str:
+        return honest(name, hook, priority, [rule for rule in rules if rule != lost], policy)
+
+    patch.setattr(nftables, "base_chain", base_chain)
+
+
+def answers_need_a_rule(patch: pytest.MonkeyPatch) -> None:
+    _change_stages(patch, vpc_firewall._TRACKED)
+
+
+def acls_let_answers_pass(patch: pytest.MonkeyPatch) -> None:
+    honest = vpc_firewall._acl_chain
+
+    def acl_chain(*arguments: object) -> str:
+        return honest(*arguments).replace("{\n", "{\n    ct state established,related accept\n", 1)
+
+    patch.setattr(vpc_firewall, "_acl_chain", acl_chain)
+
+
+def the_most_specific_route_is_lost(patch: pytest.MonkeyPatch) -> None:
+    honest = vpc_router._render_table
+
+    def table(vpc: Vpc, found: RouteTable, number: int) -> object:
+        return honest(vpc, dataclasses.replace(found, routes=found.routes[1:]), number)
+
+    patch.setattr(vpc_router, "_render_table", table)
+
+
+def members_of_groups_are_unknown(patch: pytest.MonkeyPatch) -> None:
+    honest = vpc_router.render_interface
+    patch.setattr("ringfence.dataplane.render.render_interface", lambda *given: honest(*given[:4], frozenset()))
+
+
+def a_nat_gateway_keeps_the_sender(patch: pytest.MonkeyPatch) -> None:
+    honest = nftables.nat_chain
+    patch.setattr(
+        nftables,
+        "nat_chain",
+        lambda name, *given: honest(name, *given[:2], []) if name == "translate" else honest(name, *given),
+    )
+
+
+def elastic_ips_are_not_needed(patch: pytest.MonkeyPatch) -> None:
+    honest = way_out.translation
+    patch.setattr(way_out, "translation", lambda vpc: [b for b in honest(vpc) if "only_translated" not in b])
+
+
+def endpoints_answer_any_port(patch: pytest.MonkeyPatch) -> None:
+    honest = hosts._only_answers
+    patch.setattr(
+        hosts, "_only_answers", lambda cite, let: honest(cite, [r.replace("dport 443", "dport 1-65535") for r in let])
+    )
+
+
+MUTANTS: tuple[Plant, ...] = (
+    ports_end_one_early, ports_end_one_late, ports_begin_one_late, protocols_are_not_asked, icmp_types_are_not_asked,
+    blocks_are_twice_as_large, blocks_are_half_as_large, sources_are_taken_for_destinations,
+    the_last_rule_of_a_group_is_lost, rules_of_groups_go_by_another_order, a_rule_cites_its_group,
+    what_no_rule_allows_passes, acl_entries_go_by_another_order, denying_entries_allow, acls_look_inside_subnets_too,
+    answers_need_a_rule, acls_let_answers_pass, the_most_specific_route_is_lost, members_of_groups_are_unknown,
+    a_nat_gateway_keeps_the_sender, elastic_ips_are_not_needed, endpoints_answer_any_port,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)
+async def test_a_planted_fault_is_caught(plant: Plant, dataplane: Dataplane, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    for seed in range(_UNIVERSES):
+        topology = make_universe(seed).world.compile()
+        await dataplane.apply(topology)
+        try:
+            with Agreement(dataplane, topology) as agreement:
+                for packet in draw_packets(topology, random.Random(seed + 1000), _PACKETS):
+                    agreement.check(packet)
+        except Disagreement:
+            return
+        dataplane.remove_everything()
+    pytest.fail(f"{plant.__name__} survived {_UNIVERSES * _PACKETS} packets")
