@@ -33,6 +33,7 @@ _PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc f
 _IDS = {prefix: f"{prefix}-0123456789abcdef0" for prefix in _PREFIXES.split()}
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
+_ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:hot"
 _MODEL = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/model"
 _GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:group"
 # What members of these names hold, in any operation; or, with the service before it, in those of one.
@@ -79,6 +80,7 @@ _VALUES: dict[str, Any] = {
     "RoleArn": _ROLE,
     "ExecutionRoleArn": _ROLE,
     "ResourceArn": _MODEL,
+    "ResourceARN": _ALARM,
     "resourceArn": _GROUP,
     "logGroupName": "group",
     "Bucket": "bucket",

@@ -44,6 +44,11 @@ EXCEPTIONS: dict[str, str] = {
     "logs.DescribeLogGroups | * | asks about arn:aws:logs:*:log-group::log-stream:": (
         "the resource that AWS's refusals name, documented as having none; policies say log-group:*"
     ),
+    # CloudWatch
+    "cloudwatch.* | * | has no cloudwatch:hasaccessgrant on *": "access grants are for datasets, which are not there",
+    "cloudwatch.* | * | does not ask about optional dataset": "there are no datasets",
+    "cloudwatch.PutMetricAlarm | * | has no cloudwatch:alarmtags* on alarm": "ActionConfiguration is refused",
+    "cloudwatch.*Metric* | * | asks about [*]": "AWS lists datasets as the only resource; policies name `*`",
     # S3
     "s3.* | * | has no s3:buckettag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
     "s3.* | * | has no aws:resourcetag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",

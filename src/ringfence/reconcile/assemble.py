@@ -1,6 +1,7 @@
 """Puts the reconciler together from the parts that `app` has made."""
 
 from ringfence.config import Config
+from ringfence.reconcile.alarm import Alarms
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.dns_change import DnsChanges
@@ -55,6 +56,7 @@ def make_reconciler(
         NatGateways(store, applied, parts.edge),
         DnsChanges(store, parts.edge),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
+        Alarms(store, parts.edge),
         Endpoints(parts, Hosts(parts)),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)
