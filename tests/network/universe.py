@@ -214,9 +214,38 @@ def add_outside(universe: Universe) -> None:
     universe.world.instance(network="platform")
 
 
+def add_peerings(universe: Universe) -> None:
+    """Of the VPC with addresses of its own with one of the others, or with both, which have the same addresses."""
+    world, chance = universe.world, universe.chance
+    for third in universe.places[2:]:
+        for other in chance.sample(universe.places[:2], chance.choice([1, 2, 2])):
+            pair = chance.sample([third, other], 2)
+            pcx = world.peering(pair[0].vpc, pair[1].vpc)
+            for place, beyond in ((pair[0], pair[1]), (pair[1], pair[0])):
+                _lead_to_peer(universe, place, beyond, pcx)
+
+
+def _lead_to_peer(universe: Universe, place: Place, beyond: Place, pcx: ec2.VpcPeeringConnection) -> None:
+    """Most tables get a route, some of them too narrow or too wide; rules get groups and addresses of the peer."""
+    world, chance = universe.world, universe.chance
+    for table in place.tables:
+        cidr = chance.choice([beyond.vpc.cidr, beyond.vpc.cidr, beyond.subnets[0].cidr, "8.0.0.0/5"])
+        routes = world.get(ec2.RouteTable, table.id)
+        assert routes is not None
+        if universe.often(0.8) and all(one.destination_cidr != cidr for one in routes.routes):
+            world.route(table, destination_cidr=cidr, peering_connection_id=pcx.id)
+    for group in place.groups:
+        named = chance.choice(beyond.groups)
+        by_group = {
+            "referenced_group_id": named.id, "referenced_vpc_id": beyond.vpc.id, "peering_connection_id": pcx.id,
+        }  # fmt: skip
+        peer = chance.choice([by_group, {"cidr_ipv4": _cidr(universe, beyond)}])
+        world.rule(group, egress=universe.often(0.4), **peer, **_group_match(universe))
+
+
 FEATURES: tuple[Callable[[Universe], None], ...] = (
     add_vpcs, add_subnets, add_hosts, add_groups_rules, add_acls, add_tables, add_endpoints, add_ways_out,
-    add_flow_logs, add_outside,
+    add_flow_logs, add_outside, add_peerings,
 )  # fmt: skip
 
 
@@ -273,6 +302,9 @@ def addresses_of(vpc: Vpc | None, topology: Topology) -> list[str]:
     cidrs += [route.destination for table in vpc.route_tables.values() for route in table.routes]
     edges = [str(edge) for cidr in cidrs if cidr != "0.0.0.0/0" for edge in _edges(IPv4Network(cidr))]
     everybody = [interface.address for interface in vpc.interfaces.values()] * 3
+    for other in (topology.vpcs[peering.vpc_id] for peering in vpc.peerings.values()):
+        everybody += [interface.address for interface in other.interfaces.values()] * 2
+        edges += [*other.resolvers, *(subnet.router for subnet in other.subnets.values())]
     return [*everybody, *edges, *public, *vpc.resolvers, *(subnet.router for subnet in vpc.subnets.values())]
 
 
@@ -282,7 +314,8 @@ def _edges(network: IPv4Network) -> set[IPv4Address]:
 
 
 def _is_somebody(address: str, vpc: Vpc | None, topology: Topology) -> bool:
-    if vpc is not None and address in vpc.interface_at:
+    peers = [topology.vpcs[peering.vpc_id] for peering in vpc.peerings.values()] if vpc else []
+    if vpc is not None and any(address in one.interface_at for one in (vpc, *peers)):
         return True
     outside = (one.address for one in topology.instances.values() if one.network == INTERNET)
     return address in topology.elastic_at or address in topology.service_at or address in outside

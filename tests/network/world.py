@@ -202,6 +202,16 @@ class World:
             )
         )  # fmt: skip
 
+    def peering(self, requester: ec2.Vpc, accepter: ec2.Vpc, **fields: Any) -> ec2.VpcPeeringConnection:
+        """An active one; routes are the caller's to make."""
+        return self.put(
+            ec2.VpcPeeringConnection(
+                id=self.id("pcx"), requester_vpc_id=requester.id, accepter_vpc_id=accepter.id,
+                accepter_account=accepter.account, accepter_region=accepter.region, created=NOW,
+                **{"accepted": NOW, **OWNED, **fields},
+            )
+        )  # fmt: skip
+
     def address(self, instance: Instance) -> str:
         """Its address in the compiled world."""
         address = self.compile().instances[instance.id].address

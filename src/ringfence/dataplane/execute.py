@@ -77,8 +77,9 @@ class Executor:
     def _add_pair(self, pair: Pair) -> str:
         """Both ends are made where they belong: nothing appears in the machine's own namespace."""
         here, there = self.path(pair.namespace).name, self.path(pair.peer_namespace).name
+        own = f"address {pair.own_mac} " if pair.own_mac else ""
         return (
-            f"link add name {pair.name} group {LINK_GROUP} netns {here} type veth "
+            f"link add name {pair.name} {own}group {LINK_GROUP} netns {here} type veth "
             f"peer name {pair.peer} address {pair.mac} netns {there}"
         )
 

@@ -12,13 +12,17 @@ MAIN_TABLE = 254
 
 
 class Pair(NamedTuple):
-    """A veth: `name` in `namespace`, `peer` with the given MAC in `peer_namespace`."""
+    """A veth: `name` in `namespace`, `peer` with the given MAC in `peer_namespace`.
+
+    `own_mac`: of `name`, where somebody has to know it.
+    """
 
     namespace: str
     name: str
     peer_namespace: str
     peer: str
     mac: str
+    own_mac: str = ""
 
 
 class Up(NamedTuple):

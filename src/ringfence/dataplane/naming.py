@@ -10,8 +10,11 @@ UPLINK = "uplink"  # to the internet, of SageMaker's own network and of a VPC wi
 PUBLIC_SOURCES = "sources"  # the internet's set of who may send with which address
 
 
-def link_name(kind: Literal["e", "g", "h", "v"], aws_id: str) -> str:
-    """`e-` of an ENI, `g-` of a gateway endpoint, `h-` of a host, `v-` of a VPC, and the last 13 digits of the id."""
+def link_name(kind: Literal["e", "g", "h", "v", "p", "q"], aws_id: str) -> str:
+    """`e-` of an ENI, `g-` of a gateway endpoint, `h-` of a host, `v-` of a VPC, and the last 13 digits of the id.
+
+    `p-` and `q-`: the requester's and the accepter's end of a VPC peering connection.
+    """
     return f"{kind}-{aws_id[-13:]}"
 
 

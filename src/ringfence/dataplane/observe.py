@@ -27,6 +27,7 @@ from ringfence.dataplane.host import (
 )
 from ringfence.dataplane.naming import UPLINK
 from ringfence.dataplane.nftables import STATE_SET, TABLE
+from ringfence.dataplane.peering import is_accepters_end, is_requesters_end
 from ringfence.network.topology import INTERNET, PLATFORM
 
 OBSERVED_PART = "observed"
@@ -128,11 +129,12 @@ def _pairs(name: str, seen: _Seen, peers: Mapping[int, tuple[str, _Seen]]) -> It
     """The veths whose router's end is here. One whose other end is not ours (any more) is a Pair with nobody."""
     for link in seen.links:
         # Between two routers the end that is the customer's says so.
-        if link["ifname"] in ("lo", UPLINK):
+        if link["ifname"] in ("lo", UPLINK) or is_accepters_end(link["ifname"]):
             continue
+        own = link["address"] if is_requesters_end(link["ifname"]) else ""
         peer_name, peer_seen = peers.get(link.get("link_netnsid", -1), ("", None))
         ends = [
-            Pair(name, link["ifname"], peer_name, peer["ifname"], peer["address"])
+            Pair(name, link["ifname"], peer_name, peer["ifname"], peer["address"], own)
             for peer in (peer_seen.links if peer_seen else ())
             if peer["ifindex"] == link.get("link_index") and peer.get("link_index") == link["ifindex"]
         ]

@@ -123,11 +123,21 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     lines = [(one.namespace, line) for one in sorted(added, key=_order) if (line := _add(one))]
     steps += _run_ip(item for item in lines if item[0] in routers)
     steps += _run_ip(item for item in lines if item[0] not in routers)
-    steps += [ActivateLinks(name, tuple(one.name for one in found)) for name, found in sorted(routers.items())]
+    steps += _activate(pairs)
     steps += [SetNeighbours(name, tuple(sorted(found))) for name, found in sorted(neighbours.items())]
     if gone:
         steps.append(DeleteNamespaces(gone))
     return steps
+
+
+def _activate(pairs: Sequence[Pair]) -> list[ActivateLinks]:
+    """Either end of a link between two routers may have come up first."""
+    ends: dict[str, list[str]] = defaultdict(list)
+    for pair in pairs:
+        ends[pair.namespace].append(pair.name)
+        if pair.own_mac:
+            ends[pair.peer_namespace].append(pair.peer)
+    return [ActivateLinks(name, tuple(found)) for name, found in sorted(ends.items())]
 
 
 def _forget(removed: set[KernelObject], added: set[KernelObject]) -> list[ForgetFlows]:

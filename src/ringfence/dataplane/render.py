@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator
 
-from ringfence.dataplane import flow_count, hosts, outside, way_out
+from ringfence.dataplane import flow_count, hosts, outside, peering, way_out
 from ringfence.dataplane.host import Firewall, HostState, KernelObject, Part, Sysctl, Up
 from ringfence.dataplane.naming import made_up_mac
-from ringfence.dataplane.vpc_firewall import Numbers, number, referenced_groups, render_firewall
+from ringfence.dataplane.vpc_firewall import (
+    FROM_INTERFACE,
+    INTERFACES,
+    Numbers,
+    number,
+    referenced_groups,
+    render_firewall,
+)
 from ringfence.dataplane.vpc_router import render_gateway_link, render_interface, render_router
 from ringfence.network.topology import INTERNET, PLATFORM, Instance, Topology, Vpc
 
@@ -95,6 +102,8 @@ def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
     numbers: Numbers = number(vpc)
     part = render_router(vpc, numbers) | _basics(vpc.id)
     part |= way_out.render_internet_gateway(vpc, made_up_mac(vpc.id))
+    for one in vpc.peerings.values():
+        part |= peering.render_peering(vpc, one, INTERFACES, FROM_INTERFACE)
     for endpoint in vpc.endpoints.values():
         if endpoint.kind == "Gateway":
             firewall, own = hosts.render_gateway_endpoint(endpoint)

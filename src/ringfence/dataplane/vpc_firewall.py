@@ -10,7 +10,7 @@ only, which the kernel does not check against the whole table as it does with el
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ringfence.dataplane import flow_count, nftables, way_out
+from ringfence.dataplane import flow_count, nftables, peering, way_out
 from ringfence.dataplane.host import Firewall
 from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
 from ringfence.network.topology import (
@@ -70,7 +70,7 @@ def referenced_groups(vpc: Vpc) -> frozenset[str]:
         rule.peer_group
         for group in vpc.groups.values()
         for rule in (*group.egress, *group.ingress)
-        if rule.peer_group is not None
+        if rule.peer_group is not None and rule.peering is None
     )
 
 
@@ -116,6 +116,7 @@ def _sets(vpc: Vpc) -> Iterator[str]:
     yield nftables.declare("set", UNCHECKED, "ifname")
     for group_id in sorted(referenced_groups(vpc)):
         yield nftables.declare("set", group_id, "ipv4_addr")
+    yield from peering.members_sets(vpc)
     if vpc.subnets:
         inside = [f"{subnet.cidr} . {subnet.cidr}" for subnet in sorted(vpc.subnets.values(), key=lambda one: one.id)]
         yield nftables.declare("set", "same_subnet", "ipv4_addr . ipv4_addr", inside, interval=True)
@@ -131,6 +132,7 @@ def _anti_spoof(vpc: Vpc, gateways: Sequence[Endpoint]) -> str:
     ]
     if vpc.internet_gateway is not None:
         rules.append(f'iifname "{UPLINK}" ip saddr != {{ {", ".join(vpc.cidrs)} }} accept')
+    rules += peering.admit_sources(vpc)
     rules.append('counter drop comment "source address"')
     return nftables.base_chain("anti_spoof", "prerouting", -300, rules)
 
@@ -140,7 +142,7 @@ def _local_chains(vpc: Vpc) -> Iterator[str]:
 
     https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html#security-group-basics
     """
-    rules = []
+    rules = peering.keep_from_router(vpc)
     if vpc.internet_gateway is not None:
         rules.append(nftables.rule(f'iifname "{UPLINK}"', verdict="drop", cite=vpc.internet_gateway))
     if vpc.dns_support:
@@ -159,6 +161,7 @@ def _egress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, In
         for endpoint in gateways
     ]
     rules += way_out.from_internet(vpc)
+    rules += peering.pass_groups(vpc, "iifname")
     return nftables.base_chain("egress", "forward", 0, [*rules, *_dispatch("iifname", "out", profiles, numbers)])
 
 
@@ -170,6 +173,7 @@ def _ingress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, I
     ]
     if vpc.internet_gateway is not None:
         rules.append(nftables.rule(f'oifname "{UPLINK}"', verdict="accept", cite=vpc.internet_gateway))
+    rules += peering.pass_groups(vpc, "oifname")
     return nftables.base_chain("ingress", "forward", 40, [*rules, *_dispatch("oifname", "in", profiles, numbers)])
 
 
@@ -207,16 +211,18 @@ def _group_chains(vpc: Vpc, profiles: dict[str, Interface]) -> Iterator[str]:
     used = {group_id for interface in profiles.values() for group_id in interface.group_ids}
     for group in sorted(vpc.groups.values(), key=lambda one: one.id):
         if group.id in used:
-            yield from _chains_of(group)
+            yield from _chains_of(vpc, group)
 
 
-def _chains_of(group: SecurityGroup) -> Iterator[str]:
-    yield nftables.chain(f"{group.id}-out", (_group_rule("daddr", rule) for rule in group.egress))
-    yield nftables.chain(f"{group.id}-in", (_group_rule("saddr", rule) for rule in group.ingress))
+def _chains_of(vpc: Vpc, group: SecurityGroup) -> Iterator[str]:
+    yield nftables.chain(f"{group.id}-out", (_group_rule(vpc, "daddr", rule) for rule in group.egress))
+    yield nftables.chain(f"{group.id}-in", (_group_rule(vpc, "saddr", rule) for rule in group.ingress))
 
 
-def _group_rule(direction: str, rule: GroupRule) -> str:
+def _group_rule(vpc: Vpc, direction: str, rule: GroupRule) -> str:
     peer = f"ip {direction} @{rule.peer_group}" if rule.peer_group else nftables.peers(direction, rule.peers)
+    if rule.peering is not None:
+        peer = peering.match_member(vpc, direction, rule)
     return nftables.rule(peer, nftables.match(rule.match), verdict="accept", cite=rule.id)
 
 

@@ -21,6 +21,7 @@ from ringfence.dataplane.host import (
     Up,
 )
 from ringfence.dataplane.naming import ETH, UPLINK, link_name, made_up_mac
+from ringfence.dataplane.peering import link_of
 from ringfence.dataplane.vpc_firewall import (
     FROM_INTERFACE,
     GROUPS,
@@ -74,6 +75,9 @@ def _render_table(vpc: Vpc, table: RouteTable, number: int) -> Iterator[KernelOb
             case "nat":
                 nat = vpc.nat_gateways[route.target]
                 yield Route(vpc.id, kernel_table, destination, link_name("e", nat.interface_id), nat.address)
+            case "peering":
+                link = link_of(vpc.peerings[route.target])
+                yield Route(vpc.id, kernel_table, destination, link, addresses.PEER_ROUTER)
             case "blackhole":
                 yield Route(vpc.id, kernel_table, destination, "lo")
 

@@ -61,7 +61,8 @@ def describe_group_rule(cited: CitedGroupRule) -> str:
     """`TCP 443 from sg-…`"""
     rule, way = cited.rule, "to" if cited.direction == "egress" else "from"
     peers = rule.peer_group or (", ".join(rule.peers[:3]) + (" …" if len(rule.peers) > 3 else ""))
-    return f"{describe_match(rule.match)} {way} {peers or 'nobody'}"
+    behind = f" behind {rule.peering}" if rule.peering else ""
+    return f"{describe_match(rule.match)} {way} {peers or 'nobody'}{behind}"
 
 
 def describe_entry(entry: AclEntry, direction: Direction) -> str:

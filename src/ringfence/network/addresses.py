@@ -27,6 +27,7 @@ PLATFORM_RESOLVER = "100.64.0.2"
 PLATFORM_PUBLIC = "192.0.2.10"  # what the internet sees of SageMaker's own network
 ENDPOINT_ROUTER = "169.254.168.1"  # next hop of a gateway endpoint; no route of a user's may be in 169.254.168.0/22
 ENDPOINT_HOST = "169.254.168.2"
+PEER_ROUTER = "169.254.168.3"  # next hop at the other end of a VPC peering connection
 
 # fmt: off
 _REGIONS = (

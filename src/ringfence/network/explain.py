@@ -65,6 +65,16 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return f"add an allow entry for {ports} with a lower number to {hop.owner}"
         case "address" | "route" if hop.detail.startswith("nobody"):
             return "check the address: no attached network interface has it"
+        case "route" if reply and "back to pcx-" in hop.detail:
+            return f"in {hop.owner}, add a route for what answers it to {hop.detail.rpartition(' ')[2]}"
+        case "route" if "is behind pcx-" in hop.detail:
+            return (
+                f"in {hop.owner}, add a route to {packet.destination} with the target {hop.detail.rpartition(' ')[2]}"
+            )
+        case "VPC peering" if "not on to" in hop.detail:
+            return f"give the sender's route table another way to {packet.destination}: peering is not transitive"
+        case "VPC peering":
+            return "ask the resolver of the sender's own VPC; another VPC's answers nobody else"
         case "route" if reply:
             return f"in {hop.owner}, send what answers it to the internet gateway that the packet came by"
         case "route" if hop.detail.startswith("of the subnet of nat-"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
+from ringfence.network import addresses
 from ringfence.network.packet import ICMP, Hop, Packet, Stage
 from ringfence.network.topology import AclEntry, GroupRule, Interface, Match, Vpc, implicit_deny
 
@@ -18,13 +19,15 @@ Direction = Literal["egress", "ingress"]
 class Leg:
     """A packet as it is between two translations. `answers`: the ports that its answer may go to.
 
-    A NAT gateway chooses a source port, so that all of them must be let through.
+    A NAT gateway chooses a source port, so that all of them must be let through. `peering`: the VPC peering connection
+    that it takes or came by.
     """
 
     packet: Packet
     source: str
     destination: str
     answers: tuple[int, int]
+    peering: str | None = None
 
 
 def judge_groups(vpc: Vpc, direction: Direction, interface: Interface, leg: Leg) -> Hop:
@@ -34,15 +37,18 @@ def judge_groups(vpc: Vpc, direction: Direction, interface: Interface, leg: Leg)
     for group_id in interface.group_ids:
         group = vpc.groups.get(group_id)
         for rule in getattr(group, direction, ()):
-            if _matches(rule.match, leg.packet, leg.packet.port) and _is_peer(vpc, rule, peer):
+            if _matches(rule.match, leg.packet, leg.packet.port) and _is_peer(vpc, rule, peer, leg.peering):
                 return Hop(stage, True, rule.id, group_id, "allows it")
     denied = implicit_deny(direction, interface.group_ids)
     return Hop(stage, False, denied, ",".join(interface.group_ids), f"no {direction} rule allows it")
 
 
-def _is_peer(vpc: Vpc, rule: GroupRule, address: str) -> bool:
+def _is_peer(vpc: Vpc, rule: GroupRule, address: str, peering: str | None) -> bool:
+    """Several peered VPCs may have one address: a member counts behind its own peering connection only."""
     if rule.peer_group is None:
         return inside(address, rule.peers)
+    if rule.peering is not None:
+        return rule.peering == peering and address in vpc.peerings[rule.peering].members[rule.peer_group]
     member = vpc.interface_at.get(address)
     return member is not None and member.namespace is not None and rule.peer_group in member.group_ids
 
@@ -110,6 +116,12 @@ def _matches(match: Match, packet: Packet, port: int | None, reply: bool = False
     return match.protocol != ICMP or (
         match.icmp_type in (None, icmp_type) and match.icmp_code in (None, packet.icmp_code)
     )
+
+
+def router_addresses(vpc: Vpc) -> frozenset[str]:
+    """The VPC's router's own: base+1 of each subnet, and the resolver's."""
+    routers = {subnet.router for subnet in vpc.subnets.values()}
+    return frozenset({*vpc.resolvers, *routers, addresses.ENDPOINT_ROUTER})
 
 
 def inside(address: str, cidrs: Iterable[str]) -> bool:

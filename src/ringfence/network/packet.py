@@ -5,7 +5,7 @@ from typing import Literal
 
 Stage = Literal[
     "source", "address", "egress group", "egress ACL", "route", "ingress ACL", "ingress group", "service", "resolver",
-    "internet", "platform", "internet gateway", "NAT gateway",
+    "internet", "platform", "internet gateway", "NAT gateway", "VPC peering",
 ]  # fmt: skip
 ICMP, TCP, UDP = 1, 6, 17
 EPHEMERAL = 49152

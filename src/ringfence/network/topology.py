@@ -11,7 +11,7 @@ from typing import Literal
 NetworkKind = Literal["vpc", "platform", "internet", "none"]
 ListenerKind = Literal["api", "dns", "credentials", "web"]
 InterfaceKind = Literal["interface", "vpc_endpoint", "nat_gateway"]
-RouteKind = Literal["local", "endpoint", "internet", "nat", "blackhole"]
+RouteKind = Literal["local", "endpoint", "internet", "nat", "peering", "blackhole"]
 EndpointKind = Literal["Gateway", "Interface"]
 
 INTERNET = "internet"
@@ -64,12 +64,16 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class GroupRule:
-    """A security group's rule: `peers` are CIDRs (of a prefix list too), or `peer_group` names a group of the VPC."""
+    """A security group's rule: `peers` are CIDRs (of a prefix list too), or `peer_group` names a group of the VPC.
+
+    With `peering` it is a group of the VPC that this peering connection leads to.
+    """
 
     id: str
     match: Match
     peers: tuple[str, ...] = ()
     peer_group: str | None = None
+    peering: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,23 @@ class NatGateway:
 
 
 @dataclass(frozen=True, slots=True)
+class Peering:
+    """An active VPC peering connection as one of its two VPCs has it. `vpc_id`, `region` and `cidrs` are the other's.
+
+    `requester`: whether this VPC asked for it. `members`: the addresses of the other's groups that rules here name.
+    `resolves`: here the other's public host names are answered with private addresses.
+    """
+
+    id: str
+    vpc_id: str
+    region: str
+    cidrs: tuple[str, ...]
+    requester: bool
+    members: dict[str, frozenset[str]]
+    resolves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A VPC endpoint. Gateway: `addresses` are the service's public ones. Interface: `interface_ids` are its ENIs.
 
@@ -246,6 +267,7 @@ class Vpc:
     endpoints: dict[str, Endpoint]
     internet_gateway: str | None = None
     nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
+    peerings: dict[str, Peering] = field(default_factory=dict)
     flow_logs: bool = False  # of the VPC or of anything in it
     dhcp_options_id: str = ""
     name_servers: tuple[str, ...] = ()  # what DHCP gives to instances; base+2 stands for AmazonProvidedDNS

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from ringfence.network import addresses
-from ringfence.network.judge import Leg, inside, judge_acl, judge_acl_answer, judge_groups
+from ringfence.network.judge import Leg, inside, judge_acl, judge_acl_answer, judge_groups, router_addresses
 from ringfence.network.packet import ICMP, TCP, UDP, Hop, Packet, Stage, Trace
+from ringfence.network.peering import cross
 from ringfence.network.topology import (
     INTERNET,
     NAT_PORTS,
@@ -19,6 +20,7 @@ from ringfence.network.topology import (
     Instance,
     Interface,
     NatGateway,
+    Peering,
     Route,
     Topology,
     Vpc,
@@ -86,7 +88,7 @@ def _from_interface(walk: _Walk, vpc: Vpc, source: Interface) -> str | None:
     if source.source_check and own != source.address:
         walk.step(Hop("source", False, "source address", source.id, f"may not send as {own}"))
         return None
-    if packet.destination in _router_addresses(vpc):
+    if packet.destination in router_addresses(vpc):
         return _to_router(walk, vpc)
     port = packet.source_port
     return _leave(walk, Leg(packet, own, packet.destination, (port, port)), vpc, source)
@@ -94,15 +96,10 @@ def _from_interface(walk: _Walk, vpc: Vpc, source: Interface) -> str | None:
 
 def _unanswered(vpc: Vpc, source: Interface, destination: str) -> bool:
     """Inside its subnet a sender asks for the neighbour itself; only attached interfaces and the router are there."""
-    if not inside(destination, (vpc.subnets[source.subnet_id].cidr,)) or destination in _router_addresses(vpc):
+    if not inside(destination, (vpc.subnets[source.subnet_id].cidr,)) or destination in router_addresses(vpc):
         return False
     target = vpc.interface_at.get(destination)
     return target is None or target.namespace is None
-
-
-def _router_addresses(vpc: Vpc) -> frozenset[str]:
-    routers = {subnet.router for subnet in vpc.subnets.values()}
-    return frozenset({*vpc.resolvers, *routers, addresses.ENDPOINT_ROUTER})
 
 
 def _to_router(walk: _Walk, vpc: Vpc) -> str | None:
@@ -120,6 +117,8 @@ def _to_router(walk: _Walk, vpc: Vpc) -> str | None:
 
 def _leave(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface) -> str | None:
     """Out of an interface: groups, ACL, route, and whatever is on the other side."""
+    route = _route(vpc, source, leg.destination)
+    leg = replace(leg, peering=route.target if route is not None and route.kind == "peering" else None)
     if not walk.step(_egress(vpc, source, leg)):
         return None
     crossing = not any(
@@ -128,9 +127,8 @@ def _leave(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface) -> str | None:
     if crossing and not walk.step(judge_acl(vpc, source, "egress", leg)):
         return None
     table = vpc.route_tables[vpc.subnets[source.subnet_id].route_table_id]
-    route = _route(vpc, source, leg.destination)
     if route is None or route.kind == "blackhole":
-        walk.step(Hop("route", False, table.id, table.id, _no_way(source, leg.destination, route)))
+        walk.step(Hop("route", False, table.id, table.id, _no_way(vpc, source, leg.destination, route)))
         return None
     target = vpc.interface_at.get(leg.destination)
     if route.kind == "local" and (target is None or target.namespace is None):
@@ -161,19 +159,24 @@ def _route(vpc: Vpc, source: Interface, destination: str) -> Route | None:
     return next((route for route in routes if inside(destination, (route.destination,))), None)
 
 
-def _no_way(source: Interface, destination: str, route: Route | None) -> str:
+def _no_way(vpc: Vpc, source: Interface, destination: str, route: Route | None) -> str:
     whose = f"of the subnet of {source.namespace} " if source.kind == "nat_gateway" else ""
+    behind = next((one for one in vpc.peerings.values() if inside(destination, one.cidrs)), None)
+    if route is None and behind is not None:
+        return f"{whose}has no route to {destination}, which is behind {behind.id}"
     if route is None:
         return f"{whose}has no route to {destination}"
     return f"{whose}sends {route.destination} to {route.target}, which leads nowhere"
 
 
 def _by_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, route: Route) -> str | None:
-    """By a gateway endpoint, an internet gateway or a NAT gateway; the answer has to pass the sender's ACL."""
+    """By whatever gateway or peering connection; the answer has to pass the sender's ACL."""
     if route.kind == "endpoint":
         reached = _to_gateway_endpoint(walk, leg, vpc.endpoints[route.target])
     elif route.kind == "internet":
         reached = _to_internet_gateway(walk, leg, vpc, source, route.target)
+    elif route.kind == "peering":
+        reached = _to_peer(walk, leg, vpc, vpc.peerings[route.target])
     else:
         reached = _to_nat_gateway(walk, leg, vpc, vpc.nat_gateways[route.target])
     if reached is not None:
@@ -219,6 +222,19 @@ def _to_nat_gateway(walk: _Walk, leg: Leg, vpc: Vpc, nat: NatGateway) -> str | N
     reached = _leave(walk, Leg(leg.packet, nat.address, leg.destination, NAT_PORTS), vpc, interface)
     if reached is not None:
         walk.answer(judge_acl_answer(vpc, interface, "egress", leg))
+    return reached
+
+
+def _to_peer(walk: _Walk, leg: Leg, vpc: Vpc, peering: Peering) -> str | None:
+    """Into another VPC, whose ACLs and groups look at it too; the answer needs a route back by the same connection."""
+    there = walk.topology.vpcs[peering.vpc_id]
+    if not all(walk.step(hop) for hop in cross(vpc, there, peering, leg)):
+        return None
+    target = there.interface_at[leg.destination]
+    reached = _into(walk, leg, there, target, crossing=True)
+    if reached is not None:
+        back = _way_back(there, target, leg.source, peering.id)
+        walk.answer(judge_acl_answer(there, target, "egress", leg), back)
     return reached
 
 
@@ -322,14 +338,15 @@ def _to_elastic_ip(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface) -> str | 
     inner = replace(leg, destination=target.address)
     reached = _into(walk, inner, vpc, target, crossing=True)
     if reached is not None:
-        walk.answer(judge_acl_answer(vpc, target, "egress", inner), _way_back(vpc, target, leg.source))
+        walk.answer(judge_acl_answer(vpc, target, "egress", inner), _way_back(vpc, target, leg.source, gateway))
     return reached
 
 
-def _way_back(vpc: Vpc, target: Interface, peer: str) -> Hop:
+def _way_back(vpc: Vpc, target: Interface, peer: str, by: str) -> Hop:
+    """The answer's route: it has to be back to the gateway or peering connection that the request came by."""
     table = vpc.subnets[target.subnet_id].route_table_id
     route = _route(vpc, target, peer)
-    if route is not None and route.kind == "internet":
-        return Hop("route", True, route.target, table, f"{route.destination} to {route.target}")
+    if route is not None and route.kind != "blackhole" and route.target == by:
+        return Hop("route", True, by, table, f"{route.destination} to {by}")
     detail = f"has no route to {peer}" if route is None else f"sends {route.destination} to {route.target}"
-    return Hop("route", False, table, table, f"{detail}, not back to {vpc.internet_gateway}")
+    return Hop("route", False, table, table, f"{detail}, not back to {by}")

@@ -121,4 +121,7 @@ def _path(key: FlowKey, place: Place) -> str:
     table = place.vpc.route_tables.get(subnet.route_table_id) if subnet else None
     routes = table.routes if table else ()
     route = next((route for route in routes if target in IPv4Network(route.destination)), None)
+    if route is not None and route.kind == "peering":
+        # a peered VPC of the same region, or of another one
+        return "4" if place.vpc.peerings[route.target].region == place.vpc.region else "5"
     return _PATHS.get(route.kind, "") if route else ""

@@ -18,6 +18,10 @@ class Ec2Record(Record, frozen=True, kw_only=True):
     def key(self) -> str:
         return self.id
 
+    def is_shown_to(self, account: str, region: str) -> bool:
+        """Whose it is. What two parties have (a VPC peering connection) is shown to both."""
+        return (self.account, self.region) == (account, region)
+
 
 class DhcpOptions(Ec2Record, frozen=True, kw_only=True):
     """`options` as EC2 spells them: domain-name, domain-name-servers, ntp-servers …"""
@@ -128,6 +132,45 @@ class NatGatewayStatus(Record, frozen=True, kw_only=True):
         return self.id
 
 
+class VpcPeeringConnection(Ec2Record, frozen=True, kw_only=True):
+    """`account` and `region` are the requester's. What was done with it, and when; a request expires by itself.
+
+    `failure`: it could not be requested. `ended_by`: the account that deleted it. `…_dns`: the VPC of that side lets
+    the other resolve its public host names to private addresses.
+    """
+
+    requester_vpc_id: str
+    accepter_vpc_id: str
+    accepter_account: str
+    accepter_region: str
+    created: datetime
+    accepted: datetime | None = None
+    rejected: datetime | None = None
+    deleting: datetime | None = None
+    ended_by: str | None = None
+    failure: str | None = None
+    requester_dns: bool = False
+    accepter_dns: bool = False
+
+    def is_shown_to(self, account: str, region: str) -> bool:
+        return (account, region) in (
+            (self.account, self.region),
+            (self.accepter_account, self.accepter_region),
+        )
+
+
+class VpcPeeringConnectionStatus(Record, frozen=True, kw_only=True):
+    """Written by the reconciler: active once packets have a way, deleted once they have none any more."""
+
+    id: str
+    state: str
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
 class SecurityGroup(Ec2Record, frozen=True, kw_only=True):
     vpc_id: str
     name: str
@@ -137,7 +180,8 @@ class SecurityGroup(Ec2Record, frozen=True, kw_only=True):
 class SecurityGroupRule(Ec2Record, frozen=True, kw_only=True):
     """`protocol`: tcp, udp, icmp, a number, or -1. Ports are -1 or None for all; ICMP keeps type and code there.
 
-    Exactly one of `cidr_ipv4`, `cidr_ipv6`, `prefix_list_id`, `referenced_group_id` is set.
+    Exactly one of `cidr_ipv4`, `cidr_ipv6`, `prefix_list_id`, `referenced_group_id` is set. Of a group in a peered VPC
+    the rule also has the VPC, its account and the peering connection, and keeps them when these are gone: it is stale.
     """
 
     group_id: str
@@ -150,6 +194,9 @@ class SecurityGroupRule(Ec2Record, frozen=True, kw_only=True):
     prefix_list_id: str | None = None
     referenced_group_id: str | None = None
     description: str | None = None
+    referenced_vpc_id: str | None = None
+    referenced_account: str | None = None
+    peering_connection_id: str | None = None
 
 
 class NetworkAclEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from ringfence.core.record import Reader
 from ringfence.network.compile.flow_log import with_flow_logs
 from ringfence.network.compile.instance import compile_instances
 from ringfence.network.compile.listener import compile_listeners
+from ringfence.network.compile.peering import list_peerings, with_peerings
 from ringfence.network.compile.service import compile_services
 from ringfence.network.compile.vpc import VpcRecords, compile_vpc
 from ringfence.network.compile.zone import compile_zones
@@ -28,7 +29,9 @@ class NetworkSettings:
 def compile_topology(records: Reader, settings: NetworkSettings) -> Topology:
     """What the records want the network to be. Never raises for what records may hold: what cannot be is left out."""
     instances = records.all(Instance)
-    vpcs = with_flow_logs({found.vpc.id: compile_vpc(found) for found in _gather(records, instances)}, records)
+    peerings = list_peerings(records)
+    made = {found.vpc.id: compile_vpc(found) for found in _gather(records, instances, peerings)}
+    vpcs = with_flow_logs(with_peerings(made, peerings), records)
     hosts = compile_instances(instances, vpcs, records)
     regions = (
         {settings.region: None} | {vpc.region: None for vpc in vpcs.values()} | {i.region: None for i in instances}
@@ -59,7 +62,7 @@ def _by_vpc(found: Iterable[_R]) -> dict[str, list[_R]]:
     return grouped
 
 
-def _gather(records: Reader, instances: list[Instance]) -> list[VpcRecords]:
+def _gather(records: Reader, instances: list[Instance], peerings: list[ec2.VpcPeeringConnection]) -> list[VpcRecords]:
     """The records of each VPC."""
     subnets, tables = _by_vpc(records.all(ec2.Subnet)), _by_vpc(records.all(ec2.RouteTable))
     acls, groups = _by_vpc(records.all(ec2.NetworkAcl)), _by_vpc(records.all(ec2.SecurityGroup))
@@ -77,11 +80,15 @@ def _gather(records: Reader, instances: list[Instance]) -> list[VpcRecords]:
     for endpoint in (endpoint for found in endpoints.values() for endpoint in found):
         owners |= dict.fromkeys(endpoint.network_interface_ids, endpoint.id)
     owners |= {nat.network_interface_id: nat.id for found in nats.values() for nat in found}
+    peered: dict[str, list[str]] = defaultdict(list)
+    for one in peerings:
+        peered[one.requester_vpc_id].append(one.id)
+        peered[one.accepter_vpc_id].append(one.id)
     return [
         VpcRecords(
             vpc, subnets[vpc.id], tables[vpc.id], acls[vpc.id], groups[vpc.id], rules, interfaces[vpc.id],
             endpoints[vpc.id], owners, gateways.get(vpc.id), nats[vpc.id], elastic,
-            records.get(ec2.DhcpOptions, vpc.dhcp_options_id),
+            frozenset(peered[vpc.id]), records.get(ec2.DhcpOptions, vpc.dhcp_options_id),
         )
         for vpc in records.all(ec2.Vpc)
     ]  # fmt: skip

@@ -38,6 +38,7 @@ class VpcRecords:
     internet_gateway: str | None
     nats: list[ec2.NatGateway]
     elastic: Mapping[str, ec2.ElasticIp]
+    peerings: frozenset[str] = frozenset()
     dhcp: ec2.DhcpOptions | None = None
 
 
@@ -46,17 +47,17 @@ def compile_vpc(records: VpcRecords) -> Vpc:
     vpc = records.vpc
     cidrs = (vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs))
     subnets = {subnet.id: subnet for subnet in map(_SubnetPass(records), records.subnets)}
-    known_groups = frozenset(group.id for group in records.groups)
+    # what rules may name: groups of the VPC, and whatever is behind a peering connection
+    known = frozenset(group.id for group in records.groups) | records.peerings
     interfaces = {
         record.id: _compile_interface(record, records) for record in records.interfaces if record.subnet_id in subnets
     }
     endpoints = {record.id: compile_endpoint(record, vpc, subnets, interfaces) for record in records.endpoints}
     nats = {nat.id: nat for nat in _compile_nats(records.nats, interfaces)}
-    targets = _targets(records.internet_gateway, nats, endpoints)
+    targets = _targets(records, nats, endpoints)
     tables = {table.id: compile_route_table(table, cidrs, targets, vpc.region) for table in records.route_tables}
     groups = {
-        group.id: compile_group(group, records.rules.get(group.id, ()), known_groups, vpc.region)
-        for group in records.groups
+        group.id: compile_group(group, records.rules.get(group.id, ()), known, vpc.region) for group in records.groups
     }
     resolvers = (addresses.vpc_resolver(vpc.cidr), addresses.LINK_LOCAL_RESOLVER)
     name_servers, search = _name_servers(records.dhcp, resolvers[0])
@@ -99,13 +100,12 @@ def _compile_nats(records: list[ec2.NatGateway], interfaces: Mapping[str, Interf
             yield NatGateway(record.id, interface.id, interface.address, record.connectivity)
 
 
-def _targets(
-    internet_gateway: str | None, nats: Iterable[str], endpoints: Mapping[str, Endpoint]
-) -> dict[str, RouteKind]:
+def _targets(records: VpcRecords, nats: Iterable[str], endpoints: Mapping[str, Endpoint]) -> dict[str, RouteKind]:
     """What routes can lead to: id -> kind of route."""
     found: dict[str, RouteKind] = {one.id: "endpoint" for one in endpoints.values() if one.kind == "Gateway"}
     found |= dict.fromkeys(nats, "nat")
-    return found | ({internet_gateway: "internet"} if internet_gateway else {})
+    found |= dict.fromkeys(records.peerings, "peering")
+    return found | ({records.internet_gateway: "internet"} if records.internet_gateway else {})
 
 
 class _SubnetPass:
