@@ -21,6 +21,9 @@ def store(tmp_path):
     opened.close()
 
 
+FEATURES = "sagemaker-featurestore-runtime"
+
+
 def endpoint(name):
     return VpcEndpoint(
         id=f"vpce-{name}",
@@ -73,6 +76,18 @@ def test_a_plain_endpoint_url_is_told_apart_by_scope_target_and_path(scope, path
         ("vpce-0a-abcdefgh-us-west-2a.api.sagemaker.us-west-2.vpce.amazonaws.com", "sagemaker", None),
         ("bucket.vpce-0a-abcdefgh.s3.us-west-2.vpce.amazonaws.com", "s3", None),
         ("mine.bucket.vpce-0a-abcdefgh-us-west-2a.s3.us-west-2.vpce.amazonaws.com", "s3", "mine"),
+        ("vpce-0a-abcdefgh.api.featurestore-runtime.sagemaker.us-west-2.vpce.amazonaws.com", FEATURES, None),
+        ("vpce-0a-abcdefgh.featurestore-runtime.sagemaker.us-west-2.vpce.amazonaws.com", FEATURES, None),
+        ("vpce-0a-abcdefgh.studio.us-west-2.vpce.sagemaker.aws", "sagemaker-studio", None),
+        ("d-0123456789ab.studio.us-west-2.sagemaker.aws", "sagemaker-studio", None),
+        ("mine.notebook.us-west-2.sagemaker.aws", "sagemaker-notebook", None),
+        ("t-1.us-west-2.experiments.sagemaker.aws", "sagemaker-experiments", None),
+        ("123456789012.dkr.ecr.us-west-2.amazonaws.com", "ecr.dkr", None),
+        ("ap-123456789012.s3-accesspoint.us-west-2.amazonaws.com", "s3-accesspoint", None),
+        ("ap-123456789012.accesspoint.vpce-0a-abcdefgh.s3.us-west-2.vpce.amazonaws.com", "s3-accesspoint", None),
+        ("123456789012.control.vpce-0a-abcdefgh.s3.us-west-2.vpce.amazonaws.com", "s3control", None),
+        ("amazonlinux.us-west-2.amazonaws.com", "s3", "amazonlinux.us-west-2.amazonaws.com"),
+        ("dynamodb.us-west-2.amazonaws.com", "dynamodb", None),
         ("monitoring.us-west-2.amazonaws.com", "cloudwatch", None),
         ("sts.amazonaws.com", "sts", None),
         ("iam.amazonaws.com", "iam", None),
@@ -123,6 +138,7 @@ def test_presigned_and_anonymous_requests():
         ("com.amazonaws.us-west-2.monitoring", "cloudwatch"),
         ("com.amazonaws.us-west-2.s3", "s3"),
         ("com.amazonaws.us-west-2.ecr.api", "ecr"),
+        ("aws.sagemaker.us-west-2.studio", "sagemaker-studio"),
     ],
 )
 def test_the_service_behind_an_endpoint_service(name, service):

@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from ringfence.network import addresses
+from ringfence.network.service import SERVICES
 
 
 def test_known_prefix_lists() -> None:
@@ -14,18 +15,18 @@ def test_known_prefix_lists() -> None:
 
 
 @pytest.mark.parametrize("region", ["us-west-2", "eu-south-2", "mars-north-1"])
-def test_s3_is_in_its_prefix_list_and_nobody_else_is(region: str) -> None:
+def test_what_has_gateway_endpoints_is_in_its_prefix_list_and_nobody_else_is(region: str) -> None:
     lists = addresses.prefix_lists(region)
     assert len(lists) == 2
     listed = [ip_network(cidr) for _, cidrs in lists.values() for cidr in cidrs]
-    for facts in addresses.SERVICES:
+    for facts in SERVICES:
         address = ip_address(addresses.public_address(facts, region))
         assert address in addresses.SERVICE_RANGE
-        assert any(address in cidr for cidr in listed) == (facts.service == "s3")
+        assert any(address in cidr for cidr in listed) == (facts.service in ("s3", "dynamodb"))
 
 
 def test_no_two_services_share_an_address() -> None:
-    found = [addresses.public_address(facts, "us-west-2") for facts in addresses.SERVICES]
+    found = [addresses.public_address(facts, "us-west-2") for facts in SERVICES]
     assert len(set(found)) == len(found)
 
 

@@ -166,7 +166,7 @@ def test_listeners() -> None:
     api = found[f"{interface.id}/{interface.network_interface_ids[0]}"]
     assert (api.address, api.port, api.vpce_id) == ("10.0.1.4", 443, interface.id)
     assert f"runtime.sagemaker.{REGION}.amazonaws.com" in api.server_names
-    assert f"{interface.id}-abcd1234-{REGION}a.runtime.sagemaker.{REGION}.vpce.amazonaws.com" in api.server_names
+    assert f"{interface.id}-abcd1234.runtime.sagemaker.{REGION}.vpce.amazonaws.com" in api.server_names
     public = found[f"internet/s3/{REGION}/443"]
     assert public.address == s3.address and public.vpc_id is None and public.vpce_id is None
     assert found[f"{instance.id}/credentials"].address == addresses.CREDENTIALS_ADDRESS

@@ -117,3 +117,60 @@ def test_private_dns_per_zone() -> None:
     for instance, code in ((asker, "NOERROR"), (other, "NXDOMAIN")):
         vantage = stand(topology, resolver, str(topology.instances[instance.id].address))
         assert resolve(topology, vantage, RUNTIME, "A").code == code
+
+
+@pytest.mark.statement("S2.40")
+def test_both_forms_of_the_feature_stores_name() -> None:
+    world = World()
+    vpc = world.vpc()
+    subnets = [world.subnet(vpc, "10.0.1.0/24", "a"), world.subnet(vpc, "10.0.2.0/24", "b")]
+    endpoint = world.interface_endpoint(vpc, subnets, world.group(vpc), service="sagemaker.featurestore-runtime")
+    topology = world.compile()
+    tail = f"featurestore-runtime.sagemaker.{REGION}.vpce.amazonaws.com"
+    for form in (tail, f"api.{tail}"):
+        own = f"{endpoint.id}-abcd1234"
+        assert resolve(topology, OUTSIDE, f"{own}.{form}", "A").values == ("10.0.1.4", "10.0.2.4")
+        assert resolve(topology, OUTSIDE, f"{own}-{REGION}b.{form}", "A").values == ("10.0.2.4",)
+        assert resolve(topology, OUTSIDE, f"x.{own}.{form}", "A").code == "NXDOMAIN"
+
+
+@pytest.mark.statement("S1.10", "S1.11", "S1.12")
+def test_studios_names_lead_to_its_endpoint_inside_the_vpc() -> None:
+    world = World()
+    vpc = world.vpc()
+    name = f"aws.sagemaker.{REGION}.studio"
+    world.interface_endpoint(vpc, [world.subnet(vpc, "10.0.1.0/24")], world.group(vpc), service_name=name)
+    topology = world.compile()
+    for host in (f"studio.{REGION}.sagemaker.aws", f"d-0123456789ab.studio.{REGION}.sagemaker.aws"):
+        assert resolve(topology, Vantage("vpc", vpc.id), host, "A").values == ("10.0.1.4",)
+        assert resolve(topology, OUTSIDE, host, "A").values == public("studio")
+    # another application's names are not its
+    other = f"mine.notebook.{REGION}.sagemaker.aws"
+    assert resolve(topology, Vantage("vpc", vpc.id), other, "A").values == public("notebook")
+
+
+@pytest.mark.parametrize("only_inbound", [True, False])
+def test_s3_by_its_interface_endpoint(only_inbound: bool) -> None:
+    """For inbound resolvers alone the VPC's own answers stay public, for its gateway endpoint to take."""
+    world = World()
+    vpc = world.vpc()
+    endpoint = world.interface_endpoint(
+        vpc, [world.subnet(vpc, "10.0.1.0/24")], world.group(vpc), service="s3", private_dns_only_inbound=only_inbound
+    )
+    topology = world.compile()
+    inside = Vantage("vpc", vpc.id)
+    for host in (f"s3.{REGION}.amazonaws.com", f"b.s3.{REGION}.amazonaws.com"):
+        assert resolve(topology, inside, host, "A").values == (public("s3") if only_inbound else ("10.0.1.4",))
+    # no interface endpoint has the names of the Amazon Linux repositories
+    for host in ("packages", "repo", "amazonlinux"):
+        assert resolve(topology, inside, f"{host}.{REGION}.amazonaws.com", "A").values == public("s3")
+    own = f"{endpoint.id}-abcd1234.s3.{REGION}.vpce.amazonaws.com"
+    for prefix in ("bucket", "b.bucket", "ap-1.accesspoint", "1.control"):
+        assert resolve(topology, OUTSIDE, f"{prefix}.{own}", "A").values == ("10.0.1.4",)
+
+
+def test_dynamodb_is_public_behind_its_prefix_list() -> None:
+    world = World()
+    world.vpc()
+    host = f"dynamodb.{REGION}.amazonaws.com"
+    assert resolve(world.compile(), OUTSIDE, host, "A").values == public("dynamodb")

@@ -165,15 +165,16 @@ class World:
 
     def interface_endpoint(
         self, vpc: ec2.Vpc, subnets: list[ec2.Subnet], *groups: ec2.SecurityGroup, service: str = "sagemaker.runtime",
-        private_dns: bool = True,
+        private_dns: bool = True, service_name: str | None = None, **fields: Any,
     ) -> ec2.VpcEndpoint:  # fmt: skip
         made = [self.interface(subnet, *groups, interface_type="vpc_endpoint") for subnet in subnets]
         return self.put(
             ec2.VpcEndpoint(
-                id=self.id("vpce"), vpc_id=vpc.id, service_name=f"com.amazonaws.{REGION}.{service}", type="Interface",
+                id=self.id("vpce"), vpc_id=vpc.id, type="Interface",
+                service_name=service_name or f"com.amazonaws.{REGION}.{service}",
                 policy="{}", created=NOW, dns_label="abcd1234", subnet_ids=tuple(subnet.id for subnet in subnets),
                 group_ids=tuple(group.id for group in groups), network_interface_ids=tuple(one.id for one in made),
-                private_dns_enabled=private_dns, **OWNED,
+                private_dns_enabled=private_dns, **OWNED, **fields,
             )
         )  # fmt: skip
 

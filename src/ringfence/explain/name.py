@@ -117,6 +117,8 @@ def _why_public(topology: Topology, vpc: Vpc, answer: Answer) -> str | None:
     for endpoint in _bearers(vpc, answer.name):
         if not endpoint.private_dns:
             return f"it is the public answer: private DNS of {endpoint.id} is off"
+        if endpoint.only_inbound:
+            return f"it is the public answer: private DNS of {endpoint.id} is for inbound resolver endpoints only"
         return f"it is the public answer: {off} of {vpc.id} is off, so private DNS of {endpoint.id} does not count"
     other = next((zone for zone in topology.zones if zone.private and _covers(zone.name, answer.name)), None)
     if other is not None:
@@ -135,7 +137,7 @@ def _bearers(vpc: Vpc, name: str) -> Iterator[Endpoint]:
     """The interface endpoints whose private DNS would have this name, and does not."""
     for endpoint in vpc.endpoints.values():
         if endpoint.kind == "Interface" and not endpoint.private_names:
-            names = private_dns_names(f"com.amazonaws.{endpoint.region}.{endpoint.service}", endpoint.region)
+            names = private_dns_names(endpoint.service_name, endpoint.region)
             if any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in names):
                 yield endpoint
 

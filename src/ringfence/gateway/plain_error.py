@@ -7,14 +7,18 @@ import json
 from xml.sax.saxutils import escape
 
 from ringfence.core.errors import ServiceError
+from ringfence.network.service import SERVICES
 from ringfence.protocol.message import HttpRequest, HttpResponse
 
+# Services with endpoints here whose clients read JSON, whatever they send; not those of the query protocol and S3's.
+_JSON = frozenset(facts.api for facts in SERVICES) - {"s3", "ec2", "sts", "iam", "route53", "cloudwatch"}
 
-def write_plain_error(error: ServiceError, request: HttpRequest, request_id: str) -> HttpResponse:
-    """JSON for a client that sends JSON, else the XML that query and rest-xml clients read."""
+
+def write_plain_error(error: ServiceError, request: HttpRequest, request_id: str, service: str | None) -> HttpResponse:
+    """JSON for a client that sends or reads JSON, else the XML that query and rest-xml clients read."""
     stamp = (("x-amzn-RequestId", request_id),)
     kind = request.header("content-type") or ""
-    if request.header("x-amz-target") or "json" in kind or "cbor" in kind:
+    if request.header("x-amz-target") or "json" in kind or "cbor" in kind or service in _JSON:
         body = json.dumps({"__type": error.code, "message": error.message}).encode()
         headers = (*stamp, ("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", error.code))
         return HttpResponse(error.status, headers, body)

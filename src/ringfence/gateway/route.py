@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
+from ringfence.network.addresses import service_of
+from ringfence.network.service import SERVICES
 from ringfence.protocol.message import HttpRequest
 from ringfence.resources.ec2 import VpcEndpoint
 
@@ -21,33 +23,29 @@ _S3_HOST = re.compile(
     rf"(?:(?P<bucket>.+)\.)?s3(?:-fips)?(?:\.dualstack)?(?:[.-](?P<region>{_REGION}))?\.amazonaws\.com"
 )
 _VPCE_HOST = re.compile(
-    rf"(?:(?P<bucket>.+?)\.)??(?:bucket\.)?vpce-[0-9a-z]+-[0-9a-z]+(?:-{_REGION}[a-z])?"
+    rf"(?:(?P<bucket>.+?)\.)??(?:(?P<kind>bucket|accesspoint|control)\.)?vpce-[0-9a-z]+-[0-9a-z]+(?:-{_REGION}[a-z])?"
     rf"\.(?P<name>[a-z0-9.-]+)\.(?P<region>{_REGION})\.vpce\.amazonaws\.com"
 )
+_APPLICATION_HOST = re.compile(
+    rf"(?:.+\.)?(?:(?P<name>studio|notebook|partner-app|experiments)\.{_REGION}|{_REGION}\.(?P<other>experiments))\.(?:vpce\.)?sagemaker\.aws"
+)
+_LINUX_HOST = re.compile(rf"(?P<bucket>(?:packages|repo|amazonlinux)\.{_REGION}\.amazonaws\.com)")
 _AWS_HOST = re.compile(rf"(?P<name>[a-z0-9.-]+?)(?:\.(?P<region>{_REGION}))?\.(?:amazonaws\.com|api\.aws)")
 _LOCAL_BUCKET = re.compile(r"(?P<bucket>.+?)(?:\.s3)?\.localhost")
 
-# The first labels of a host, which are also how the name of a VPC endpoint service ends.
-_BY_NAME: Mapping[str, str] = {
-    "api.sagemaker": "sagemaker",
-    "api-fips.sagemaker": "sagemaker",
-    "api.sagemaker-fips": "sagemaker",
-    "sagemaker.api": "sagemaker",
-    "sagemaker.api-fips": "sagemaker",
-    "runtime.sagemaker": "sagemaker-runtime",
-    "runtime-fips.sagemaker": "sagemaker-runtime",
-    "sagemaker.runtime": "sagemaker-runtime",
-    "sagemaker.runtime-fips": "sagemaker-runtime",
-    "featurestore-runtime.sagemaker": "sagemaker-featurestore-runtime",
-    "featurestore-runtime.sagemaker-fips": "sagemaker-featurestore-runtime",
-    "sagemaker.featurestore-runtime": "sagemaker-featurestore-runtime",
-    "sagemaker.featurestore-runtime-fips": "sagemaker-featurestore-runtime",
-    "metrics.sagemaker": "sagemaker-metrics",
-    "sagemaker.metrics": "sagemaker-metrics",
-    "monitoring": "cloudwatch",
-    "api.ecr": "ecr",
-    "ecr.api": "ecr",
-}
+
+def _services_by_host() -> dict[str, str]:
+    """The first labels of a host -> botocore's name of the service; `*.` starts those below which it answers too."""
+    found = {"api.sagemaker-fips": "sagemaker", "*.s3-accesspoint": "s3-accesspoint", "*.s3-control": "s3control"}
+    for facts in SERVICES:
+        for name in (*facts.names, *facts.vpce_tails):
+            label, known = re.subn(r"(\.{r})?(\.vpce)?\.(amazonaws\.com|api\.aws)$", "", name)
+            if known:
+                found.setdefault(label, facts.api)
+    return found
+
+
+_BY_HOST: Mapping[str, str] = _services_by_host()
 
 _BY_TARGET: Mapping[str, str] = {
     "SageMaker": "sagemaker",
@@ -110,8 +108,9 @@ def route(request: HttpRequest) -> Route:
 
 def endpoint_service(service_name: str) -> str:
     """The service behind a VPC endpoint service: `com.amazonaws.us-west-2.sagemaker.runtime` is sagemaker-runtime."""
-    tail = ".".join(service_name.split(".")[3:])
-    return _BY_NAME.get(tail, tail)
+    region = service_name.split(".")[2]
+    facts = service_of(service_name, region)
+    return facts.api if facts else ".".join(service_name.split(".")[3:])
 
 
 def check_endpoint(found: Route, arrival: Arrival, records: Reader) -> None:
@@ -160,17 +159,25 @@ def _read_host(header: str) -> _Place:
     host = header.rsplit(":", 1)[0] if not header.endswith("]") else header
     host = host.lower().rstrip(".")
     if found := _VPCE_HOST.fullmatch(host):
-        service = _BY_NAME.get(found["name"], found["name"])
-        return _Place(service, found["bucket"])
-    if found := _S3_HOST.fullmatch(host):
+        kind = found["kind"] if found["name"] == "s3" else None
+        other = {"accesspoint": "s3-accesspoint", "control": "s3control"}.get(kind or "")
+        return _Place(other or _named(found["name"]), found["bucket"])
+    if found := _S3_HOST.fullmatch(host) or _LINUX_HOST.fullmatch(host):
         return _Place("s3", found["bucket"])
     if found := _AWS_HOST.fullmatch(host):
-        return _Place(_BY_NAME.get(found["name"], found["name"]))
+        return _Place(_named(found["name"]))
+    if found := _APPLICATION_HOST.fullmatch(host):
+        return _Place(f"sagemaker-{found['name'] or found['other']}")
     if host == "s3.localhost":
         return _Place("s3")
     if found := _LOCAL_BUCKET.fullmatch(host):
         return _Place(None, found["bucket"])
     return _Place()
+
+
+def _named(labels: str) -> str:
+    """Botocore's name of the service whose hosts start so, else the labels themselves."""
+    return _BY_HOST.get(labels) or _BY_HOST.get(f"*.{labels.partition('.')[2]}") or labels
 
 
 def _from_scope(scope: Scope, request: HttpRequest) -> str:

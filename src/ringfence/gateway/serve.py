@@ -95,12 +95,12 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         return wire.write_result(name, result, request_id)
     except ServiceError as error:
         _log_refusal(gateway, logged, name, request, error)
-        return _write_error(wire, name, error, request, request_id)
+        return _write_error(wire, name, error, request, logged)
     except Exception:
         log.exception("request %s failed: %s %s (%s)", request_id, request.method, request.path, name)
         fault = internal_failure(wire.service if wire else None)
         _log_refusal(gateway, logged, name, request, fault)
-        return _write_error(wire, name, fault, request, request_id)
+        return _write_error(wire, name, fault, request, logged)
     finally:
         logged.answered = True
         _drop_unwanted(gateway, request)
@@ -184,8 +184,8 @@ def _drop_unwanted(gateway: Gateway, request: HttpRequest) -> None:
 
 
 def _write_error(
-    wire: Wire | None, name: str | None, error: ServiceError, request: HttpRequest, request_id: str
+    wire: Wire | None, name: str | None, error: ServiceError, request: HttpRequest, logged: LoggedCall
 ) -> HttpResponse:
     if wire is None:
-        return write_plain_error(error, request, request_id)
-    return wire.write_error(name, error, request_id)
+        return write_plain_error(error, request, logged.request_id, logged.service)
+    return wire.write_error(name, error, logged.request_id)

@@ -1,4 +1,4 @@
-"""Constants of the world outside a VPC: public addresses, prefix lists, services and their names.
+"""The world outside a VPC: public addresses, prefix lists, and the names of VPC endpoints.
 
 All public addresses are from documentation and benchmark ranges (RFC 5737, RFC 2544), so that nothing of ours can be
 mistaken for somebody's host: S3 and DynamoDB of region n own 198.18.n.0/24, its other services live in 198.19.n.0/24.
@@ -11,6 +11,8 @@ import zlib
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Network, ip_address, ip_network
+
+from ringfence.network.service import BY_SERVICE, ServiceFacts, services_in
 
 SERVICE_RANGE = IPv4Network("198.18.0.0/15")
 LINK_LOCAL_RESOLVER = "169.254.169.253"
@@ -45,55 +47,8 @@ _GLOBAL = 255  # the third byte of the addresses of services without a region
 _S3_PREFIX_LISTS = {"us-east-1": "pl-63a5400a", "us-west-2": "pl-68a54001", "eu-west-1": "pl-6da54004"}
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceFacts:
-    """An AWS service that answers here. `service` as in endpoint services' names.
-
-    `names` and `private_names` are templates; `{r}` is the region. `host`: last byte of the public address.
-    `endpoints`: the kinds of VPC endpoint that it has.
-    """
-
-    service: str
-    host: int
-    names: tuple[str, ...]
-    private_names: tuple[str, ...] = ()
-    endpoints: tuple[str, ...] = ()
-    plain_http: bool = False
-    policy_supported: bool = True
-    region_free: bool = False
-
-
-def _plain(service: str, host: int, *names: str) -> ServiceFacts:
-    """A service whose interface endpoint owns its first public name."""
-    return ServiceFacts(service, host, names, names[:1], ("Interface",))
-
-
-_S3_NAMES = tuple(
-    star + name
-    for name in ("s3.{r}.amazonaws.com", "s3-{r}.amazonaws.com", "s3.dualstack.{r}.amazonaws.com")
-    for star in ("", "*.")
-)
-
-SERVICES: tuple[ServiceFacts, ...] = (
-    ServiceFacts("s3", 10, _S3_NAMES, _S3_NAMES[:2], ("Gateway", "Interface"), plain_http=True),
-    _plain("sagemaker.api", 11, "api.sagemaker.{r}.amazonaws.com", "api.sagemaker.{r}.api.aws"),
-    _plain("sagemaker.runtime", 12, "runtime.sagemaker.{r}.amazonaws.com", "runtime.sagemaker.{r}.api.aws"),
-    _plain("sts", 13, "sts.{r}.amazonaws.com"),
-    _plain("ec2", 14, "ec2.{r}.amazonaws.com", "ec2.{r}.api.aws"),
-    _plain("logs", 15, "logs.{r}.amazonaws.com", "logs.{r}.api.aws"),
-    _plain("monitoring", 16, "monitoring.{r}.amazonaws.com", "monitoring.{r}.api.aws"),
-    ServiceFacts("iam", 17, ("iam.amazonaws.com",), region_free=True),
-    ServiceFacts("sts.global", 18, ("sts.amazonaws.com",), region_free=True),
-    ServiceFacts("organizations", 19, ("organizations.us-east-1.amazonaws.com",), region_free=True),
-    ServiceFacts("route53", 20, ("route53.amazonaws.com",), region_free=True),
-)
-# Without a region in the name S3 answers with the daemon's own region.
-S3_GLOBAL_NAMES = ("s3.amazonaws.com", "*.s3.amazonaws.com")
-
 # The public hosted zones of `vpce.amazonaws.com` names; those not known here are made up from the region's name.
 _VPCE_ZONES = {"us-east-1": "Z7HUB22UULQXV", "us-west-2": "Z1YSA3EXCYUU9Z", "eu-west-1": "Z38GZ743OKFT7T"}
-
-_BY_SERVICE = {facts.service: facts for facts in SERVICES}
 
 
 @cache
@@ -105,10 +60,10 @@ def region_number(region: str) -> int:
 
 
 def public_address(facts: ServiceFacts, region: str) -> str:
-    """Where the service answers on the internet. S3's address is in its prefix list."""
+    """Where the service answers on the internet. What has gateway endpoints is in its prefix list."""
     if facts.region_free:
         return f"198.19.{_GLOBAL}.{facts.host}"
-    second = 18 if facts.service == "s3" else 19
+    second = 18 if "Gateway" in facts.endpoints else 19
     return f"198.{second}.{region_number(region)}.{facts.host}"
 
 
@@ -135,7 +90,7 @@ def prefix_list_of(service_name: str, region: str) -> str | None:
 
 def endpoint_services(region: str) -> dict[str, ServiceFacts]:
     """Service name (`com.amazonaws.<region>.sagemaker.api`) -> facts, of the services that have VPC endpoints here."""
-    return {f"com.amazonaws.{region}.{facts.service}": facts for facts in SERVICES if facts.endpoints}
+    return {facts.endpoint_service_name(region): facts for facts in services_in(region) if facts.endpoints}
 
 
 def service_of(service_name: str, region: str) -> ServiceFacts | None:
@@ -145,7 +100,7 @@ def service_of(service_name: str, region: str) -> ServiceFacts | None:
 
 def service_facts(service: str) -> ServiceFacts | None:
     """The facts by short name: `sagemaker.api`."""
-    return _BY_SERVICE.get(service)
+    return BY_SERVICE.get(service)
 
 
 def private_dns_names(service_name: str, region: str) -> tuple[str, ...]:
@@ -154,17 +109,32 @@ def private_dns_names(service_name: str, region: str) -> tuple[str, ...]:
     return tuple(name.format(r=region) for name in facts.private_names) if facts else ()
 
 
-def vpce_names(
-    endpoint_id: str, label: str, service: str, region: str, zones: tuple[str, ...]
-) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """An interface endpoint's own names: the regional one and one per zone as (zone, name). `service`: sagemaker.api.
+@dataclass(frozen=True, slots=True)
+class EndpointNames:
+    """An interface endpoint's own names. `zonal`: (zone, name). `others`: (zone or None, name), answered but not shown.
 
     The middle is the service's host (`api.sagemaker`), not the service's name (`sagemaker.api`).
     """
-    facts = service_facts(service)
-    host = facts.private_names[0].removesuffix(".{r}.amazonaws.com") if facts and facts.private_names else service
-    tail = f"{host}.{region}.vpce.amazonaws.com"
-    return f"{endpoint_id}-{label}.{tail}", tuple((zone, f"{endpoint_id}-{label}-{zone}.{tail}") for zone in zones)
+
+    regional: str
+    zonal: tuple[tuple[str, str], ...]
+    others: tuple[tuple[str | None, str], ...] = ()
+
+
+def vpce_names(endpoint_id: str, label: str, service_name: str, region: str, zones: tuple[str, ...]) -> EndpointNames:
+    """The names of an endpoint of `com.amazonaws.<region>.sagemaker.api` with interfaces in these zones."""
+    facts = service_of(service_name, region)
+    short = service_name.removeprefix(f"com.amazonaws.{region}.")
+    tails = facts.vpce_tails if facts else (f"{short}.{{r}}.vpce.amazonaws.com",)
+    shown, *others = (tail.format(r=region) for tail in tails)
+    own = f"{endpoint_id}-{label}"
+    return EndpointNames(
+        f"{own}.{shown}",
+        tuple((zone, f"{own}-{zone}.{shown}") for zone in zones),
+        tuple(
+            (zone, f"{own}-{zone}.{tail}" if zone else f"{own}.{tail}") for tail in others for zone in (None, *zones)
+        ),
+    )
 
 
 def vpce_hosted_zone(region: str) -> str:

@@ -213,12 +213,12 @@ def _instance_name(vpc: Vpc, name: str) -> Answer | None:
 
 def _endpoint_name(topology: Topology, name: str) -> Answer | None:
     """The vpce names: public, with private addresses as answers."""
-    if not name.endswith(".vpce.amazonaws.com"):
+    if not name.endswith((".vpce.amazonaws.com", ".vpce.sagemaker.aws")):
         return None
     for endpoint_id, vpc_id in topology.endpoint_vpcs.items():
         vpc = topology.vpcs[vpc_id]
         endpoint = vpc.endpoints[endpoint_id]
-        for zone, own in ((None, endpoint.regional_name), *endpoint.zonal_names):
+        for zone, own in ((None, endpoint.regional_name), *endpoint.zonal_names, *endpoint.other_names):
             if own and (name == own or (endpoint.buckets and name.endswith(f".{own}"))):
                 found = (
                     interface.address

@@ -34,8 +34,9 @@ class Listener:
     """One socket that the daemon must hold inside a namespace. `name` is unique and stable.
 
     `kind`: api (HTTP to the gateway; TLS on 443), dns (both UDP and TCP), credentials, web (the test host of the
-    internet). `vpc_id` and `vpce_id` stamp the Arrival of requests that come in here. `server_names`: what a
-    certificate must cover (leading `*.` for one label); `region` is that of the service behind.
+    internet). `vpc_id` and `vpce_id` stamp the Arrival of requests that come in here. `server_names`: which
+    names lead here (leading `*.` for one label), the first for clients that name none; `region` is that of the
+    service behind.
     """
 
     name: str
@@ -193,8 +194,10 @@ class Endpoint:
     """A VPC endpoint. Gateway: `addresses` are the service's public ones. Interface: `interface_ids` are its ENIs.
 
     `names`: regional name first, then zonal ones as (availability zone, name). `private_names` resolve to the ENIs
-    inside the VPC; empty unless private DNS is on and both DNS attributes of the VPC are. With `buckets`, names under
-    the endpoint's own names resolve too (`bucket.vpce-….s3.…`). `private_dns`: whether it was asked for.
+    inside the VPC; empty unless private DNS is on, for the VPC itself, and both DNS attributes of the VPC are.
+    `other_names`: (zone or None, name) that are answered like these. With `buckets`, names under the endpoint's own
+    names resolve too (`bucket.vpce-….s3.…`). `private_dns`: whether it was asked for; `only_inbound`: for
+    queries from outside the VPC alone. `service_name`: as EC2 calls it.
     """
 
     id: str
@@ -206,9 +209,12 @@ class Endpoint:
     interface_ids: tuple[str, ...] = ()
     regional_name: str = ""
     zonal_names: tuple[tuple[str, str], ...] = ()
+    other_names: tuple[tuple[str | None, str], ...] = ()
     private_names: tuple[str, ...] = ()
     buckets: bool = False
     private_dns: bool = False
+    only_inbound: bool = False
+    service_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

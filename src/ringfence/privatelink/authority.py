@@ -30,8 +30,9 @@ _HOSTS = ("example.com", "www.example.com", "localhost")
 # The endpoint in a name: what follows a bucket's name in S3's hosts, a domain's or notebook's in SageMaker's.
 _WILD = re.compile(
     r"(?:.+?\.)??"
-    r"((?:bucket\.vpce-[a-z0-9-]+\.)?s3[a-z0-9-]*\.(?:[a-z0-9.-]+\.)?amazonaws\.com"
-    r"|(?:studio|notebook)\.[a-z0-9-]+\.sagemaker\.aws)"
+    r"((?:(?:bucket|accesspoint|control)\.vpce-[a-z0-9-]+\.)?s3[a-z0-9-]*\.(?:[a-z0-9.-]+\.)?amazonaws\.com"
+    r"|dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com"
+    r"|(?:studio|notebook|partner-app)\.[a-z0-9-]+\.sagemaker\.aws|[a-z0-9-]+\.experiments\.sagemaker\.aws)"
 )
 
 

@@ -274,6 +274,7 @@ class VpcEndpoint(Ec2Record, frozen=True, kw_only=True):
     group_ids: tuple[str, ...] = ()
     network_interface_ids: tuple[str, ...] = ()  # in the order of subnet_ids
     private_dns_enabled: bool = False
+    private_dns_only_inbound: bool = False  # DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint, of S3 alone
     deleting: bool = False
     made_for: tuple[str, str] | None = None
 

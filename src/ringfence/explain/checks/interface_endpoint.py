@@ -62,7 +62,12 @@ def check_clients(ground: Ground, vpc: Vpc, endpoint: Endpoint) -> Finding:
 
 def _private_names(vpc: Vpc, record: ec2.VpcEndpoint, places: tuple[Standing, ...]) -> Finding:
     names = private_dns_names(record.service_name, vpc.region)
-    host = names[0] if names else record.service_name
+    host = names[0].removeprefix("*.") if names else record.service_name
+    if not names:
+        return ok("private-dns", record.id, f"{record.service_name} has no private names: clients use its vpce- names")
+    if record.private_dns_only_inbound:
+        sentence = f"private DNS of {record.id} is for inbound resolver endpoints only: in {vpc.id} {host} is public"
+        return note("private-dns", record.id, sentence, "the VPC's clients use the gateway endpoint", record.id, vpc.id)
     if record.private_dns_enabled:
         off = [
             name
@@ -112,7 +117,7 @@ def _zones(ground: Ground, vpc: Vpc, endpoint: Endpoint) -> Finding:
     missing = sorted({subnet.availability_zone for subnet in vpc.subnets.values()} - own)
     if not missing:
         return ok("endpoint-zones", endpoint.id, f"{endpoint.id} has an interface in each zone of {vpc.id}")
-    facts = service_of(f"com.amazonaws.{vpc.region}.{endpoint.service}", vpc.region)
+    facts = service_of(endpoint.service_name, vpc.region)
     host = facts.names[0].format(r=vpc.region) if facts else endpoint.service
     sentence = f"{endpoint.id} has no interface in {', '.join(missing)}, where {vpc.id} has subnets"
     remedy = f"add a subnet of {missing[0]} to {endpoint.id}"

@@ -17,20 +17,25 @@ def compile_endpoint(
         prefix_list = addresses.prefix_list_of(record.service_name, vpc.region)
         prefixes = addresses.prefix_list_cidrs(vpc.region, prefix_list) if prefix_list else ()
         public = (addresses.public_address(facts, vpc.region),) if facts else ()
-        return Endpoint(record.id, "Gateway", service, vpc.region, public, prefixes)
+        return Endpoint(record.id, "Gateway", service, vpc.region, public, prefixes, service_name=record.service_name)
     wired = tuple(id for id in record.network_interface_ids if id in interfaces)
     zones = tuple(sorted({subnets[interfaces[id].subnet_id].availability_zone for id in wired}))
-    regional, zonal = addresses.vpce_names(record.id, record.dns_label, service, vpc.region, zones)
-    private_dns = record.private_dns_enabled and vpc.dns_support and vpc.dns_hostnames
+    names = addresses.vpce_names(record.id, record.dns_label, record.service_name, vpc.region, zones)
+    # with this option the names are for queries that come in by an inbound resolver: the VPC's own go to the gateway
+    in_vpc = record.private_dns_enabled and not record.private_dns_only_inbound
+    private_dns = in_vpc and vpc.dns_support and vpc.dns_hostnames
     return Endpoint(
         record.id,
         "Interface",
         service,
         vpc.region,
         interface_ids=wired,
-        regional_name=regional,
-        zonal_names=zonal,
+        regional_name=names.regional,
+        zonal_names=names.zonal,
+        other_names=names.others,
         private_names=addresses.private_dns_names(record.service_name, vpc.region) if private_dns else (),
         buckets=service == "s3",
         private_dns=record.private_dns_enabled,
+        only_inbound=record.private_dns_only_inbound,
+        service_name=record.service_name,
     )

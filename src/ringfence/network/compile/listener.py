@@ -87,10 +87,8 @@ def _interface(vpc: Vpc, endpoint: Endpoint) -> Iterator[Listener]:
     facts = addresses.service_facts(endpoint.service)
     if facts is None:
         return
-    own = (endpoint.regional_name, *(name for _, name in endpoint.zonal_names))
-    names = (*(name.format(r=endpoint.region) for name in facts.private_names), *own)
-    if endpoint.buckets:
-        names += tuple(f"*.{name}" for name in own)
+    # INVARIANT: a listener does not change when the endpoint gets or loses a subnet: its connections would be cut
+    names = (*(name.format(r=endpoint.region) for name in facts.private_names), endpoint.regional_name)
     for interface_id in endpoint.interface_ids:
         yield Listener(
             f"{endpoint.id}/{interface_id}",

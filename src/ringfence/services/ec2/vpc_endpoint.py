@@ -9,6 +9,7 @@ from ringfence.core import ids
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.network.addresses import private_dns_names
+from ringfence.network.service import ServiceFacts
 from ringfence.resources.ec2 import Vpc, VpcEndpoint
 from ringfence.resources.route53 import HostedZone
 from ringfence.services.ec2 import client_token, endpoint_policy, noun, quota
@@ -19,6 +20,7 @@ from ringfence.services.ec2.tagging import remove, tag_new
 from ringfence.services.ec2.vpc_endpoint_description import describe_endpoint
 from ringfence.services.ec2.vpc_endpoint_service import find_service
 
+_ONLY_INBOUND = "PrivateDnsOnlyForInboundResolverEndpoint"
 # request member -> (the only type that has it, how AWS's refusal names it)
 _OF_ONE_TYPE = {
     "RouteTableIds": ("Gateway", "Route table IDs are only supported for Gateway type VPC Endpoint."),
@@ -63,6 +65,7 @@ def create_vpc_endpoint(call: Call, request: Request) -> Result:
             "InvalidParameter", f"Endpoint type ({kind}) does not match available service types ([{offered}])."
         )
     _refuse_members_of_other_types(kind, request)
+    _check_takes_policy(service, request.get("PolicyDocument"))
     endpoint = VpcEndpoint(
         id=call.new_id("vpce"),
         account=call.account,
@@ -89,7 +92,7 @@ def _refuse_members_of_other_types(kind: str, request: Request) -> None:
 def _add_gateway(call: Call, request: Request, endpoint: VpcEndpoint) -> VpcEndpoint:
     have = sum(other.type == "Gateway" for other in noun.mine(call, VpcEndpoint))
     quota.check(have, quota.GATEWAY_ENDPOINTS, "VpcEndpointLimitExceeded", "gateway VPC endpoints")
-    _check_dns_options(request)
+    _check_dns_options(request, find_service(call, endpoint.service_name))
     return wiring.add_routes(call, endpoint, request.get("RouteTableIds") or [])
 
 
@@ -97,18 +100,17 @@ def _add_interface(call: Call, request: Request, endpoint: VpcEndpoint, vpc: Vpc
     have = [other for other in noun.mine(call, VpcEndpoint) if other.vpc_id == vpc.id and other.type == "Interface"]
     most = quota.INTERFACE_ENDPOINTS_PER_VPC
     quota.check(len(have), most, "VpcEndpointLimitExceeded", "interface VPC endpoints")
-    _check_dns_options(request)
-    is_s3 = find_service(call, endpoint.service_name).service == "s3"
-    # AWS turns private DNS on unless told otherwise, but for S3, whose names a gateway endpoint serves.
-    private_dns = request.get("PrivateDnsEnabled", not is_s3)
+    facts = find_service(call, endpoint.service_name)
+    _check_dns_options(request, facts)
+    # AWS turns private DNS on unless told otherwise, but for what a gateway endpoint serves.
+    private_dns = request.get("PrivateDnsEnabled", "Gateway" not in facts.endpoints)
     endpoint = msgspec.structs.replace(
         endpoint,
         dns_label=ids.lower_id(8, call.entropy),
         group_ids=find_groups(call, vpc.id, request.get("SecurityGroupIds") or []),
-        private_dns_enabled=bool(private_dns),
     )
     if private_dns:
-        _check_private_dns(call, request, endpoint, vpc)
+        endpoint = _give_private_dns(call, request, endpoint, vpc)
     return wiring.add_interfaces(call, endpoint, request.get("SubnetIds") or [], _wanted_addresses(request))
 
 
@@ -126,8 +128,10 @@ def _wanted_addresses(request: Request) -> dict[str, str]:
     return chosen
 
 
-def _check_dns_options(request: Request) -> None:
+def _check_dns_options(request: Request, facts: ServiceFacts) -> None:
     options = request.get("DnsOptions") or {}
+    if _ONLY_INBOUND in options and facts.service != "s3":
+        raise ServiceError("InvalidParameter", f"{_ONLY_INBOUND} not supported for this service.")
     for address_type in (request.get("IpAddressType"), options.get("DnsRecordIpType")):
         if address_type not in (None, "ipv4"):
             raise not_implemented(f"VPC endpoints with addresses of type {address_type}")
@@ -136,8 +140,14 @@ def _check_dns_options(request: Request) -> None:
             raise not_implemented(f"DnsOptions.{member} of VPC endpoints")
 
 
-def _check_private_dns(call: Call, request: Request, endpoint: VpcEndpoint, vpc: Vpc) -> None:
-    """Refuse private names that the VPC cannot resolve or has already."""
+def _give_private_dns(call: Call, request: Request, endpoint: VpcEndpoint, vpc: Vpc) -> VpcEndpoint:
+    """The endpoint with private names; refused if it has none, or if the VPC cannot resolve or has them already."""
+    if not private_dns_names(endpoint.service_name, endpoint.region):
+        raise ServiceError(
+            "InvalidParameter",
+            f"Private DNS can't be enabled because the service {endpoint.service_name} does not provide a private DNS "
+            "name.",
+        )
     if not (vpc.dns_support and vpc.dns_hostnames):
         raise ServiceError(
             "InvalidParameter",
@@ -157,15 +167,14 @@ def _check_private_dns(call: Call, request: Request, endpoint: VpcEndpoint, vpc:
             f"{name} in the VPC {vpc.id}",
         )
     _check_own_zones(call, endpoint, vpc)
-    only_inbound = (request.get("DnsOptions") or {}).get("PrivateDnsOnlyForInboundResolverEndpoint", True)
-    if find_service(call, endpoint.service_name).service == "s3" and only_inbound:
-        if not any(other.type == "Gateway" for other in alike):
-            raise ServiceError(
-                "InvalidParameter",
-                f"To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC {vpc.id} must have a Gateway "
-                "endpoint for the service.",
-            )
-        raise not_implemented("DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint: there are no inbound resolvers")
+    is_s3 = find_service(call, endpoint.service_name).service == "s3"
+    only_inbound = is_s3 and (request.get("DnsOptions") or {}).get(_ONLY_INBOUND, True)
+    if only_inbound and not any(other.type == "Gateway" for other in alike):
+        raise ServiceError(
+            "InvalidParameter",
+            f"To set {_ONLY_INBOUND} to true, the VPC {vpc.id} must have a Gateway endpoint for the service.",
+        )
+    return msgspec.structs.replace(endpoint, private_dns_enabled=True, private_dns_only_inbound=only_inbound)
 
 
 def _check_own_zones(call: Call, endpoint: VpcEndpoint, vpc: Vpc) -> None:
@@ -202,8 +211,8 @@ def modify_vpc_endpoint(call: Call, request: Request) -> Result:
         given = any(request.get(prefix + member) for prefix in ("", "Add", "Remove"))
         if given and endpoint.type != only:
             raise ServiceError("InvalidParameter", message)
-    _check_dns_options(request)
-    endpoint = _change_policy(endpoint, request)
+    _check_dns_options(request, find_service(call, endpoint.service_name))
+    endpoint = _change_policy(call, endpoint, request)
     if endpoint.type == "Gateway":
         endpoint = wiring.remove_routes(call, endpoint, request.get("RemoveRouteTableIds") or [])
         endpoint = wiring.add_routes(call, endpoint, request.get("AddRouteTableIds") or [])
@@ -213,7 +222,7 @@ def modify_vpc_endpoint(call: Call, request: Request) -> Result:
     return {"Return": True}
 
 
-def _change_policy(endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
+def _change_policy(call: Call, endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
     if request.get("ResetPolicy") and request.get("PolicyDocument"):
         raise ServiceError(
             "InvalidParameterCombination", "PolicyDocument cannot be specified when ResetPolicy is true."
@@ -221,8 +230,18 @@ def _change_policy(endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
     if request.get("ResetPolicy"):
         return msgspec.structs.replace(endpoint, policy=endpoint_policy.DEFAULT)
     if document := request.get("PolicyDocument"):
+        _check_takes_policy(find_service(call, endpoint.service_name), document)
         return msgspec.structs.replace(endpoint, policy=endpoint_policy.check(document))
     return endpoint
+
+
+def _check_takes_policy(facts: ServiceFacts, document: str | None) -> None:
+    """Not those of runtime-fips; the wording is ours.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/interface-vpc-endpoint.html
+    """
+    if document and not facts.policy_supported:
+        raise ServiceError("InvalidParameter", "Endpoint policies are not supported for this service.")
 
 
 def _change_interfaces(call: Call, endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
@@ -234,12 +253,17 @@ def _change_interfaces(call: Call, endpoint: VpcEndpoint, request: Request) -> V
         endpoint = wiring.set_groups(call, endpoint, find_groups(call, endpoint.vpc_id, kept))
     endpoint = wiring.remove_interfaces(call, endpoint, request.get("RemoveSubnetIds") or [])
     endpoint = wiring.add_interfaces(call, endpoint, request.get("AddSubnetIds") or [], _wanted_addresses(request))
-    wanted = request.get("PrivateDnsEnabled")
-    if wanted and not endpoint.private_dns_enabled:
-        _check_private_dns(call, request, endpoint, noun.find(call, Vpc, endpoint.vpc_id))
-    if wanted is not None:
-        endpoint = msgspec.structs.replace(endpoint, private_dns_enabled=wanted)
-    return endpoint
+    return _change_private_dns(call, endpoint, request)
+
+
+def _change_private_dns(call: Call, endpoint: VpcEndpoint, request: Request) -> VpcEndpoint:
+    chosen = _ONLY_INBOUND in (request.get("DnsOptions") or {})
+    wanted = request.get("PrivateDnsEnabled", endpoint.private_dns_enabled)
+    if not wanted:
+        return msgspec.structs.replace(endpoint, private_dns_enabled=False, private_dns_only_inbound=False)
+    if endpoint.private_dns_enabled and not chosen:
+        return endpoint
+    return _give_private_dns(call, request, endpoint, noun.find(call, Vpc, endpoint.vpc_id))
 
 
 @operation("DeleteVpcEndpoints", takes="VpcEndpointIds", on=("vpc-endpoint/{VpcEndpointIds}",))

@@ -47,7 +47,7 @@ def describe_endpoint(call: Call, endpoint: VpcEndpoint) -> Result:
         "SubnetIds": list(endpoint.subnet_ids),
         "Groups": [{"GroupId": group.id, "GroupName": group.name} for group in groups if group is not None],
         "IpAddressType": "ipv4",
-        "DnsOptions": {"DnsRecordIpType": "ipv4" if endpoint.type == "Interface" else "service-defined"},
+        "DnsOptions": _dns_options(endpoint),
         "PrivateDnsEnabled": endpoint.private_dns_enabled,
         "RequesterManaged": False,
         "NetworkInterfaceIds": list(endpoint.network_interface_ids),
@@ -58,6 +58,15 @@ def describe_endpoint(call: Call, endpoint: VpcEndpoint) -> Result:
     }
 
 
+def _dns_options(endpoint: VpcEndpoint) -> Result:
+    if endpoint.type == "Gateway":
+        return {"DnsRecordIpType": "service-defined"}
+    shown: Result = {"DnsRecordIpType": "ipv4"}
+    if endpoint.private_dns_enabled:
+        shown["PrivateDnsOnlyForInboundResolverEndpoint"] = endpoint.private_dns_only_inbound
+    return shown
+
+
 def _dns_entries(call: Call, endpoint: VpcEndpoint) -> list[dict[str, str]]:
     """The regional name, one per zone, then the private name if it is on. S3's stand for all buckets below them."""
     facts = addresses.service_of(endpoint.service_name, endpoint.region)
@@ -65,13 +74,14 @@ def _dns_entries(call: Call, endpoint: VpcEndpoint) -> list[dict[str, str]]:
         return []
     subnets = [call.records.get(Subnet, id) for id in endpoint.subnet_ids]
     zones = tuple(sorted(subnet.availability_zone for subnet in subnets if subnet is not None))
-    regional, zonal = addresses.vpce_names(endpoint.id, endpoint.dns_label, facts.service, endpoint.region, zones)
+    own = addresses.vpce_names(endpoint.id, endpoint.dns_label, endpoint.service_name, endpoint.region, zones)
     star = "*." if facts.service == "s3" else ""
     public_zone = addresses.vpce_hosted_zone(endpoint.region)
-    entries = [{"DnsName": star + name, "HostedZoneId": public_zone} for name in (regional, *(one[1] for one in zonal))]
+    entries = [
+        {"DnsName": star + name, "HostedZoneId": public_zone} for name in (own.regional, *(one[1] for one in own.zonal))
+    ]
     if endpoint.private_dns_enabled:
         private_zone = addresses.private_hosted_zone(endpoint.id)
         names = addresses.private_dns_names(endpoint.service_name, endpoint.region)
-        shown = names if facts.service == "s3" else names[:1]
-        entries += [{"DnsName": name, "HostedZoneId": private_zone} for name in shown]
+        entries += [{"DnsName": name, "HostedZoneId": private_zone} for name in names]
     return entries

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.network import addresses
-from ringfence.network.addresses import ServiceFacts
+from ringfence.network.service import ServiceFacts
 from ringfence.services.ec2.availability_zone import zones
 from ringfence.services.ec2.listing import Filters, page, select
 from ringfence.services.ec2.operation import operation
@@ -63,14 +63,15 @@ def describe_vpc_endpoint_services(call: Call, request: Request) -> Result:
 
 
 def _described(call: Call, offer: Offer) -> Result:
+    offered = [zone for zone in zones(call.region) if zone.id not in offer.facts.zones_without]
     digest = hashlib.sha256(f"{offer.name}/{offer.kind}".encode()).hexdigest()
     return {
         "ServiceName": offer.name,
         "ServiceId": f"vpce-svc-0{digest[:16]}",
         "ServiceType": [{"ServiceType": offer.kind}],
         "ServiceRegion": call.region,
-        "AvailabilityZones": [zone.name for zone in zones(call.region)],
-        "AvailabilityZoneIds": [zone.id for zone in zones(call.region)],
+        "AvailabilityZones": [zone.name for zone in offered],
+        "AvailabilityZoneIds": [zone.id for zone in offered],
         "Owner": "amazon",
         "VpcEndpointPolicySupported": offer.facts.policy_supported,
         "AcceptanceRequired": False,
@@ -83,12 +84,14 @@ def _described(call: Call, offer: Offer) -> Result:
 
 def _names(call: Call, offer: Offer) -> Result:
     """What the service is called on the internet and, through an interface endpoint, inside a VPC."""
-    host = ".".join(reversed(offer.facts.service.split(".")))
     if offer.kind == "Gateway":
-        return {"BaseEndpointDnsNames": [f"{host}.{call.region}.amazonaws.com"]}
+        return {"BaseEndpointDnsNames": [offer.facts.names[0].format(r=call.region)]}
+    base = {"BaseEndpointDnsNames": [offer.facts.vpce_tails[0].format(r=call.region)]}
     private = addresses.private_dns_names(offer.name, call.region)
+    if not private:
+        return base
     return {
-        "BaseEndpointDnsNames": [f"{host}.{call.region}.vpce.amazonaws.com"],
+        **base,
         "PrivateDnsName": private[0],
         "PrivateDnsNames": [{"PrivateDnsName": name} for name in private],
         "PrivateDnsNameVerificationState": "verified",

@@ -12,6 +12,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.network import addresses
 from ringfence.resources.ec2 import Attachment, NetworkInterface, Route, RouteTable, Subnet, VpcEndpoint
 from ringfence.services.ec2 import noun, quota
+from ringfence.services.ec2.availability_zone import zones as zones_of
 from ringfence.services.ec2.network_interface import new_interface
 from ringfence.services.ec2.tagging import remove
 
@@ -58,13 +59,14 @@ def remove_routes(call: Call, endpoint: VpcEndpoint, table_ids: list[str]) -> Vp
 
 def add_interfaces(call: Call, endpoint: VpcEndpoint, subnet_ids: list[str], wanted: Mapping[str, str]) -> VpcEndpoint:
     """Make an interface in each subnet, one subnet a zone. `wanted`: subnet id -> address, where one is chosen."""
+    without = _zones_without(endpoint)
     zones = {
         subnet.availability_zone for id in endpoint.subnet_ids if (subnet := call.records.get(Subnet, id)) is not None
     }
     for subnet in noun.find_all(call, Subnet, subnet_ids):
         if subnet.id in endpoint.subnet_ids:
             continue
-        _check_subnet(endpoint, subnet, zones)
+        _check_subnet(endpoint, subnet, zones, without)
         zones.add(subnet.availability_zone)
         interface = _make_interface(call, endpoint, subnet, wanted.get(subnet.id))
         endpoint = msgspec.structs.replace(
@@ -75,10 +77,22 @@ def add_interfaces(call: Call, endpoint: VpcEndpoint, subnet_ids: list[str], wan
     return endpoint
 
 
-def _check_subnet(endpoint: VpcEndpoint, subnet: Subnet, zones: set[str]) -> None:
+def _zones_without(endpoint: VpcEndpoint) -> set[str]:
+    """Names of the zones in which the service has no interface endpoints."""
+    facts = addresses.service_of(endpoint.service_name, endpoint.region)
+    return {one.name for one in zones_of(endpoint.region) if facts and one.id in facts.zones_without}
+
+
+def _check_subnet(endpoint: VpcEndpoint, subnet: Subnet, zones: set[str], without: set[str]) -> None:
     if subnet.vpc_id != endpoint.vpc_id:
         raise ServiceError(
             "InvalidParameter", f"Subnet {subnet.id} and vpc {endpoint.vpc_id} belong to different networks."
+        )
+    if subnet.availability_zone in without:
+        raise ServiceError(
+            "InvalidParameter",
+            f"The VPC endpoint service {endpoint.service_name} does not support the availability zone of the subnet: "
+            f"{subnet.id}.",
         )
     if subnet.availability_zone in zones:
         raise ServiceError(

@@ -1,0 +1,146 @@
+"""AWS's services: names, addresses, VPC endpoints. The one table that all of these come from.
+
+A service that is in the table but not served by Ringfence is refused by the gateway, by name; its endpoints, routes and
+names are there all the same, as a VPC has them. Read by `addresses` for the resolver, the compiler, the EC2 handlers
+and the gateway's routing; it holds no behaviour but look-ups.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+EndpointType = Literal["Gateway", "Interface"]
+_INTERFACE: tuple[EndpointType, ...] = ("Interface",)
+_BOTH: tuple[EndpointType, ...] = ("Gateway", "Interface")
+
+# https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
+_FIPS_US = ("us-east-1", "us-east-2", "us-west-1", "us-west-2")
+_FIPS_API = (*_FIPS_US, "ca-central-1", "ca-west-1", "us-gov-east-1", "us-gov-west-1")
+# SageMaker has no endpoints in this Availability Zone.
+_WITHOUT = ("use1-az3",)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """`service`: how the names of its endpoint services end. `api`: what botocore calls it.
+
+    `names` (public), `private_names` (of an interface endpoint with private DNS, the one to show first) and
+    `vpce_tails` (what follows an endpoint's id, the one to show first) are templates; `{r}` is the region, a leading
+    `*.` stands for any label. `host`: last byte of the public address. `endpoints`: the kinds of VPC endpoint that it
+    has. `regions`: where it is, everywhere if empty; `zones_without`: ids of zones without interface endpoints.
+    """
+
+    service: str
+    api: str
+    host: int
+    names: tuple[str, ...]
+    private_names: tuple[str, ...] = ()
+    vpce_tails: tuple[str, ...] = ()
+    endpoints: tuple[EndpointType, ...] = ()
+    endpoint_service: str = "com.amazonaws.{r}.{service}"
+    plain_http: bool = False
+    policy_supported: bool = True
+    region_free: bool = False
+    regions: tuple[str, ...] = ()
+    zones_without: tuple[str, ...] = ()
+
+    def endpoint_service_name(self, region: str) -> str:
+        """`com.amazonaws.us-west-2.sagemaker.api`"""
+        return self.endpoint_service.format(r=region, service=self.service)
+
+
+def _plain(service: str, host: int, name: str, *more: str, api: str | None = None) -> ServiceFacts:
+    """A service whose interface endpoint owns its public name `<name>.{r}.amazonaws.com`, of several."""
+    full = f"{name}.{{r}}.amazonaws.com"
+    tail = f"{name}.{{r}}.vpce.amazonaws.com"
+    return ServiceFacts(service, api or service, host, (full, *more), (full,), (tail,), _INTERFACE)
+
+
+def _sagemaker(
+    service: str, host: int, name: str, api: str, *more: str, regions: tuple[str, ...] = (), policy: bool = True
+) -> ServiceFacts:
+    """One of SageMaker's APIs; `name` is what stands before `.{r}.amazonaws.com`."""
+    full, tail = f"{name}.{{r}}.amazonaws.com", f"{name}.{{r}}.vpce.amazonaws.com"
+    # the page writes `VPC_Endpoint_ID.api.featurestore-runtime…`, endpoints show it without `.api`: both lead there
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/interface-vpc-endpoint.html
+    tails = (tail, f"api.{tail}") if "featurestore" in service else (tail,)
+    return ServiceFacts(
+        f"sagemaker.{service}", api, host, (full, *more), (full,), tails, _INTERFACE,
+        policy_supported=policy, regions=regions, zones_without=_WITHOUT,
+    )  # fmt: skip
+
+
+def _application(service: str, host: int, name: str) -> ServiceFacts:
+    """What people open in a browser: `name` stands before `.sagemaker.aws`, below it a label for each domain."""
+    private = (f"*.{name}.sagemaker.aws", f"{name}.sagemaker.aws")
+    tail = f"{service}.{{r}}.vpce.sagemaker.aws"
+    return ServiceFacts(
+        service, f"sagemaker-{service}", host, private, private, (tail,), _INTERFACE,
+        endpoint_service="aws.sagemaker.{r}.{service}", zones_without=_WITHOUT,
+    )  # fmt: skip
+
+
+_S3_NAMES = tuple(
+    star + name
+    for name in ("s3.{r}.amazonaws.com", "s3-{r}.amazonaws.com", "s3.dualstack.{r}.amazonaws.com")
+    for star in ("", "*.")
+)
+# Access points and S3 Control share S3's addresses and endpoints.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
+_S3_OTHERS = ("*.s3-accesspoint.{r}.amazonaws.com", "*.s3-control.{r}.amazonaws.com")
+# Buckets of Amazon Linux 1 and 2 under their own names, over http too. No interface endpoint takes these names.
+LINUX_REPOSITORIES = ("packages.{r}.amazonaws.com", "repo.{r}.amazonaws.com", "amazonlinux.{r}.amazonaws.com")
+
+SERVICES: tuple[ServiceFacts, ...] = (
+    ServiceFacts(
+        "s3", "s3", 10, (*_S3_NAMES, *_S3_OTHERS, *LINUX_REPOSITORIES), (*_S3_NAMES[:2], *_S3_OTHERS),
+        ("s3.{r}.vpce.amazonaws.com",), _BOTH, plain_http=True,
+    ),
+    ServiceFacts(
+        "dynamodb", "dynamodb", 138, ("dynamodb.{r}.amazonaws.com",), (), ("dynamodb.{r}.vpce.amazonaws.com",), _BOTH,
+        plain_http=True,
+    ),
+    _sagemaker("api", 11, "api.sagemaker", "sagemaker", "api.sagemaker.{r}.api.aws"),
+    _sagemaker("runtime", 12, "runtime.sagemaker", "sagemaker-runtime", "runtime.sagemaker.{r}.api.aws"),
+    _plain("sts", 13, "sts"),
+    _plain("ec2", 14, "ec2", "ec2.{r}.api.aws"),
+    _plain("logs", 15, "logs", "logs.{r}.api.aws"),
+    _plain("monitoring", 16, "monitoring", "monitoring.{r}.api.aws", api="cloudwatch"),
+    ServiceFacts("iam", "iam", 17, ("iam.amazonaws.com",), region_free=True),
+    ServiceFacts("sts.global", "sts", 18, ("sts.amazonaws.com",), region_free=True),
+    ServiceFacts("organizations", "organizations", 19, ("organizations.us-east-1.amazonaws.com",), region_free=True),
+    ServiceFacts("route53", "route53", 20, ("route53.amazonaws.com",), region_free=True),
+    _sagemaker("api-fips", 21, "api-fips.sagemaker", "sagemaker", regions=_FIPS_API),
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/interface-vpc-endpoint.html : no endpoint policies on this one
+    _sagemaker("runtime-fips", 22, "runtime-fips.sagemaker", "sagemaker-runtime", regions=_FIPS_US, policy=False),
+    _sagemaker("featurestore-runtime", 23, "featurestore-runtime.sagemaker", "sagemaker-featurestore-runtime"),
+    _sagemaker(
+        "featurestore-runtime-fips", 24, "featurestore-runtime.sagemaker-fips", "sagemaker-featurestore-runtime",
+        regions=_FIPS_US,
+    ),
+    _sagemaker("metrics", 25, "metrics.sagemaker", "sagemaker-metrics"),
+    _application("studio", 26, "studio.{r}"),
+    _application("notebook", 27, "notebook.{r}"),
+    _application("experiments", 28, "{r}.experiments"),
+    _application("partner-app", 29, "partner-app.{r}"),
+    _plain("ecr.api", 30, "api.ecr", api="ecr"),
+    ServiceFacts(
+        "ecr.dkr", "ecr.dkr", 31, ("*.dkr.ecr.{r}.amazonaws.com",), ("*.dkr.ecr.{r}.amazonaws.com",),
+        ("dkr.ecr.{r}.vpce.amazonaws.com",), _INTERFACE,
+    ),
+    _plain("kms", 32, "kms"),
+    _plain("secretsmanager", 33, "secretsmanager"),
+    _plain("servicecatalog", 34, "servicecatalog"),
+    _plain("elasticfilesystem", 35, "elasticfilesystem", api="efs"),
+    _plain("ssm", 36, "ssm"),
+    _plain("events", 37, "events"),
+)  # fmt: skip
+# Without a region in the name S3 answers with the daemon's own region.
+S3_GLOBAL_NAMES = ("s3.amazonaws.com", "*.s3.amazonaws.com")
+
+BY_SERVICE = {facts.service: facts for facts in SERVICES}
+
+
+def services_in(region: str) -> Iterator[ServiceFacts]:
+    """Those with an address of their own in the region."""
+    return (facts for facts in SERVICES if not facts.region_free and (not facts.regions or region in facts.regions))
