@@ -14,6 +14,7 @@ DEFAULT_ACCOUNT = "123456789012"
 class Config:
     """`state`: absolute directory of everything that lasts. `host`, `port`: the API on this machine's loopback.
 
+    `private_dns_per_zone`: an interface endpoint's private names fail in zones where it has no interface.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
     """
 
@@ -22,6 +23,7 @@ class Config:
     host: str = "127.0.0.1"
     region: str = DEFAULT_REGION
     account: str = DEFAULT_ACCOUNT
+    private_dns_per_zone: bool = False
 
     @property
     def prefix(self) -> str:

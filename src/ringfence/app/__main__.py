@@ -23,10 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free one")
     parser.add_argument("--region", default=DEFAULT_REGION)
     parser.add_argument("--account", default=DEFAULT_ACCOUNT)
+    parser.add_argument("--private-dns-per-zone", action="store_true")
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     given = parser.parse_args(arguments)
     start_logging()
-    config = Config(given.state.resolve(), port=given.port, region=given.region, account=given.account)
+    config = Config(
+        given.state.resolve(),
+        port=given.port,
+        region=given.region,
+        account=given.account,
+        private_dns_per_zone=given.private_dns_per_zone,
+    )
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         asyncio.run(_clean(config) if given.remove_everything else run(config, linux_machine(config), announce))

@@ -110,7 +110,7 @@ class App:
         self._reconciler = make_reconciler(
             config=config,
             store=self.store,
-            compile=partial(compile_topology, settings=NetworkSettings(config.region)),
+            compile=partial(compile_topology, settings=NetworkSettings(config.region, config.private_dns_per_zone)),
             network=machine.network,
             listeners=machine.listeners or self._own_listeners,
             driver=machine.driver,

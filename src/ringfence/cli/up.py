@@ -27,8 +27,13 @@ _START_SECONDS = 60.0
 )
 @click.option("--region", default=DEFAULT_REGION, show_default=True)
 @click.option("--account", default=DEFAULT_ACCOUNT, show_default=True, help="Twelve digits.")
+@click.option(
+    "--private-dns-per-zone",
+    is_flag=True,
+    help="Private names of an interface endpoint do not resolve in zones where it has no interface.",
+)
 @click.option("--detach", is_flag=True, help="Return once the daemon answers; its log is STATE/daemon.log.")
-def up(state: Path, port: int, region: str, account: str, detach: bool) -> None:
+def up(state: Path, port: int, region: str, account: str, private_dns_per_zone: bool, detach: bool) -> None:
     """Start the daemon. Prints one line with the URL when it is ready."""
     if len(account) != 12 or not account.isdigit():
         fail(f"`{account}` is not an account id: give twelve digits", 64)
@@ -47,6 +52,7 @@ def up(state: Path, port: int, region: str, account: str, detach: bool) -> None:
         sys.executable, "-m", "ringfence.app",
         "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
     ]  # fmt: skip
+    command += ["--private-dns-per-zone"] if private_dns_per_zone else []
     if detach:
         _start_detached(command, state)
     else:
