@@ -6,6 +6,7 @@ Each packet is really sent; which rules of the kernel counted it is compared wit
 
 import os
 import random
+from dataclasses import replace
 
 import pytest
 import wire
@@ -47,6 +48,31 @@ async def test_random_networks(dataplane: Dataplane, seed: int) -> None:
 async def test_many_random_networks(dataplane: Dataplane, seed: int) -> None:
     """The seed of a failure is in the test's name: run that test again."""
     await send_through(dataplane, seed, _SOAK_PACKETS)
+
+
+async def test_a_changed_prefix_list_takes_effect(dataplane: Dataplane) -> None:
+    """In rules and in routes, with the model and the kernel of one mind before and after."""
+    world = World()
+    vpc = world.vpc()
+    near, far = world.subnet(vpc, "10.0.1.0/24"), world.subnet(vpc, "10.0.2.0/24")
+    peers, group = world.prefix_list("10.0.1.0/25", "10.0.1.0/26"), world.group(vpc)
+    rule = world.rule(group, port=8080, prefix_list_id=peers.id)
+    table = world.main_table(vpc)
+    world.route(table, destination_prefix_list_id=peers.id, nat_gateway_id="nat-0123456789abcdef0")
+    client, server = world.instance(near, group), world.instance(far, group)
+    topology = world.compile()
+    await dataplane.apply(topology)
+    packet = Packet(client.id, str(topology.instances[server.id].address), port=8080, source_port=40000)
+    with Agreement(dataplane, topology) as agreement:
+        said = agreement.check(packet)
+    assert said.delivered and said.forward[-1].rule == rule.id and peers.id in said.forward[-1].detail
+    world.change(ec2.PrefixList, peers.id, entries=(ec2.PrefixListEntry(cidr="203.0.113.0/24"),))
+    topology = world.compile()
+    await dataplane.apply(topology)
+    with Agreement(dataplane, topology) as agreement:
+        assert not agreement.check(replace(packet, source_port=40001)).delivered
+        said = agreement.check(Packet(client.id, "203.0.113.9", port=8080))
+    assert said.deciding.rule == table.id and peers.id in said.deciding.detail
 
 
 async def test_icmp_types(dataplane: Dataplane) -> None:

@@ -60,9 +60,33 @@ def test_group_rules() -> None:
     ids = [rule.id for rule in made]
     assert world.compile().vpcs[vpc.id].groups[group.id].ingress == (
         GroupRule(ids[0], Match(6, (80, 90)), ("10.0.0.0/16",)),
-        GroupRule(ids[1], Match(6), addresses.prefix_list_cidrs(REGION, PREFIX_LIST)),
+        GroupRule(ids[1], Match(6), ("198.18.4.0/25",), prefix_list_id=PREFIX_LIST),
         GroupRule(ids[2], Match(1, None, 8), (), group.id),
         GroupRule(ids[3], Match(50), ("0.0.0.0/0",)),
+    )
+
+
+def test_prefix_lists_of_ones_own() -> None:
+    """In rules their blocks without overlaps; in routes one each, but for what no route could lead to."""
+    world = World()
+    vpc = world.vpc()
+    world.subnet(vpc, "10.0.1.0/24")
+    mine = world.prefix_list("203.0.113.0/24", "203.0.113.64/26", "10.0.1.0/24", "192.0.2.0/24", "169.254.169.0/24")
+    empty, six = world.prefix_list(), world.prefix_list("2001:db8::/32", address_family="IPv6")
+    group = world.group(vpc, egress=False)
+    rules = [world.rule(group, prefix_list_id=one.id) for one in (mine, empty, six)]
+    gateway = world.internet_gateway(vpc)
+    table = world.main_table(vpc)
+    world.route(table, destination_prefix_list_id=mine.id, gateway_id=gateway.id)
+    world.route(table, destination_cidr="192.0.2.0/24", nat_gateway_id="nat-0")
+    compiled = world.compile().vpcs[vpc.id]
+    peers = ("10.0.1.0/24", "169.254.169.0/24", "192.0.2.0/24", "203.0.113.0/24")
+    assert compiled.groups[group.id].ingress == (GroupRule(rules[0].id, Match(), peers, prefix_list_id=mine.id),)
+    assert compiled.route_tables[table.id].routes == (
+        Route("203.0.113.64/26", "internet", gateway.id, mine.id),
+        Route("192.0.2.0/24", "blackhole", "nat-0"),
+        Route("203.0.113.0/24", "internet", gateway.id, mine.id),
+        Route("10.0.0.0/16", "local", "local"),
     )
 
 

@@ -31,6 +31,7 @@ class Place:
     groups: list[ec2.SecurityGroup] = field(default_factory=list)
     tables: list[ec2.RouteTable] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)  # private addresses
+    lists: list[str] = field(default_factory=list)  # prefix lists
 
 
 @dataclass
@@ -84,6 +85,15 @@ def add_hosts(universe: Universe) -> None:
         world.interface(place.subnets[0], place.groups[0])  # attached to nothing
 
 
+def add_prefix_lists(universe: Universe) -> None:
+    """AWS's, an empty one, and one with blocks in each other, inside the VPC and as specific as routes and more so."""
+    for place in universe.places:
+        some = {_cidr(universe, place) for _ in range(universe.chance.randrange(1, 4))}
+        some |= {cidr for cidr in ("203.0.113.4/31", "203.0.113.4/30", "203.0.112.0/23") if universe.often(0.6)}
+        own = [universe.world.prefix_list(*cidrs).id for cidrs in ((), sorted(some))]
+        place.lists = [next(iter(addresses.prefix_lists(REGION))), *own, own[1]]
+
+
 def add_groups_rules(universe: Universe) -> None:
     for place in universe.places:
         for group in place.groups:
@@ -98,7 +108,7 @@ def _peer(universe: Universe, place: Place) -> dict[str, str]:
     if kind == "group":
         return {"referenced_group_id": chance.choice(place.groups).id}
     if kind == "list":
-        return {"prefix_list_id": next(iter(addresses.prefix_lists(REGION)))}
+        return {"prefix_list_id": chance.choice(place.lists)}
     return {"cidr_ipv4": "0.0.0.0/0" if kind == "all" else _cidr(universe, place)}
 
 
@@ -191,6 +201,16 @@ def add_ways_out(universe: Universe) -> None:
                 world.route(table, destination_cidr="203.0.113.4/31", nat_gateway_id="nat-0123456789abcdef0")
 
 
+def add_routes_of_prefix_lists(universe: Universe) -> None:
+    """To the internet gateway if there is one, else to nowhere."""
+    for place in universe.places:
+        gateways = [one.id for one in universe.world.all(ec2.InternetGateway) if one.vpc_id == place.vpc.id]
+        for table in place.tables:
+            if universe.often(0.5):
+                target = universe.chance.choice([*gateways, "igw-0123456789abcdef0"])
+                universe.world.route(table, destination_prefix_list_id=place.lists[-1], gateway_id=target)
+
+
 def add_flow_logs(universe: Universe) -> None:
     """Of a VPC, a subnet or an interface: who looks at packets must not change what becomes of them."""
     for number, place in enumerate(universe.places):
@@ -244,8 +264,8 @@ def _lead_to_peer(universe: Universe, place: Place, beyond: Place, pcx: ec2.VpcP
 
 
 FEATURES: tuple[Callable[[Universe], None], ...] = (
-    add_vpcs, add_subnets, add_hosts, add_groups_rules, add_acls, add_tables, add_endpoints, add_ways_out,
-    add_flow_logs, add_outside, add_peerings,
+    add_vpcs, add_subnets, add_hosts, add_prefix_lists, add_groups_rules, add_acls, add_tables, add_endpoints,
+    add_ways_out, add_routes_of_prefix_lists, add_flow_logs, add_outside, add_peerings,
 )  # fmt: skip
 
 

@@ -146,6 +146,11 @@ class World:
         own = {"network": "vpc" if subnet else "none", "network_interface_id": interface.id if interface else None}
         return self.put(Instance(id=self.id("i"), owner="session/test", **OWNED, **(own | fields)))
 
+    def prefix_list(self, *cidrs: str, **fields: Any) -> ec2.PrefixList:
+        entries = tuple(ec2.PrefixListEntry(cidr=cidr) for cidr in cidrs)
+        fields = {"address_family": "IPv4", "name": "mine", "max_entries": 10, **fields}
+        return self.put(ec2.PrefixList(id=self.id("pl"), entries=entries, **OWNED, **fields))
+
     def gateway_endpoint(self, vpc: ec2.Vpc, *tables: ec2.RouteTable, service: str = "s3") -> ec2.VpcEndpoint:
         name = f"com.amazonaws.{REGION}.{service}"
         endpoint = self.put(

@@ -38,9 +38,13 @@ def judge_groups(vpc: Vpc, direction: Direction, interface: Interface, leg: Leg)
         group = vpc.groups.get(group_id)
         for rule in getattr(group, direction, ()):
             if _matches(rule.match, leg.packet, leg.packet.port) and _is_peer(vpc, rule, peer, leg.peering):
-                return Hop(stage, True, rule.id, group_id, "allows it")
+                return Hop(stage, True, rule.id, group_id, _allowed(rule))
     denied = implicit_deny(direction, interface.group_ids)
     return Hop(stage, False, denied, ",".join(interface.group_ids), f"no {direction} rule allows it")
+
+
+def _allowed(rule: GroupRule) -> str:
+    return f"allows it by {rule.prefix_list_id}" if rule.prefix_list_id else "allows it"
 
 
 def _is_peer(vpc: Vpc, rule: GroupRule, address: str, peering: str | None) -> bool:

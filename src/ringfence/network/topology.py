@@ -65,9 +65,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class GroupRule:
-    """A security group's rule: `peers` are CIDRs (of a prefix list too), or `peer_group` names a group of the VPC.
+    """A security group's rule: `peers` are CIDRs, or `peer_group` names a group of the VPC.
 
     With `peering` it is a group of the VPC that this peering connection leads to.
+    `prefix_list_id`: whose CIDRs the peers are, without overlaps.
     """
 
     id: str
@@ -75,6 +76,7 @@ class GroupRule:
     peers: tuple[str, ...] = ()
     peer_group: str | None = None
     peering: str | None = None
+    prefix_list_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,9 +137,7 @@ def _leave(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface) -> str | None:
     if route.kind == "local" and target is not None:
         walk.step(Hop("route", True, "local", table.id, f"{route.destination} is local"))
         return _across(walk, leg, vpc, source, target, crossing)
-    walk.step(
-        Hop("route", True, route.target, table.id, f"{route.prefix_list_id or route.destination} to {route.target}")
-    )
+    walk.step(Hop("route", True, route.target, table.id, f"{_named(route)} to {route.target}"))
     return _by_gateway(walk, leg, vpc, source, route)
 
 
@@ -159,6 +157,11 @@ def _route(vpc: Vpc, source: Interface, destination: str) -> Route | None:
     return next((route for route in routes if inside(destination, (route.destination,))), None)
 
 
+def _named(route: Route) -> str:
+    """Its destination as the route table shows it."""
+    return route.prefix_list_id or route.destination
+
+
 def _no_way(vpc: Vpc, source: Interface, destination: str, route: Route | None) -> str:
     whose = f"of the subnet of {source.namespace} " if source.kind == "nat_gateway" else ""
     behind = next((one for one in vpc.peerings.values() if inside(destination, one.cidrs)), None)
@@ -166,7 +169,7 @@ def _no_way(vpc: Vpc, source: Interface, destination: str, route: Route | None) 
         return f"{whose}has no route to {destination}, which is behind {behind.id}"
     if route is None:
         return f"{whose}has no route to {destination}"
-    return f"{whose}sends {route.destination} to {route.target}, which leads nowhere"
+    return f"{whose}sends {_named(route)} to {route.target}, which leads nowhere"
 
 
 def _by_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, route: Route) -> str | None:
@@ -347,6 +350,6 @@ def _way_back(vpc: Vpc, target: Interface, peer: str, by: str) -> Hop:
     table = vpc.subnets[target.subnet_id].route_table_id
     route = _route(vpc, target, peer)
     if route is not None and route.kind != "blackhole" and route.target == by:
-        return Hop("route", True, by, table, f"{route.destination} to {by}")
-    detail = f"has no route to {peer}" if route is None else f"sends {route.destination} to {route.target}"
+        return Hop("route", True, by, table, f"{_named(route)} to {by}")
+    detail = f"has no route to {peer}" if route is None else f"sends {_named(route)} to {route.target}"
     return Hop("route", False, table, table, f"{detail}, not back to {by}")

@@ -13,6 +13,7 @@ from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.nat_gateway import NatGateways
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
+from ringfence.reconcile.prefix_list import PrefixLists
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
 from ringfence.runtime.driver import Driver
 from ringfence.store.blobs import BlobStore
@@ -54,6 +55,7 @@ def make_reconciler(
     nouns = (
         VpcEndpoints(store),
         NatGateways(store, applied, parts.edge),
+        PrefixLists(store),
         DnsChanges(store, parts.edge),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge),

@@ -10,6 +10,7 @@ from ringfence.network.compile.flow_log import with_flow_logs
 from ringfence.network.compile.instance import compile_instances
 from ringfence.network.compile.listener import compile_listeners
 from ringfence.network.compile.peering import list_peerings, with_peerings
+from ringfence.network.compile.prefix_list import PrefixLists
 from ringfence.network.compile.service import compile_services
 from ringfence.network.compile.vpc import VpcRecords, compile_vpc
 from ringfence.network.compile.zone import compile_zones
@@ -79,6 +80,7 @@ def _gather(records: Reader, instances: list[Instance], peerings: list[ec2.VpcPe
     owners = {one.network_interface_id: one.id for one in instances if one.network == "vpc"}
     for endpoint in (endpoint for found in endpoints.values() for endpoint in found):
         owners |= dict.fromkeys(endpoint.network_interface_ids, endpoint.id)
+    prefix_lists = PrefixLists(records)
     owners |= {nat.network_interface_id: nat.id for found in nats.values() for nat in found}
     peered: dict[str, list[str]] = defaultdict(list)
     for one in peerings:
@@ -87,7 +89,7 @@ def _gather(records: Reader, instances: list[Instance], peerings: list[ec2.VpcPe
     return [
         VpcRecords(
             vpc, subnets[vpc.id], tables[vpc.id], acls[vpc.id], groups[vpc.id], rules, interfaces[vpc.id],
-            endpoints[vpc.id], owners, gateways.get(vpc.id), nats[vpc.id], elastic,
+            endpoints[vpc.id], owners, gateways.get(vpc.id), nats[vpc.id], elastic, prefix_lists,
             frozenset(peered[vpc.id]), records.get(ec2.DhcpOptions, vpc.dhcp_options_id),
         )
         for vpc in records.all(ec2.Vpc)

@@ -4,23 +4,27 @@ https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html#route-tab
 """
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 
-from ringfence.network import addresses
 from ringfence.network.compile.cidr import canonical
+from ringfence.network.compile.prefix_list import PrefixLists
 from ringfence.network.topology import Route, RouteKind, RouteTable
 from ringfence.resources import ec2
 
+# AWS keeps these to itself: no route inside them.
+LINK_LOCAL = "169.254.168.0/22"
+
 
 def compile_route_table(
-    table: ec2.RouteTable, cidrs: tuple[str, ...], targets: Mapping[str, RouteKind], region: str
+    table: ec2.RouteTable, cidrs: tuple[str, ...], targets: Mapping[str, RouteKind], lists: PrefixLists
 ) -> RouteTable:
     """On one destination the local route beats a CIDR's, and that a prefix list's. `targets`: id -> kind of route."""
     candidates = [Route(cidr, "local", "local") for cidr in cidrs]
     listed = [route for route in table.routes if route.destination_prefix_list_id is not None]
     plain = [route for route in table.routes if route.destination_prefix_list_id is None]
     for route in (*plain, *listed):
-        candidates += _expand(route, targets, region)
+        found = _expand(route, targets, table.region, lists)
+        candidates += found if route.destination_prefix_list_id is None else _valid(found, cidrs)
     chosen: dict[str, Route] = {}
     for candidate in candidates:
         chosen.setdefault(candidate.destination, candidate)
@@ -28,14 +32,23 @@ def compile_route_table(
     return RouteTable(table.id, tuple(ordered))
 
 
-def _expand(route: ec2.Route, targets: Mapping[str, RouteKind], region: str) -> Iterator[Route]:
+def _valid(routes: Iterator[Route], cidrs: tuple[str, ...]) -> Iterator[Route]:
+    """Without the entries of a prefix list that no route could have: AWS passes over what is inside the VPC.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/managed-prefix-lists.html
+    """
+    kept_out = [IPv4Network(cidr) for cidr in (*cidrs, LINK_LOCAL)]
+    return (route for route in routes if not any(IPv4Network(route.destination).subnet_of(one) for one in kept_out))
+
+
+def _expand(route: ec2.Route, targets: Mapping[str, RouteKind], region: str, lists: PrefixLists) -> Iterator[Route]:
     """One Route per CIDR. A target that does not exist here swallows its packets: never open by omission."""
     target = (
         route.gateway_id or route.nat_gateway_id or route.network_interface_id or route.peering_connection_id or "none"
     )
     kind = targets.get(target, "blackhole")
     if route.destination_prefix_list_id is not None:
-        cidrs = addresses.prefix_list_cidrs(region, route.destination_prefix_list_id)
+        cidrs = lists.cidrs(route.destination_prefix_list_id, region)
     else:
         plain = route.destination_cidr
         cidrs = (canonical(plain),) if plain and ":" not in plain else ()

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from ringfence.network import addresses
 from ringfence.network.compile.cidr import canonical
+from ringfence.network.compile.prefix_list import PrefixLists
 from ringfence.network.topology import AclEntry, GroupRule, Match, NetworkAcl, SecurityGroup
 from ringfence.resources import ec2
 
@@ -14,13 +14,13 @@ _LAST_ENTRY = 32767  # the undeletable `*`: deny all, which is what no match mea
 
 
 def compile_group(
-    group: ec2.SecurityGroup, rules: Iterable[ec2.SecurityGroupRule], known: frozenset[str], region: str
+    group: ec2.SecurityGroup, rules: Iterable[ec2.SecurityGroupRule], known: frozenset[str], lists: PrefixLists
 ) -> SecurityGroup:
-    """Rules that can match nothing here (IPv6, groups and prefix lists that are gone, stale ones) are left out.
+    """Rules that can match nothing here (IPv6, empty prefix lists, groups that are gone, stale ones) are left out.
 
     `known`: the ids of the VPC's groups and of its peering connections.
     """
-    found = [(rule, _compile_rule(rule, known, region)) for rule in sorted(rules, key=lambda rule: rule.id)]
+    found = [(rule, _compile_rule(rule, known, lists)) for rule in sorted(rules, key=lambda rule: rule.id)]
     return SecurityGroup(
         group.id,
         group.name,
@@ -34,15 +34,15 @@ def compile_acl(acl: ec2.NetworkAcl) -> NetworkAcl:
     return NetworkAcl(acl.id, _compile_entries(acl, egress=True), _compile_entries(acl, egress=False))
 
 
-def _compile_rule(rule: ec2.SecurityGroupRule, known: frozenset[str], region: str) -> GroupRule | None:
+def _compile_rule(rule: ec2.SecurityGroupRule, known: frozenset[str], lists: PrefixLists) -> GroupRule | None:
     match = _match(rule.protocol, rule.from_port, rule.to_port, rule.from_port, rule.to_port)
     if rule.referenced_group_id is not None:
         there = rule.peering_connection_id
         found = GroupRule(rule.id, match, (), rule.referenced_group_id, there)
         return found if (there or rule.referenced_group_id) in known else None
     if rule.prefix_list_id is not None:
-        peers = addresses.prefix_list_cidrs(region, rule.prefix_list_id)
-        return GroupRule(rule.id, match, peers) if peers else None
+        peers = lists.peers(rule.prefix_list_id, rule.region)
+        return GroupRule(rule.id, match, peers, prefix_list_id=rule.prefix_list_id) if peers else None
     return GroupRule(rule.id, match, (canonical(rule.cidr_ipv4),)) if rule.cidr_ipv4 is not None else None
 
 

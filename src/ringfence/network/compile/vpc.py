@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 
 from ringfence.network import addresses
 from ringfence.network.compile.endpoint import compile_endpoint
+from ringfence.network.compile.prefix_list import PrefixLists
 from ringfence.network.compile.route import compile_route_table
 from ringfence.network.compile.rule import compile_acl, compile_group
 from ringfence.network.topology import (
@@ -38,6 +39,7 @@ class VpcRecords:
     internet_gateway: str | None
     nats: list[ec2.NatGateway]
     elastic: Mapping[str, ec2.ElasticIp]
+    prefix_lists: PrefixLists
     peerings: frozenset[str] = frozenset()
     dhcp: ec2.DhcpOptions | None = None
 
@@ -55,9 +57,12 @@ def compile_vpc(records: VpcRecords) -> Vpc:
     endpoints = {record.id: compile_endpoint(record, vpc, subnets, interfaces) for record in records.endpoints}
     nats = {nat.id: nat for nat in _compile_nats(records.nats, interfaces)}
     targets = _targets(records, nats, endpoints)
-    tables = {table.id: compile_route_table(table, cidrs, targets, vpc.region) for table in records.route_tables}
+    tables = {
+        table.id: compile_route_table(table, cidrs, targets, records.prefix_lists) for table in records.route_tables
+    }
     groups = {
-        group.id: compile_group(group, records.rules.get(group.id, ()), known, vpc.region) for group in records.groups
+        group.id: compile_group(group, records.rules.get(group.id, ()), known, records.prefix_lists)
+        for group in records.groups
     }
     resolvers = (addresses.vpc_resolver(vpc.cidr), addresses.LINK_LOCAL_RESOLVER)
     name_servers, search = _name_servers(records.dhcp, resolvers[0])

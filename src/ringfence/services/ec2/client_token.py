@@ -10,11 +10,11 @@ import msgspec
 
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import NatGateway, NetworkAcl, NetworkInterface, RouteTable, VpcEndpoint
+from ringfence.resources.ec2 import NatGateway, NetworkAcl, NetworkInterface, PrefixList, RouteTable, VpcEndpoint
 from ringfence.resources.flow_log import FlowLog
 from ringfence.services.ec2 import noun
 
-T = TypeVar("T", RouteTable, NatGateway, NetworkAcl, NetworkInterface, VpcEndpoint, FlowLog)
+T = TypeVar("T", RouteTable, NatGateway, NetworkAcl, NetworkInterface, PrefixList, VpcEndpoint, FlowLog)
 
 
 def of(request: Request) -> tuple[str, str] | None:

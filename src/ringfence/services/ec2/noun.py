@@ -54,6 +54,7 @@ _ALL = (
         "network interface permission ID",
     ),
     Noun(ec2.VpcEndpoint, "vpce", "vpc-endpoint", "InvalidVpcEndpointId", "Vpc Endpoint Id"),
+    Noun(ec2.PrefixList, "pl", "prefix-list", "InvalidPrefixListID", "prefix list ID"),
     Noun(FlowLog, "fl", "vpc-flow-log", "InvalidFlowLogId", "flow log ID"),
     Noun(ec2.DhcpOptions, "dopt", "dhcp-options", "InvalidDhcpOptionID", "dhcpOption ID"),
 )
@@ -65,7 +66,11 @@ def find(call: Call, kind: type[T], id: str) -> T:
     """The caller's record of this id in this region, or the noun's Malformed or NotFound error."""
     noun = BY_KIND[kind]
     if not re.fullmatch(noun.prefix + "-([0-9a-f]{8}|[0-9a-f]{17})", id):
-        codes = {"sg": "InvalidGroupId.Malformed", "nat": "NatGatewayMalformed"}
+        codes = {
+            "sg": "InvalidGroupId.Malformed",
+            "nat": "NatGatewayMalformed",
+            "pl": "InvalidPrefixListId.Malformed",
+        }
         raise ServiceError(
             codes.get(noun.prefix, f"{noun.code}.Malformed"), f'Invalid id: "{id}" (expecting "{noun.prefix}-...")'
         )

@@ -52,7 +52,7 @@ def _common_keys(name: str) -> core.Keys:
     keys: dict[str, str | core.KeyValues] = {"ec2:Region": lambda call, request: [call.region]}
     if "TagSpecifications" in TAKES[name]:
         keys["ec2:CreateAction"] = lambda call, request: [name]
-    if (name.startswith("Modify") and "Attribute" in name) or name == "ModifyVpcEndpoint":
+    if (name.startswith("Modify") and "Attribute" in name) or name in ("ModifyVpcEndpoint", "ModifyManagedPrefixList"):
         keys["ec2:Attribute/"] = _attributes
     return keys
 

@@ -1,16 +1,20 @@
-"""AWS-managed prefix lists: the public addresses of S3 in a region. Lists of one's own are not built yet."""
+"""Prefix lists as others refer to them: AWS's own (S3, DynamoDB) and customers', found by id; DescribePrefixLists.
 
-import re
+Customers' lists are made and changed by `managed_prefix_list`.
+"""
+
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ringfence.core.call import Call, Request, Result
-from ringfence.core.errors import ServiceError
 from ringfence.network import addresses
+from ringfence.resources import ec2
+from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.listing import Filters, page, paged, select
 from ringfence.services.ec2.operation import operation
 
 
-class PrefixList(NamedTuple):
+class AwsPrefixList(NamedTuple):
     """`name` is the service's: com.amazonaws.us-west-2.s3."""
 
     id: str
@@ -18,71 +22,51 @@ class PrefixList(NamedTuple):
     cidrs: tuple[str, ...]
 
 
-def all_lists(call: Call) -> list[PrefixList]:
+def aws_lists(call: Call) -> list[AwsPrefixList]:
     known = addresses.prefix_lists(call.region).items()
-    return sorted(PrefixList(id, name, tuple(cidrs)) for id, (name, cidrs) in known)
+    return sorted(AwsPrefixList(id, name, tuple(cidrs)) for id, (name, cidrs) in known)
 
 
-def find(call: Call, id: str) -> PrefixList:
-    """The region's prefix list of this id, or AWS's error."""
-    if not re.fullmatch("pl-([0-9a-f]{8}|[0-9a-f]{17})", id):
-        raise ServiceError("InvalidPrefixListId.Malformed", f'Invalid id: "{id}" (expecting "pl-...")')
-    for one in all_lists(call):
-        if one.id == id:
-            return one
-    raise ServiceError("InvalidPrefixListID.NotFound", f"The prefix list ID '{id}' does not exist")
+def find(call: Call, id: str) -> AwsPrefixList | ec2.PrefixList:
+    """The region's or the caller's prefix list of this id, or AWS's error."""
+    known = next((one for one in aws_lists(call) if one.id == id), None)
+    return known or noun.find(call, ec2.PrefixList, id)
 
 
 def arn_of(call: Call, id: str) -> str:
-    """All lists are AWS's own."""
-    return f"arn:aws:ec2:{call.region}:aws:prefix-list/{id}"
+    if id in addresses.prefix_lists(call.region):
+        return f"arn:aws:ec2:{call.region}:aws:prefix-list/{id}"
+    return noun.arn(call, ec2.PrefixList, id)
+
+
+def weigh(call: Call, ids: Iterable[str | None]) -> int:
+    """How many routes these are to a quota: of a customer's prefix list as many as that may hold; None: of a CIDR.
+
+    S3's and DynamoDB's weigh 1. https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
+    """
+    own = (call.records.get(ec2.PrefixList, id) if id else None for id in ids)
+    return sum(1 if one is None else one.max_entries for one in own)
+
+
+def check_room(call: Call, routes: Iterable[ec2.Route]) -> None:
+    """Refuse these routes of one table if they are too many."""
+    taken = weigh(call, [route.destination_prefix_list_id for route in routes])
+    quota.check(taken - 1, quota.ROUTES_PER_TABLE, "RouteLimitExceeded", "routes")
 
 
 _FILTERS: Filters = {
-    "owner-id": lambda call, item: "AWS",
     "prefix-list-id": lambda call, item: item.id,
     "prefix-list-name": lambda call, item: item.name,
 }
 
 
-def _chosen(call: Call, request: Request) -> tuple[list[PrefixList], str | None]:
-    ids = request.get("PrefixListIds")
-    found = [find(call, id) for id in dict.fromkeys(ids)] if ids else all_lists(call)
-    return page(request, select(call, request, found, _FILTERS), lambda one: one.id, least=1)
-
-
 @operation("DescribePrefixLists", takes="PrefixListIds Filters MaxResults NextToken")
 def describe_prefix_lists(call: Call, request: Request) -> Result:
-    found, token = _chosen(call, request)
+    """AWS's lists alone."""
+    wanted = [find(call, id) for id in dict.fromkeys(request.get("PrefixListIds") or ())]
+    found = [one for one in aws_lists(call) if not wanted or one in wanted]
+    kept, token = page(request, select(call, request, found, _FILTERS), lambda one: one.id, least=1)
     shown: list[Result] = [
-        {"PrefixListId": one.id, "PrefixListName": one.name, "Cidrs": list(one.cidrs)} for one in found
+        {"PrefixListId": one.id, "PrefixListName": one.name, "Cidrs": list(one.cidrs)} for one in kept
     ]
     return paged("PrefixLists", shown, token)
-
-
-@operation("DescribeManagedPrefixLists", takes="PrefixListIds Filters MaxResults NextToken")
-def describe_managed_prefix_lists(call: Call, request: Request) -> Result:
-    found, token = _chosen(call, request)
-    shown: list[Result] = [
-        {
-            "PrefixListId": one.id,
-            "PrefixListName": one.name,
-            "PrefixListArn": arn_of(call, one.id),
-            "AddressFamily": "IPv4",
-            "OwnerId": "AWS",
-            "Tags": [],
-        }
-        for one in found
-    ]
-    return paged("PrefixLists", shown, token)
-
-
-@operation(
-    "GetManagedPrefixListEntries",
-    takes="PrefixListId MaxResults NextToken",
-    on=lambda call, request: [arn_of(call, request["PrefixListId"])],
-)
-def get_managed_prefix_list_entries(call: Call, request: Request) -> Result:
-    cidrs = sorted(find(call, request["PrefixListId"]).cidrs)
-    kept, token = page(request, cidrs, lambda cidr: cidr, least=1)
-    return paged("Entries", [{"Cidr": cidr} for cidr in kept], token)

@@ -15,6 +15,7 @@ ACL_ENTRIES_PER_DIRECTION = 20  # with the `*` entry
 SECURITY_GROUPS = 2500  # per region
 RULES_PER_DIRECTION = 60  # per group, IPv4 and IPv6 each
 GROUPS_PER_INTERFACE = 5
+PREFIX_LISTS = 100  # per region
 INTERFACES = 5000  # per region
 GATEWAY_ENDPOINTS = 20  # per region
 INTERFACE_ENDPOINTS_PER_VPC = 50

@@ -6,13 +6,14 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
-from ringfence.resources.ec2 import InternetGateway, NatGateway, Route, RouteTable, Vpc
-from ringfence.services.ec2 import noun, quota
+from ringfence.resources.ec2 import InternetGateway, NatGateway, PrefixList, Route, RouteTable, Vpc
+from ringfence.services.ec2 import noun
 from ringfence.services.ec2.cidr import parse_block
 from ringfence.services.ec2.nat_gateway import find_target
 from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.prefix_list import check_room, find
 
-_TAKES = "RouteTableId DestinationCidrBlock GatewayId NatGatewayId"
+_TAKES = "RouteTableId DestinationCidrBlock DestinationPrefixListId GatewayId NatGatewayId"
 _LINK_LOCAL = IPv4Network("169.254.168.0/22")
 
 
@@ -20,23 +21,26 @@ _LINK_LOCAL = IPv4Network("169.254.168.0/22")
 def create_route(call: Call, request: Request) -> Result:
     table = noun.find(call, RouteTable, request["RouteTableId"])
     route = _wanted(call, table, request)
-    if any(known.destination_cidr == route.destination_cidr for known in table.routes):
-        raise ServiceError("RouteAlreadyExists", f"The route identified by {route.destination_cidr} already exists.")
-    quota.check(len(table.routes), quota.ROUTES_PER_TABLE, "RouteLimitExceeded", "routes")
-    call.records.put(msgspec.structs.replace(table, routes=(*table.routes, route)))
+    destination = _destination_of(route)
+    if _find(table, destination) is not None:
+        raise ServiceError("RouteAlreadyExists", f"The route identified by {destination} already exists.")
+    routes = (*table.routes, route)
+    check_room(call, routes)
+    call.records.put(msgspec.structs.replace(table, routes=routes))
     return {"Return": True}
 
 
 @operation("ReplaceRoute", takes=_TAKES, on=("route-table/{RouteTableId}",))
 def replace_route(call: Call, request: Request) -> Result:
     table = noun.find(call, RouteTable, request["RouteTableId"])
-    destination = _destination(request)
+    destination = _destination(call, request)
     old = _find(table, destination)
     if old is not None and old.gateway_id == "local":
         raise not_implemented("another target for a local route")
     new = _wanted(call, table, request)
     if old is None:
         raise _missing(table, destination)
+    _refuse_endpoint(table, old, "replace")
     routes = tuple(new if route is old else route for route in table.routes)
     call.records.put(msgspec.structs.replace(table, routes=routes))
     return {}
@@ -49,13 +53,7 @@ def replace_route(call: Call, request: Request) -> Result:
 )
 def delete_route(call: Call, request: Request) -> Result:
     table = noun.find(call, RouteTable, request["RouteTableId"])
-    if prefix_list := request.get("DestinationPrefixListId"):
-        if any(route.destination_prefix_list_id == prefix_list for route in table.routes):
-            raise ServiceError(
-                "InvalidParameterValue", f"cannot remove VPC endpoint route {prefix_list} in route table {table.id}"
-            )
-        raise _missing(table, prefix_list)
-    destination = _destination(request)
+    destination = _destination(call, request)
     gone = _find(table, destination)
     if gone is None:
         raise _missing(table, destination)
@@ -63,6 +61,7 @@ def delete_route(call: Call, request: Request) -> Result:
         raise ServiceError(
             "InvalidParameterValue", f"cannot remove local route {destination} in route table {table.id}"
         )
+    _refuse_endpoint(table, gone, "remove")
     left = tuple(route for route in table.routes if route is not gone)
     call.records.put(msgspec.structs.replace(table, routes=left))
     return {}
@@ -70,7 +69,7 @@ def delete_route(call: Call, request: Request) -> Result:
 
 def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
     """The route that the request spells, if its target can be reached from the table's VPC."""
-    destination = _destination(request)
+    destination = _destination(call, request)
     targets = [target for member in ("GatewayId", "NatGatewayId") if (target := request.get(member))]
     if len(targets) != 1:
         code = "InvalidParameterCombination" if targets else "MissingParameter"
@@ -82,10 +81,14 @@ def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
             "InvalidParameterValue",
             f"route table {table.id} and network gateway {gateway.id} belong to different networks",
         )
-    _refuse_inside(call, table, IPv4Network(destination))
+    if destination.startswith("pl-"):
+        made = Route(destination_prefix_list_id=destination)
+    else:
+        _refuse_inside(call, table, IPv4Network(destination))
+        made = Route(destination_cidr=destination)
     if isinstance(gateway, NatGateway):
-        return Route(destination_cidr=destination, nat_gateway_id=gateway.id)
-    return Route(destination_cidr=destination, gateway_id=gateway.id)
+        return msgspec.structs.replace(made, nat_gateway_id=gateway.id)
+    return msgspec.structs.replace(made, gateway_id=gateway.id)
 
 
 def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway:
@@ -112,8 +115,16 @@ def _refuse_inside(call: Call, table: RouteTable, block: IPv4Network) -> None:
         raise ServiceError("InvalidParameterValue", f"The destination CIDR block {block} is reserved.")
 
 
-def _destination(request: Request) -> str:
+def _destination(call: Call, request: Request) -> str:
+    """A CIDR or the id of a prefix list."""
     text = request.get("DestinationCidrBlock")
+    if id := request.get("DestinationPrefixListId"):
+        if text:
+            raise ServiceError(
+                "InvalidParameterCombination",
+                "The parameter destinationCidrBlock cannot be used with the parameter destinationPrefixListId",
+            )
+        return _checked_list(call, id)
     if not text:
         raise ServiceError(
             "MissingParameter",
@@ -122,8 +133,28 @@ def _destination(request: Request) -> str:
     return str(parse_block(text, parameter="destinationCidrBlock"))
 
 
+def _checked_list(call: Call, id: str) -> str:
+    found = find(call, id)
+    if isinstance(found, PrefixList) and found.address_family != "IPv4":
+        raise not_implemented(f"a route to {id}: its entries are of IPv6")
+    return found.id
+
+
+def _destination_of(route: Route) -> str:
+    return route.destination_cidr or route.destination_prefix_list_id or ""
+
+
 def _find(table: RouteTable, destination: str) -> Route | None:
-    return next((route for route in table.routes if route.destination_cidr == destination), None)
+    return next((route for route in table.routes if _destination_of(route) == destination), None)
+
+
+def _refuse_endpoint(table: RouteTable, route: Route, verb: str) -> None:
+    """A gateway endpoint's route is its own: ModifyVpcEndpoint takes it out."""
+    if route.gateway_id is not None and route.gateway_id.startswith("vpce-"):
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"cannot {verb} VPC endpoint route {_destination_of(route)} in route table {table.id}",
+        )
 
 
 def _missing(table: RouteTable, destination: str) -> ServiceError:

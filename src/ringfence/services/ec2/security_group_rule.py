@@ -7,7 +7,7 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import SecurityGroup, SecurityGroupRule
-from ringfence.services.ec2 import noun, prefix_list, quota
+from ringfence.services.ec2 import noun, prefix_list, rule_quota
 from ringfence.services.ec2.ip_permission import (
     RuleSpec,
     check_group,
@@ -67,7 +67,7 @@ def _authorize(call: Call, request: Request, *, egress: bool) -> Result:
         raise ServiceError("InvalidParameterValue", "The same permission must not appear multiple times")
     tags, made = specified(request, SecurityGroupRule), []
     for spec, description in wanted:
-        _check_addition(have, spec)
+        _check_addition(call, have, spec)
         have.add(spec)
         rule = add_rule(call, group, spec, egress=egress, description=_checked_description(description))
         put_tags(call, noun.arn(call, SecurityGroupRule, rule.id), tags)
@@ -91,11 +91,10 @@ def _permissions(request: Request) -> list[Result]:
     return [one | {"IpRanges": [{"CidrIp": request.get("CidrIp")}]}]
 
 
-def _check_addition(have: set[RuleSpec], spec: RuleSpec) -> None:
+def _check_addition(call: Call, have: set[RuleSpec], spec: RuleSpec) -> None:
     if spec in have:
         raise ServiceError("InvalidPermission.Duplicate", f'the specified rule "{shown(spec)}" already exists')
-    alike = sum((other.cidr_ipv6 is None) == (spec.cidr_ipv6 is None) for other in have)
-    quota.check(alike, quota.RULES_PER_DIRECTION, "RulesPerSecurityGroupLimitExceeded", "rules per security group")
+    rule_quota.check(call, [*have, spec])
 
 
 def _checked_description(text: str | None) -> str | None:
@@ -158,7 +157,7 @@ def modify_security_group_rules(call: Call, request: Request) -> Result:
         rule = _find_rule(call, group, update["SecurityGroupRuleId"])
         spec = _parse_rule(call, group, update["SecurityGroupRule"])
         others = [one for one in rules_of(call, group.id) if one.egress == rule.egress and one.id != rule.id]
-        _check_addition({spec_of(one) for one in others}, spec)
+        _check_addition(call, {spec_of(one) for one in others}, spec)
         description = _checked_description(update["SecurityGroupRule"].get("Description"))
         call.records.put(msgspec.structs.replace(rule, description=description, **spec._asdict()))
     return {"Return": True}

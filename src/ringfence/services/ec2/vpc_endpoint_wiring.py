@@ -11,9 +11,10 @@ from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
 from ringfence.network import addresses
 from ringfence.resources.ec2 import Attachment, NetworkInterface, Route, RouteTable, Subnet, VpcEndpoint
-from ringfence.services.ec2 import noun, quota
+from ringfence.services.ec2 import noun
 from ringfence.services.ec2.availability_zone import zones as zones_of
 from ringfence.services.ec2.network_interface import new_interface
+from ringfence.services.ec2.prefix_list import check_room
 from ringfence.services.ec2.tagging import remove
 
 # Who owns the interfaces of interface endpoints.
@@ -42,8 +43,8 @@ def add_routes(call: Call, endpoint: VpcEndpoint, table_ids: list[str]) -> VpcEn
                 "RouteAlreadyExists",
                 f"route table {table.id} already has a route with destination-prefix-list-id {prefix_list}",
             )
-        quota.check(len(table.routes), quota.ROUTES_PER_TABLE, "RouteLimitExceeded", "routes")
         route = Route(destination_prefix_list_id=prefix_list, gateway_id=endpoint.id)
+        check_room(call, (*table.routes, route))
         call.records.put(msgspec.structs.replace(table, routes=(*table.routes, route)))
         endpoint = msgspec.structs.replace(endpoint, route_table_ids=(*endpoint.route_table_ids, table.id))
     return endpoint
