@@ -29,7 +29,7 @@ FACTS = {
     "s3:signatureAge": "1",
     "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
 }
-_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc fl"
+_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc fl nip nia"
 _IDS = {prefix: f"{prefix}-0123456789abcdef0" for prefix in _PREFIXES.split()}
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
@@ -69,6 +69,10 @@ _VALUES: dict[str, Any] = {
     "DeliverLogsPermissionArn": _ROLE,
     "DeliverCrossAccountRole": _ROLE,
     "FlowLogIds": _IDS["fl"],
+    "NetworkInsightsPathId": _IDS["nip"],
+    "NetworkInsightsAnalysisId": _IDS["nia"],
+    "ec2.Source": _IDS["eni"],
+    "ec2.Destination": _IDS["vpce"],
     "PrefixListId": "pl-68a54001",
     "ServiceName": f"com.amazonaws.{REGION}.s3",
     "Resources": _IDS["vpc"],

@@ -9,6 +9,8 @@ EXCEPTIONS: dict[str, str] = {
     "ec2.Create* | ec2:CreateTags | has no *": "what does not exist yet has no properties, only the tags it will get",
     "ec2.AllocateAddress | ec2:CreateTags | has no *": "as with what Create makes",
     "ec2.AssociateAddress | * | does not ask about optional instance": "InstanceId is refused: there are no instances",
+    "ec2.StartNetworkInsightsAnalysis | ec2:CreateTags | has no *": "as with what Create makes",
+    "ec2.CreateNetworkInsightsPath | * | does not ask about optional *": "one of each end, no more",
     "ec2.CreateNatGateway | * | does not ask about optional vpc": "VpcId, of regional NAT gateways, is refused",
     "ec2.CreateFlowLogs | * | does not ask about optional transit-gateway*": "flow logs of these are refused",
     "ec2.CreateFlowLogs | * | does not ask about optional natgateway": "flow logs of regional NAT gateways are refused",

@@ -11,6 +11,7 @@ from ringfence.reconcile.flow_log import FlowLogs
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.nat_gateway import NatGateways
+from ringfence.reconcile.network_insights import NetworkInsightsAnalyses
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
 from ringfence.reconcile.prefix_list import PrefixLists
@@ -57,6 +58,7 @@ def make_reconciler(
         NatGateways(store, applied, parts.edge),
         PrefixLists(store),
         DnsChanges(store, parts.edge),
+        NetworkInsightsAnalyses(store, applied, parts.edge),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge),
         Endpoints(parts, Hosts(parts)),

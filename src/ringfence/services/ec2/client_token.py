@@ -12,9 +12,13 @@ from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import NatGateway, NetworkAcl, NetworkInterface, PrefixList, RouteTable, VpcEndpoint
 from ringfence.resources.flow_log import FlowLog
+from ringfence.resources.network_insights import NetworkInsightsAnalysis, NetworkInsightsPath
 from ringfence.services.ec2 import noun
 
-T = TypeVar("T", RouteTable, NatGateway, NetworkAcl, NetworkInterface, PrefixList, VpcEndpoint, FlowLog)
+T = TypeVar(
+    "T", RouteTable, NatGateway, NetworkAcl, NetworkInterface, PrefixList, VpcEndpoint, FlowLog, NetworkInsightsPath,
+    NetworkInsightsAnalysis,
+)  # fmt: skip
 
 
 def of(request: Request) -> tuple[str, str] | None:

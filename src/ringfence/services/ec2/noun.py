@@ -9,6 +9,7 @@ from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
+from ringfence.resources.network_insights import NetworkInsightsAnalysis, NetworkInsightsPath
 
 T = TypeVar("T", bound=ec2.Ec2Record)
 
@@ -56,6 +57,20 @@ _ALL = (
     Noun(ec2.VpcEndpoint, "vpce", "vpc-endpoint", "InvalidVpcEndpointId", "Vpc Endpoint Id"),
     Noun(ec2.PrefixList, "pl", "prefix-list", "InvalidPrefixListID", "prefix list ID"),
     Noun(FlowLog, "fl", "vpc-flow-log", "InvalidFlowLogId", "flow log ID"),
+    Noun(
+        NetworkInsightsPath,
+        "nip",
+        "network-insights-path",
+        "InvalidNetworkInsightsPathId",
+        "network insights path ID",
+    ),
+    Noun(
+        NetworkInsightsAnalysis,
+        "nia",
+        "network-insights-analysis",
+        "InvalidNetworkInsightsAnalysisId",
+        "network insights analysis ID",
+    ),
     Noun(ec2.DhcpOptions, "dopt", "dhcp-options", "InvalidDhcpOptionID", "dhcpOption ID"),
 )
 BY_KIND = {noun.kind: noun for noun in _ALL}
