@@ -98,8 +98,10 @@ def test_one_more_interface_is_elements_and_one_link(story: Story) -> None:
     assert programs[0].program.splitlines() == [
         f'add element inet ringfence groups {{ "{link}" : {_value(story.state, "groups", link):#x} }}',
         f'add element inet ringfence interfaces {{ "{link}" : {_value(story.state, "interfaces", link):#x} }}',
+        f'add element inet ringfence neighbours {{ {_value(story.state, "subnets", link)} . "{link}" }}',
         f"add element inet ringfence {story.group.id} {{ 10.0.1.77 }}",
         f'add element inet ringfence sources {{ "{link}" . 10.0.1.77 }}',
+        f'add element inet ringfence subnets {{ "{link}" : {_value(story.state, "subnets", link):#x} }}',
     ]
     pairs = [step for step in steps if isinstance(step, AddPairs)]
     assert len(pairs) == 1 and len(pairs[0].pairs) == 1

@@ -99,6 +99,30 @@ def test_missing_ec2_rights(story: Story, hosting: Hosting) -> None:
     assert "ec2:CreateNetworkInterface, ec2:CreateNetworkInterfacePermission" in said
 
 
+def test_incomplete_dhcp_options(story: Story, hosting: Hosting) -> None:
+    """https://github.com/aws/sagemaker-python-sdk/issues/3955"""
+    ec2 = story.client("ec2")
+    vpc = ec2.describe_subnets(SubnetIds=story.facts["subnets"])["Subnets"][0]["VpcId"]
+    before = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["DhcpOptionsId"]
+    given = [{"Key": "domain-name-servers", "Values": ["AmazonProvidedDNS"]}]
+    made = ec2.create_dhcp_options(DhcpConfigurations=given)["DhcpOptions"]["DhcpOptionsId"]
+    ec2.associate_dhcp_options(DhcpOptionsId=made, VpcId=vpc)
+    try:
+        foretold = foretold_model(story, hosting, "execution")
+        told = hosting.create("undomained", VpcConfig=hosting.vpc_config())
+    finally:
+        ec2.associate_dhcp_options(DhcpOptionsId=before, VpcId=vpc)
+        ec2.delete_dhcp_options(DhcpOptionsId=made)
+    assert told["EndpointStatus"] == "Failed"
+    reasons = {one["check"]: one["failure_reason"] for one in foretold}
+    assert reasons["dhcp-options"] == told["FailureReason"]
+    start = (
+        "ClientError: expected DHCP options to include keys domain-name-servers and domain-name, but missing one or "
+        f"more attributes: {{DhcpOptionsId:{made} DomainNameServers:[AmazonProvidedDNS] DomainNameSearch:<nil>}}.Please"
+    )
+    assert told["FailureReason"].startswith(start)
+
+
 def test_container_that_ends_at_once(story: Story, hosting: Hosting) -> None:
     """Nothing is wrong with the network: the last lines of the container's log are shown."""
     broken = {"Environment": {"SAGEMAKER_PROGRAM": "absent.py"}}

@@ -172,7 +172,7 @@ def _firewall(name: str, rules: list[_Json]) -> tuple[str, set[KernelObject]]:
             continue
         if held["name"] == STATE_SET:
             digest = held.get("comment", "")
-        elif "interval" not in held.get("flags", ()):
+        elif not {"interval", "dynamic"} & set(held.get("flags", ())):
             elements |= {_element(name, held["name"], one, "map" in item) for one in held.get("elem", ())}
     return digest, elements
 
@@ -180,4 +180,4 @@ def _firewall(name: str, rules: list[_Json]) -> tuple[str, set[KernelObject]]:
 def _element(name: str, set_name: str, found: Any, is_map: bool) -> Element:
     key, value = found if is_map else (found, None)
     parts = key["concat"] if isinstance(key, dict) else [key]
-    return Element(name, set_name, tuple(parts), value)
+    return Element(name, set_name, tuple(map(str, parts)), value)

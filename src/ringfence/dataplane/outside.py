@@ -28,7 +28,7 @@ _NO_SPOOFING = (
     nftables.base_chain(
         "anti_spoof",
         "prerouting",
-        -300,
+        -450,  # before fragments are put together, whatever link they came by
         ['iifname "lo" accept', f"iifname . ip saddr @{_SOURCES} accept", 'counter drop comment "source address"'],
     ),
 )
@@ -77,7 +77,7 @@ def render_platform() -> tuple[Firewall, Part]:
         nftables.base_chain(
             "anti_spoof",
             "prerouting",
-            -300,
+            -450,  # before fragments are put together, whatever link they came by
             [
                 'iifname "lo" accept',
                 f"iifname . ip saddr @{_SOURCES} accept",

@@ -74,7 +74,8 @@ class Renderer:
             subnet.id: numbers.mark(subnet.route_table_id, subnet.network_acl_id) for subnet in vpc.subnets.values()
         }
         profiles = tuple(numbers.profiles.items())
-        context: object = (tuple(marks.items()), referenced, profiles, flow_count.moved(numbers.flows))
+        subnets = tuple(numbers.subnets.items())
+        context: object = (tuple(marks.items()), subnets, referenced, profiles, flow_count.moved(numbers.flows))
         if self._contexts.get(vpc.id) == context:
             context = self._contexts[vpc.id]  # the same object compares at once
         self._contexts[vpc.id] = context

@@ -10,7 +10,7 @@ only, which the kernel does not check against the whole table as it does with el
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ringfence.dataplane import flow_count, nftables, peering, way_out
+from ringfence.dataplane import flow_count, nftables, peering, tracking, way_out
 from ringfence.dataplane.host import Firewall
 from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
 from ringfence.network.topology import (
@@ -23,6 +23,7 @@ from ringfence.network.topology import (
     Vpc,
     implicit_deny,
 )
+from ringfence.network.tracking import Direction, is_forwarder
 
 # The mark of a packet, by incoming or outgoing interface: route table in bits 0-14, bit 15 for "from an interface of
 # the VPC", network ACL in bits 16-31.
@@ -32,7 +33,8 @@ LOOKUP_BITS = FROM_INTERFACE | TABLE_BITS
 ACL_BITS = 0xFFFF0000
 
 INTERFACES, GROUPS, SOURCES, UNCHECKED = "interfaces", "groups", "sources", "unchecked"
-_TRACKED = "ct state established,related accept"
+FORWARDING = "forwarding"  # in profiles of interfaces without source/destination check
+SUBNETS, NEIGHBOURS = "subnets", "neighbours"  # link -> subnet's number; (subnet's number, link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Numbers:
     acls: dict[str, int]
     profiles: dict[str, int]
     flows: dict[str, int]
+    subnets: dict[str, int]
 
     def mark(self, table_id: str, acl_id: str) -> int:
         return FROM_INTERFACE | self.tables[table_id] | self.acls[acl_id] << 16
@@ -55,12 +58,13 @@ def number(vpc: Vpc) -> Numbers:
         stable_numbers(vpc.acls, 0xFFFF),
         stable_numbers(_profiles(vpc), 0xFFFFFF),
         flow_count.numbers_of(vpc),
+        stable_numbers(vpc.subnets, 0xFFFF),
     )
 
 
 def profile_of(interface: Interface) -> str:
     """Interfaces of one profile take the same chains: the same groups, or ENIs of the same endpoint or NAT gateway."""
-    owner = interface.namespace if interface.kind != "interface" else ""
+    owner = interface.namespace if interface.kind != "interface" else FORWARDING if is_forwarder(interface) else ""
     return "|".join((owner or "", *interface.group_ids))
 
 
@@ -117,13 +121,17 @@ def _sets(vpc: Vpc) -> Iterator[str]:
     for group_id in sorted(referenced_groups(vpc)):
         yield nftables.declare("set", group_id, "ipv4_addr")
     yield from peering.members_sets(vpc)
-    if vpc.subnets:
-        inside = [f"{subnet.cidr} . {subnet.cidr}" for subnet in sorted(vpc.subnets.values(), key=lambda one: one.id)]
-        yield nftables.declare("set", "same_subnet", "ipv4_addr . ipv4_addr", inside, interval=True)
+    yield nftables.declare("map", SUBNETS, "ifname : mark")
+    yield nftables.declare("set", NEIGHBOURS, "mark . ifname")
+    yield from tracking.declare_sets()
 
 
 def _anti_spoof(vpc: Vpc, gateways: Sequence[Endpoint]) -> str:
-    """Before connection tracking: who sends with an address that is not its own leaves no state behind."""
+    """Before connection tracking: who sends with an address that is not its own leaves no state behind.
+
+    Before fragments are put together too (priority -400), which the kernel does whatever link they came by: nobody
+    gets a piece of his own into another's datagram.
+    """
     rules = ['iifname "lo" accept', f"iifname . ip saddr @{SOURCES} accept", f"iifname @{UNCHECKED} accept"]
     rules += [
         f'iifname "{link_name("g", endpoint.id)}" {nftables.peers("saddr", endpoint.prefixes)} accept'
@@ -134,7 +142,7 @@ def _anti_spoof(vpc: Vpc, gateways: Sequence[Endpoint]) -> str:
         rules.append(f'iifname "{UPLINK}" ip saddr != {{ {", ".join(vpc.cidrs)} }} accept')
     rules += peering.admit_sources(vpc)
     rules.append('counter drop comment "source address"')
-    return nftables.base_chain("anti_spoof", "prerouting", -300, rules)
+    return nftables.base_chain("anti_spoof", "prerouting", -450, rules)
 
 
 def _local_chains(vpc: Vpc) -> Iterator[str]:
@@ -155,7 +163,7 @@ def _local_chains(vpc: Vpc) -> Iterator[str]:
 
 
 def _egress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
-    rules = [_TRACKED, 'ct state invalid counter drop comment "invalid"']
+    rules = tracking.pass_tracked(vpc, "egress", SOURCES)
     rules += [
         nftables.rule(f'iifname "{link_name("g", endpoint.id)}"', verdict="drop", cite=endpoint.id)
         for endpoint in gateways
@@ -166,7 +174,7 @@ def _egress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, In
 
 
 def _ingress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, Interface], numbers: Numbers) -> str:
-    rules = [*flow_count.pass_rejected(vpc), _TRACKED]
+    rules = [*flow_count.pass_rejected(vpc), *tracking.pass_tracked(vpc, "ingress", SOURCES)]
     rules += [
         nftables.rule(f'oifname "{link_name("g", endpoint.id)}"', verdict="accept", cite=endpoint.id)
         for endpoint in gateways
@@ -181,30 +189,38 @@ def _dispatch(key: str, way: str, profiles: dict[str, Interface], numbers: Numbe
     """Jump to the chain of the interface's profile. An interface that is not in the map matches nothing: dropped."""
     yield "meta mark set 0"
     yield f"meta mark set {key} map @{GROUPS}"
-    jumps = [f"{numbers.profiles[profile]:#x} : goto {way}-{numbers.profiles[profile]:x}" for profile in profiles]
-    if jumps:
-        yield f"meta mark vmap {{ {', '.join(sorted(jumps))} }}"
+    for which, chain in (("ct state != new ", f"later-{way}"), ("", way)):
+        jumps = [f"{numbers.profiles[one]:#x} : goto {chain}-{numbers.profiles[one]:x}" for one in profiles]
+        if jumps:
+            yield f"{which}meta mark vmap {{ {', '.join(sorted(jumps))} }}"
 
 
 def _profile_chains(vpc: Vpc, profiles: dict[str, Interface], numbers: Numbers) -> Iterator[str]:
     for profile, interface in sorted(profiles.items()):
-        known = [group_id for group_id in interface.group_ids if group_id in vpc.groups]
         suffix = f"{numbers.profiles[profile]:x}"
-        if interface.kind == "nat_gateway":
-            # It has no groups. What comes in that it does not pass on ends in its own namespace.
-            free = [nftables.rule(verdict="accept", cite=interface.namespace or "")]
-            yield nftables.chain(f"out-{suffix}", free)
-            yield nftables.chain(f"in-{suffix}", free)
-            continue
-        if interface.kind == "vpc_endpoint":
-            # PrivateLink never initiates: the service answers, and that is tracked.
-            out = [nftables.rule(verdict="drop", cite=interface.namespace or "")]
-        else:
-            denied = nftables.rule(verdict="drop", cite=implicit_deny("egress", interface.group_ids))
-            out = [*(f"jump {group_id}-out" for group_id in known), denied]
-        yield nftables.chain(f"out-{suffix}", out)
-        denied = nftables.rule(verdict="drop", cite=implicit_deny("ingress", interface.group_ids))
-        yield nftables.chain(f"in-{suffix}", [*(f"jump {group_id}-in" for group_id in known), denied])
+        yield from _way_chains(vpc, interface, "egress", "out", suffix)
+        yield from _way_chains(vpc, interface, "ingress", "in", suffix)
+
+
+def _way_chains(vpc: Vpc, interface: Interface, direction: Direction, way: str, suffix: str) -> Iterator[str]:
+    """For one direction: what judges a packet, what admits a flow's first ones, and what looks at its later ones."""
+    judging = f"judge-{way}-{suffix}"
+    yield nftables.chain(judging, _judge(vpc, interface, direction, way))
+    yield nftables.chain(f"{way}-{suffix}", [*tracking.admit(vpc, interface, direction, judging), f"goto {judging}"])
+    later = tracking.pass_untracked(vpc, interface, direction)
+    yield nftables.chain(f"later-{way}-{suffix}", [*later, f"goto {judging}"])
+
+
+def _judge(vpc: Vpc, interface: Interface, direction: Direction, way: str) -> list[str]:
+    owner = interface.namespace or ""
+    if interface.kind == "nat_gateway":
+        # It has no groups. What comes in that it does not pass on ends in its own namespace.
+        return [nftables.rule(tracking.ADMIT, verdict="accept", cite=owner)]
+    if interface.kind == "vpc_endpoint" and direction == "egress":
+        # PrivateLink never initiates: the service answers, and that is tracked.
+        return [nftables.rule(verdict="drop", cite=owner)]
+    denied = nftables.rule(verdict="drop", cite=implicit_deny(direction, interface.group_ids))
+    return [*(f"jump {id}-{way}" for id in interface.group_ids if id in vpc.groups), denied]
 
 
 def _group_chains(vpc: Vpc, profiles: dict[str, Interface]) -> Iterator[str]:
@@ -223,13 +239,13 @@ def _group_rule(vpc: Vpc, direction: str, rule: GroupRule) -> str:
     peer = f"ip {direction} @{rule.peer_group}" if rule.peer_group else nftables.peers(direction, rule.peers)
     if rule.peering is not None:
         peer = peering.match_member(vpc, direction, rule)
-    return nftables.rule(peer, nftables.match(rule.match), verdict="accept", cite=rule.id)
+    return nftables.rule(peer, nftables.match(rule.match), tracking.ADMIT, verdict="accept", cite=rule.id)
 
 
 def _acl_stage(vpc: Vpc, numbers: Numbers, name: str, way: str, key: str, priority: int) -> str:
     """ACLs look at what crosses a subnet's border, statelessly. Links of gateway endpoints have none: mark 0."""
     rules = flow_count.pass_rejected(vpc)
-    rules += ["ip saddr . ip daddr @same_subnet accept"] if vpc.subnets else []
+    rules += ["meta mark set 0", f"meta mark set iifname map @{SUBNETS}", f"meta mark . oifname @{NEIGHBOURS} accept"]
     rules += ["meta mark set 0", f"meta mark set {key} map @{INTERFACES}"]
     jumps = [f"{numbers.acls[acl_id] << 16:#x} : goto {acl_id}-{way}" for acl_id in sorted(vpc.acls)]
     if jumps:
@@ -256,9 +272,22 @@ def _acl_chain(acl: NetworkAcl, way: str, entries: Sequence[AclEntry], direction
     return nftables.chain(f"{acl.id}-{way}", [*rules, nftables.rule(verdict="drop", cite=f"{acl.id}/{way}/*")])
 
 
+def _destination_check(vpc: Vpc) -> list[str]:
+    """A route to an interface may bring it packets for others: it gets them without source/destination check only."""
+    if not vpc.hands_over:
+        return []
+    foreign = f'oifname "e-*" oifname . ip daddr != @{SOURCES} oifname != @{UNCHECKED}'
+    return [nftables.rule(foreign, verdict="drop", cite="destination address")]
+
+
 def _route_stage(vpc: Vpc, numbers: Numbers) -> str:
     """Blackholes, and destinations without a route or interface, are routed to `lo`, so that they end here and cite."""
-    rules = [*way_out.way_back(vpc), "meta mark set 0", f"meta mark set iifname map @{INTERFACES}"]
+    rules = [
+        *_destination_check(vpc),
+        *way_out.way_back(vpc),
+        "meta mark set 0",
+        f"meta mark set iifname map @{INTERFACES}",
+    ]
     rules += [
         nftables.rule(f"meta mark & {TABLE_BITS:#x} == {numbers.tables[table_id]:#x}", verdict="drop", cite=table_id)
         for table_id in sorted(vpc.route_tables)

@@ -22,12 +22,15 @@ from ringfence.dataplane.host import (
 )
 from ringfence.dataplane.naming import ETH, UPLINK, link_name, made_up_mac
 from ringfence.dataplane.peering import link_of
+from ringfence.dataplane.tracking import ALWAYS_TRACKED, FORWARDERS
 from ringfence.dataplane.vpc_firewall import (
     FROM_INTERFACE,
     GROUPS,
     INTERFACES,
     LOOKUP_BITS,
+    NEIGHBOURS,
     SOURCES,
+    SUBNETS,
     UNCHECKED,
     Numbers,
     profile_of,
@@ -35,6 +38,14 @@ from ringfence.dataplane.vpc_firewall import (
 from ringfence.dataplane.way_out import render_elastic_ip
 from ringfence.network import addresses
 from ringfence.network.topology import Endpoint, Interface, RouteTable, Vpc
+from ringfence.network.tracking import (
+    OTHER_TIMEOUT,
+    TCP_ESTABLISHED_TIMEOUT,
+    UDP_STREAM_TIMEOUT,
+    UDP_TIMEOUT,
+    is_always_tracked,
+    is_forwarder,
+)
 
 _FIRST_TABLE = 1000
 _VOID_TABLE = 900
@@ -42,6 +53,13 @@ _TABLE_PRIORITY, _VOID_PRIORITY = 100, 40000  # before and after the main table'
 _ROUTER_SYSCTLS = (
     ("ipv4/conf/all/proxy_arp", "1"),
     ("ipv4/ip_forward", "1"),
+    ("netfilter/nf_conntrack_tcp_timeout_established", str(TCP_ESTABLISHED_TIMEOUT)),
+    ("netfilter/nf_conntrack_udp_timeout", str(UDP_TIMEOUT)),
+    ("netfilter/nf_conntrack_udp_timeout_stream", str(UDP_STREAM_TIMEOUT)),
+    *(
+        (f"netfilter/nf_conntrack_{kind}", str(OTHER_TIMEOUT))
+        for kind in ("generic_timeout", "gre_timeout", "gre_timeout_stream")
+    ),
 )
 
 
@@ -72,6 +90,9 @@ def _render_table(vpc: Vpc, table: RouteTable, number: int) -> Iterator[KernelOb
                 yield Route(vpc.id, kernel_table, destination, link, addresses.ENDPOINT_HOST)
             case "internet":
                 yield Route(vpc.id, kernel_table, destination, UPLINK, addresses.INTERNET_ROUTER)
+            case "interface":
+                target = vpc.interfaces[route.target]
+                yield Route(vpc.id, kernel_table, destination, link_name("e", target.id), target.address)
             case "nat":
                 nat = vpc.nat_gateways[route.target]
                 yield Route(vpc.id, kernel_table, destination, link_name("e", nat.interface_id), nat.address)
@@ -100,12 +121,18 @@ def render_interface(
         Neighbour(vpc.id, interface.address, link, interface.mac),
         Element(vpc.id, INTERFACES, (link,), mark),
         Element(vpc.id, GROUPS, (link,), numbers.profiles[profile_of(interface)]),
+        Element(vpc.id, SUBNETS, (link,), numbers.subnets[subnet.id]),
+        Element(vpc.id, NEIGHBOURS, (str(numbers.subnets[subnet.id]), link)),
         Element(vpc.id, SOURCES, (link, interface.address))
         if interface.source_check
         else Element(vpc.id, UNCHECKED, (link,)),
     ]
     if interface.logged:
         found.append(Element(vpc.id, LOGGED, (link,), COUNTED | numbers.flows[interface.id]))
+    if is_always_tracked(interface):
+        found.append(Element(vpc.id, ALWAYS_TRACKED, (link,)))
+    if is_forwarder(interface):
+        found.append(Element(vpc.id, FORWARDERS, (link,)))
     if not interface.source_check:
         found.append(Sysctl(vpc.id, f"ipv4/conf/{link}/rp_filter", "0"))
     found += [

@@ -3,6 +3,8 @@
 Numbered M1 … M17 as in docs/explain-endpoint.md. Called by explain.checks.
 """
 
+from collections.abc import Sequence
+
 from ringfence.explain.finding import Seen
 from ringfence.services.sagemaker import failure_reason
 
@@ -43,14 +45,8 @@ def internal_error() -> Seen:
     return Seen("M10", failure_reason.INTERNAL_ERROR)
 
 
-def dhcp_incomplete(options_id: str) -> Seen:
-    """https://github.com/aws/sagemaker-python-sdk/issues/3955"""
-    text = (
-        "ClientError: expected DHCP options to include keys domain-name-servers and domain-name, but missing one or "
-        f"more attributes: {{DhcpOptionsId:{options_id} …}}.Please refer to "
-        "https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSet.html for more details"
-    )
-    return Seen("M11", text)
+def dhcp_incomplete(options_id: str, servers: Sequence[str] = (), domain: Sequence[str] = ()) -> Seen:
+    return Seen("M11", failure_reason.dhcp_incomplete(options_id, servers, domain))
 
 
 def connect_timeout(host: str) -> Seen:

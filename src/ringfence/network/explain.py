@@ -75,6 +75,12 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return f"give the sender's route table another way to {packet.destination}: peering is not transitive"
         case "VPC peering":
             return "ask the resolver of the sender's own VPC; another VPC's answers nobody else"
+        case "route" if "source/destination check" in hop.detail:
+            return (
+                f"turn the source/destination check of {hop.owner} off, and let what it is attached to pass packets on"
+            )
+        case "route" if reply and "by eni-" in hop.detail:
+            return f"in {hop.owner}, let the answers go back the way that the packets come"
         case "route" if reply:
             return f"in {hop.owner}, send what answers it to the internet gateway that the packet came by"
         case "route" if hop.detail.startswith("of the subnet of nat-"):

@@ -6,13 +6,11 @@ A packet is seen between two translations: a `Leg`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Literal
 
 from ringfence.network import addresses
 from ringfence.network.packet import ICMP, Hop, Packet, Stage
 from ringfence.network.topology import AclEntry, GroupRule, Interface, Match, Vpc, implicit_deny
-
-Direction = Literal["egress", "ingress"]
+from ringfence.network.tracking import Direction, untracked_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +28,35 @@ class Leg:
     peering: str | None = None
 
 
-def judge_groups(vpc: Vpc, direction: Direction, interface: Interface, leg: Leg) -> Hop:
-    """The first rule that matches, of any of the interface's groups: they are a union."""
+def judge_groups(vpc: Vpc, direction: Direction, interface: Interface, leg: Leg, through: bool = False) -> Hop:
+    """The first rule that matches, of any of the interface's groups: they are a union.
+
+    `through`: the other end is one that makes the flow tracked.
+    """
     stage: Stage = "egress group" if direction == "egress" else "ingress group"
     peer = leg.destination if direction == "egress" else leg.source
     for group_id in interface.group_ids:
         group = vpc.groups.get(group_id)
         for rule in getattr(group, direction, ()):
             if _matches(rule.match, leg.packet, leg.packet.port) and _is_peer(vpc, rule, peer, leg.peering):
-                return Hop(stage, True, rule.id, group_id, _allowed(rule))
+                tracked = through or not _is_untracked(vpc, direction, interface, leg)
+                return Hop(stage, True, rule.id, group_id, _allowed(rule, tracked))
     denied = implicit_deny(direction, interface.group_ids)
     return Hop(stage, False, denied, ",".join(interface.group_ids), f"no {direction} rule allows it")
 
 
-def _allowed(rule: GroupRule) -> str:
-    return f"allows it by {rule.prefix_list_id}" if rule.prefix_list_id else "allows it"
+def _allowed(rule: GroupRule, tracked: bool) -> str:
+    said = f"allows it by {rule.prefix_list_id}" if rule.prefix_list_id else "allows it"
+    return said if tracked else f"{said}, untracked: ends when the rule goes"
+
+
+def _is_untracked(vpc: Vpc, direction: Direction, interface: Interface, leg: Leg) -> bool:
+    found = untracked_rules(vpc, interface.group_ids, direction)
+    packet = leg.packet
+    return any(
+        protocol == packet.protocol and _matches(Match(protocol, rule.match.ports), packet, packet.port)
+        for protocol, rule in found
+    )
 
 
 def _is_peer(vpc: Vpc, rule: GroupRule, address: str, peering: str | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 NetworkKind = Literal["vpc", "platform", "internet", "none"]
 ListenerKind = Literal["api", "dns", "credentials", "web"]
 InterfaceKind = Literal["interface", "vpc_endpoint", "nat_gateway"]
-RouteKind = Literal["local", "endpoint", "internet", "nat", "peering", "blackhole"]
+RouteKind = Literal["local", "endpoint", "internet", "nat", "peering", "interface", "blackhole"]
 EndpointKind = Literal["Gateway", "Interface"]
 
 INTERNET = "internet"
@@ -111,7 +111,7 @@ class NetworkAcl:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One destination CIDR and where it goes: the VPC itself, a gateway of whichever kind, or nowhere.
+    """One destination CIDR and where it goes: the VPC itself, a gateway of whichever kind, an attached ENI, or nowhere.
 
     A prefix list's route is one Route per CIDR. `target` is the AWS id in the route (`local`, `vpce-…`, `igw-…`).
     """
@@ -146,9 +146,9 @@ class Subnet:
 class Interface:
     """An ENI. `namespace`: the Instance, interface endpoint or NAT gateway that it is attached to, if it is.
 
-    `group_ids` are sorted. `source_check`: only its own address may leave. `public_address`: its Elastic IP, None while
-    the VPC has no internet gateway that would translate it; `allocation_id` is the Elastic IP's. `logged`: a flow log
-    looks at it.
+    `group_ids` are sorted. `source_check`: only its own address may leave, and only packets to it may arrive.
+    `public_address`: its Elastic IP, None while the VPC has no internet gateway that would translate it;
+    `allocation_id` is the Elastic IP's. `logged`: a flow log looks at it.
     """
 
     id: str
@@ -285,6 +285,11 @@ class Vpc:
     def interface_at(self) -> dict[str, Interface]:
         """By private address."""
         return {interface.address: interface for interface in self.interfaces.values()}
+
+    @cached_property
+    def hands_over(self) -> bool:
+        """Whether a route leads to an interface, so that packets may come to one that are not for it."""
+        return any(route.kind == "interface" for table in self.route_tables.values() for route in table.routes)
 
     @cached_property
     def public(self) -> dict[str, Interface]:

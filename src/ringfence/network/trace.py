@@ -25,6 +25,7 @@ from ringfence.network.topology import (
     Topology,
     Vpc,
 )
+from ringfence.network.tracking import is_always_tracked
 
 __all__ = ["ICMP", "TCP", "UDP", "Hop", "Packet", "Stage", "Trace", "trace"]
 
@@ -121,12 +122,9 @@ def _leave(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface) -> str | None:
     leg = replace(leg, peering=route.target if route is not None and route.kind == "peering" else None)
     if not walk.step(_egress(vpc, source, leg)):
         return None
-    crossing = not any(
-        inside(leg.destination, (one.cidr,)) and inside(leg.source, (one.cidr,)) for one in vpc.subnets.values()
-    )
-    if crossing and not walk.step(judge_acl(vpc, source, "egress", leg)):
-        return None
     table = vpc.route_tables[vpc.subnets[source.subnet_id].route_table_id]
+    if _crosses(vpc, source, leg.destination, route) and not walk.step(judge_acl(vpc, source, "egress", leg)):
+        return None
     if route is None or route.kind == "blackhole":
         walk.step(Hop("route", False, table.id, table.id, _no_way(vpc, source, leg.destination, route)))
         return None
@@ -136,9 +134,29 @@ def _leave(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface) -> str | None:
         return None
     if route.kind == "local" and target is not None:
         walk.step(Hop("route", True, "local", table.id, f"{route.destination} is local"))
-        return _across(walk, leg, vpc, source, target, crossing)
+        return _across(walk, leg, vpc, source, target)
     walk.step(Hop("route", True, route.target, table.id, f"{_named(route)} to {route.target}"))
     return _by_gateway(walk, leg, vpc, source, route)
+
+
+def _next_interface(vpc: Vpc, destination: str, route: Route | None) -> Interface | None:
+    """Whom the router hands the packet to, if that is an interface of the VPC."""
+    match route.kind if route else None:
+        case "local":
+            found = vpc.interface_at.get(destination)
+            return found if found and found.namespace is not None else None
+        case "nat":
+            return vpc.interfaces[vpc.nat_gateways[route.target].interface_id] if route else None
+        case "interface":
+            return vpc.interfaces[route.target] if route else None
+        case _:
+            return None
+
+
+def _crosses(vpc: Vpc, source: Interface, destination: str, route: Route | None) -> bool:
+    """Whether the packet leaves its sender's subnet: else no ACL is asked."""
+    following = _next_interface(vpc, destination, route)
+    return following is None or following.subnet_id != source.subnet_id
 
 
 def _egress(vpc: Vpc, source: Interface, leg: Leg) -> Hop:
@@ -149,7 +167,9 @@ def _egress(vpc: Vpc, source: Interface, leg: Leg) -> Hop:
         case "nat_gateway":
             return Hop("egress group", True, owner, owner, "a NAT gateway has no groups")
         case "interface":
-            return judge_groups(vpc, "egress", source, leg)
+            following = _next_interface(vpc, leg.destination, _route(vpc, source, leg.destination))
+            through = following is not None and is_always_tracked(following)
+            return judge_groups(vpc, "egress", source, leg, through)
 
 
 def _route(vpc: Vpc, source: Interface, destination: str) -> Route | None:
@@ -180,11 +200,22 @@ def _by_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, route: Route
         reached = _to_internet_gateway(walk, leg, vpc, source, route.target)
     elif route.kind == "peering":
         reached = _to_peer(walk, leg, vpc, vpc.peerings[route.target])
+    elif route.kind == "interface":
+        return _hand_over(walk, leg, vpc, source, vpc.interfaces[route.target])
     else:
-        reached = _to_nat_gateway(walk, leg, vpc, vpc.nat_gateways[route.target])
-    if reached is not None:
+        reached = _to_nat_gateway(walk, leg, vpc, source, vpc.nat_gateways[route.target])
+    if reached is not None and _crosses(vpc, source, leg.destination, route):
         walk.answer(judge_acl_answer(vpc, source, "ingress", leg))
     return reached
+
+
+def _hand_over(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, target: Interface) -> str | None:
+    """To an appliance, which may pass it on or not: what it does is no part of the network."""
+    if target.source_check and leg.destination != target.address:
+        detail = f"takes only packets to {target.address}: its source/destination check is on"
+        walk.step(Hop("route", False, "destination address", target.id, detail))
+        return None
+    return _into(walk, leg, vpc, target, target.subnet_id != source.subnet_id)
 
 
 def _to_gateway_endpoint(walk: _Walk, leg: Leg, endpoint: Endpoint) -> str | None:
@@ -209,10 +240,11 @@ def _to_internet_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, gat
     return _on_internet(walk, replace(leg, source=public.public_address))
 
 
-def _to_nat_gateway(walk: _Walk, leg: Leg, vpc: Vpc, nat: NatGateway) -> str | None:
+def _to_nat_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, nat: NatGateway) -> str | None:
     """Its interface is in a subnet with an ACL and a route table of its own, which decide where the packet goes on."""
     interface = vpc.interfaces[nat.interface_id]
-    if not walk.step(judge_acl(vpc, interface, "ingress", leg)):
+    crossing = interface.subnet_id != source.subnet_id
+    if crossing and not walk.step(judge_acl(vpc, interface, "ingress", leg)):
         return None
     walk.step(Hop("ingress group", True, nat.id, nat.id, "a NAT gateway has no groups"))
     if any(hop.stage == "NAT gateway" and hop.rule == nat.id for hop in walk.forward):
@@ -223,7 +255,7 @@ def _to_nat_gateway(walk: _Walk, leg: Leg, vpc: Vpc, nat: NatGateway) -> str | N
         return None
     walk.step(Hop("NAT gateway", True, nat.id, nat.id, f"sends it on as {nat.address}"))
     reached = _leave(walk, Leg(leg.packet, nat.address, leg.destination, NAT_PORTS), vpc, interface)
-    if reached is not None:
+    if reached is not None and crossing:
         walk.answer(judge_acl_answer(vpc, interface, "egress", leg))
     return reached
 
@@ -241,12 +273,27 @@ def _to_peer(walk: _Walk, leg: Leg, vpc: Vpc, peering: Peering) -> str | None:
     return reached
 
 
-def _across(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, target: Interface, crossing: bool) -> str | None:
+def _across(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, target: Interface) -> str | None:
     """To an interface of the same VPC."""
-    reached = _into(walk, leg, vpc, target, crossing)
-    if reached is not None and crossing:
-        walk.answer(judge_acl_answer(vpc, target, "egress", leg), judge_acl_answer(vpc, source, "ingress", leg))
+    reached = _into(walk, leg, vpc, target, source.subnet_id != target.subnet_id)
+    if reached is not None:
+        _answer_across(walk, leg, vpc, source, target)
     return reached
+
+
+def _answer_across(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, target: Interface) -> None:
+    """The answer, by the route table of the subnet that it comes from."""
+    route = _route(vpc, target, leg.source)
+    back = _next_interface(vpc, leg.source, route)
+    table = vpc.subnets[target.subnet_id].route_table_id
+    if back is None:
+        walk.answer(Hop("route", False, table, table, f"has no way back to {leg.source}"))
+        return
+    if back.subnet_id != target.subnet_id:
+        walk.answer(judge_acl_answer(vpc, target, "egress", leg), judge_acl_answer(vpc, back, "ingress", leg))
+    if back is not source and back.address != leg.source:
+        detail = f"sends what answers {leg.source} by {back.id}, which did not hand on the packet"
+        walk.answer(Hop("route", False, back.id, table, detail))
 
 
 def _into(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface, crossing: bool) -> str | None:
@@ -258,7 +305,7 @@ def _into(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface, crossing: bool) ->
         walk.step(Hop("ingress group", True, owner, owner, "a NAT gateway has no groups"))
         walk.step(Hop("NAT gateway", False, owner, owner, "answers nobody who connects to it"))
         return None
-    if not walk.step(judge_groups(vpc, "ingress", target, leg)):
+    if not walk.step(judge_groups(vpc, "ingress", target, leg, _comes_tracked(vpc, target, leg))):
         return None
     if target.kind == "vpc_endpoint":
         endpoint = vpc.endpoints[owner]
@@ -267,6 +314,11 @@ def _into(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface, crossing: bool) ->
         if not walk.step(hop):
             return None
     return owner
+
+
+def _comes_tracked(vpc: Vpc, target: Interface, leg: Leg) -> bool:
+    sender = vpc.interface_at.get(leg.source)
+    return is_always_tracked(target) or (sender is not None and is_always_tracked(sender))
 
 
 def _service(endpoint: Endpoint, serves: bool) -> str:
@@ -341,7 +393,9 @@ def _to_elastic_ip(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface) -> str | 
     inner = replace(leg, destination=target.address)
     reached = _into(walk, inner, vpc, target, crossing=True)
     if reached is not None:
-        walk.answer(judge_acl_answer(vpc, target, "egress", inner), _way_back(vpc, target, leg.source, gateway))
+        if _crosses(vpc, target, leg.source, _route(vpc, target, leg.source)):
+            walk.answer(judge_acl_answer(vpc, target, "egress", inner))
+        walk.answer(_way_back(vpc, target, leg.source, gateway))
     return reached
 
 

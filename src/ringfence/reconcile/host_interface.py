@@ -11,6 +11,7 @@ from ringfence.core.record import Reader
 from ringfence.reconcile.ports import Caller
 from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.sagemaker import Variant
+from ringfence.services.sagemaker import failure_reason
 
 # Ours: SageMaker's text for hosting is not published; in the style of Studio's and the notebooks'.
 _DESCRIPTION = "[DO NOT DELETE] ENI managed by SageMaker for Endpoint({endpoint}) - {instance}"
@@ -29,12 +30,20 @@ class NoFreeAddresses(Exception):
     """No subnet of the VpcConfig has two free addresses."""
 
 
+class IncompleteDhcpOptions(Exception):
+    """The VPC's DHCP options lack the resolver or the domain; `reason` in SageMaker's words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def create_interface(
     caller: Caller, role: Principal, variant: Variant, zones: Counter[str], endpoint: str, instance_id: str
 ) -> str:
     """Make an interface in the subnet that spreads best over the zones (`zones`: instances that each has already).
 
-    Raises ServiceError if the role may not, NoFreeAddresses if there is no room.
+    Raises ServiceError if the role may not, NoFreeAddresses if there is no room, IncompleteDhcpOptions.
     """
     subnet_id = _choose_subnet(caller, role, variant, zones)
     created = caller.call(
@@ -85,7 +94,9 @@ def _choose_subnet(caller: Caller, role: Principal, variant: Variant, zones: Cou
     ids = list(variant.subnet_ids)
     subnets = look("DescribeSubnets", SubnetIds=ids)
     vpc = look("DescribeVpcs", VpcIds=[subnets[0]["VpcId"]])[0]
-    look("DescribeDhcpOptions", DhcpOptionsIds=[vpc["DhcpOptionsId"]])
+    # AWS has a set called `default`, which is none: nobody tells the instance anything
+    id = vpc["DhcpOptionsId"]
+    _check_dhcp_options(id, [] if id == "default" else look("DescribeDhcpOptions", DhcpOptionsIds=[id]))
     look("DescribeSecurityGroups", GroupIds=list(variant.group_ids))
     in_vpc = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
     look("DescribeVpcEndpoints", Filters=in_vpc)
@@ -96,3 +107,11 @@ def _choose_subnet(caller: Caller, role: Principal, variant: Variant, zones: Cou
     able.sort(key=lambda subnet: (zones[subnet["AvailabilityZone"]], ids.index(subnet["SubnetId"])))
     chosen: str = able[0]["SubnetId"]
     return chosen
+
+
+def _check_dhcp_options(id: str, sets: list[Any]) -> None:
+    listed = [one for found in sets for one in found["DhcpConfigurations"]]
+    options = {one["Key"]: [value["Value"] for value in one["Values"]] for one in listed}
+    servers, domain = options.get("domain-name-servers", []), options.get("domain-name", [])
+    if not servers or not domain:
+        raise IncompleteDhcpOptions(failure_reason.dhcp_incomplete(id, servers, domain))

@@ -88,6 +88,8 @@ class Launch:
             return host_interface.create_interface(
                 self._caller(), role.principal, self._variant, zones, self._endpoint.name, self._id
             )
+        except host_interface.IncompleteDhcpOptions as failure:
+            raise LaunchFailed(failure.reason) from None
         except host_interface.NoFreeAddresses:
             raise LaunchFailed(failure_reason.NO_ADDRESSES) from None
         except ServiceError as error:

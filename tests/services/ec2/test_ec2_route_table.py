@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from ringfence.services.ec2.network_interface import attach
+
 
 @pytest.fixture
 def net(ec2: Any) -> dict[str, str]:
@@ -70,8 +72,34 @@ def test_local_routes_stay(ec2: Any, net: dict[str, str]) -> None:
 
 def test_targets_that_are_not_built_are_refused(ec2: Any, net: dict[str, str]) -> None:
     where = {"RouteTableId": net["table"], "DestinationCidrBlock": "0.0.0.0/0"}
-    assert "NotImplemented" in ec2.error("CreateRoute", **where, NetworkInterfaceId="eni-0123456789abcdef0")
+    missing = ec2.error("CreateRoute", **where, NetworkInterfaceId="eni-0123456789abcdef0")
+    assert "InvalidNetworkInterfaceID.NotFound" in missing
     assert "InvalidNatGatewayID.NotFound" in ec2.error("CreateRoute", **where, NatGatewayId="nat-0123456789abcdef0")
     assert "NotImplemented" in ec2.error("CreateRoute", **where, GatewayId="vgw-0123456789abcdef0")
     assert "MissingParameter" in ec2.error("CreateRoute", **where)
     assert "InvalidInternetGatewayID.NotFound" in ec2.error("CreateRoute", **where, GatewayId="igw-0123456789abcdef0")
+
+
+def test_a_route_to_an_interface(ec2: Any, net: dict[str, str]) -> None:
+    """`blackhole` until it is attached; inside the VPC only for a whole subnet."""
+    interface = ec2("CreateNetworkInterface", SubnetId=net["subnet"])["NetworkInterface"]["NetworkInterfaceId"]
+    other = ec2.subnet(net["vpc"], "10.0.2.0/24")
+    where = {"RouteTableId": net["table"], "NetworkInterfaceId": interface}
+    for cidr in ("0.0.0.0/0", "10.0.2.0/24"):
+        ec2("CreateRoute", **where, DestinationCidrBlock=cidr)
+    assert "is not the CIDR block of one" in ec2.error("CreateRoute", **where, DestinationCidrBlock="10.0.2.0/25")
+    again = ec2.error("CreateRoute", **where, DestinationCidrBlock="10.0.0.0/16")
+    assert again.startswith("RouteAlreadyExists")
+
+    def shown() -> list[Any]:
+        routes = ec2("DescribeRouteTables", RouteTableIds=[net["table"]])["RouteTables"][0]["Routes"]
+        return [(one["State"], one.get("InstanceId")) for one in routes if one.get("NetworkInterfaceId") == interface]
+
+    assert shown() == [("blackhole", None)] * 2
+    with ec2.store.transaction() as records:
+        attach(records, interface, "i-0", ec2.call(records).now, ec2.entropy)
+    assert shown() == [("active", "i-0")] * 2
+    elsewhere = ec2.subnet(ec2.vpc("10.1.0.0/16"), "10.1.0.0/24")
+    stranger = ec2("CreateNetworkInterface", SubnetId=elsewhere)["NetworkInterface"]["NetworkInterfaceId"]
+    wrong = {"RouteTableId": net["table"], "NetworkInterfaceId": stranger, "DestinationCidrBlock": "192.0.2.0/24"}
+    assert "and interface eni-" in ec2.error("CreateRoute", **wrong) and other

@@ -28,7 +28,9 @@ def _options(ground: Ground, vpc_id: str) -> Finding:
     if missing:
         sentence = f"{found.id} of {vpc_id} lacks {' and '.join(missing)}"
         remedy = "associate DHCP options with both domain-name-servers and domain-name"
-        return wrong("dhcp-options", vpc_id, sentence, remedy, aws_message.dhcp_incomplete(found.id), vpc_id, found.id)
+        given = (found.options.get(key, ()) for key in _NEEDED)
+        seen = aws_message.dhcp_incomplete(found.id, *given)
+        return wrong("dhcp-options", vpc_id, sentence, remedy, seen, vpc_id, found.id)
     return ok("dhcp-options", vpc_id, f"{found.id} has domain-name-servers and domain-name", vpc_id, found.id)
 
 

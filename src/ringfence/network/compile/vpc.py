@@ -56,7 +56,7 @@ def compile_vpc(records: VpcRecords) -> Vpc:
     }
     endpoints = {record.id: compile_endpoint(record, vpc, subnets, interfaces) for record in records.endpoints}
     nats = {nat.id: nat for nat in _compile_nats(records.nats, interfaces)}
-    targets = _targets(records, nats, endpoints)
+    targets = _targets(records, nats, endpoints, interfaces)
     tables = {
         table.id: compile_route_table(table, cidrs, targets, records.prefix_lists) for table in records.route_tables
     }
@@ -105,9 +105,13 @@ def _compile_nats(records: list[ec2.NatGateway], interfaces: Mapping[str, Interf
             yield NatGateway(record.id, interface.id, interface.address, record.connectivity)
 
 
-def _targets(records: VpcRecords, nats: Iterable[str], endpoints: Mapping[str, Endpoint]) -> dict[str, RouteKind]:
-    """What routes can lead to: id -> kind of route."""
+def _targets(
+    records: VpcRecords, nats: Iterable[str], endpoints: Mapping[str, Endpoint], interfaces: Mapping[str, Interface]
+) -> dict[str, RouteKind]:
+    """What routes can lead to: id -> kind of route. An interface that is not attached is nowhere."""
     found: dict[str, RouteKind] = {one.id: "endpoint" for one in endpoints.values() if one.kind == "Gateway"}
+    attached = (one.id for one in interfaces.values() if one.kind == "interface" and one.namespace is not None)
+    found |= dict.fromkeys(attached, "interface")
     found |= dict.fromkeys(nats, "nat")
     found |= dict.fromkeys(records.peerings, "peering")
     return found | ({records.internet_gateway: "internet"} if records.internet_gateway else {})

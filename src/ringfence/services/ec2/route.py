@@ -6,14 +6,24 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
-from ringfence.resources.ec2 import InternetGateway, NatGateway, PrefixList, Route, RouteTable, Vpc
+from ringfence.resources.ec2 import (
+    InternetGateway,
+    NatGateway,
+    NetworkInterface,
+    PrefixList,
+    Route,
+    RouteTable,
+    Subnet,
+    Vpc,
+)
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.cidr import parse_block
 from ringfence.services.ec2.nat_gateway import find_target
 from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.prefix_list import check_room, find
 
-_TAKES = "RouteTableId DestinationCidrBlock DestinationPrefixListId GatewayId NatGatewayId"
+_TAKES = "RouteTableId DestinationCidrBlock DestinationPrefixListId GatewayId NatGatewayId NetworkInterfaceId"
+_TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId")
 _LINK_LOCAL = IPv4Network("169.254.168.0/22")
 
 
@@ -70,7 +80,7 @@ def delete_route(call: Call, request: Request) -> Result:
 def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
     """The route that the request spells, if its target can be reached from the table's VPC."""
     destination = _destination(call, request)
-    targets = [target for member in ("GatewayId", "NatGatewayId") if (target := request.get(member))]
+    targets = [target for member in _TARGETS if (target := request.get(member))]
     if len(targets) != 1:
         code = "InvalidParameterCombination" if targets else "MissingParameter"
         raise ServiceError(code, "The request must contain exactly one of gatewayId, natGatewayId, "
@@ -79,19 +89,23 @@ def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
     if gateway.vpc_id != table.vpc_id:
         raise ServiceError(
             "InvalidParameterValue",
-            f"route table {table.id} and network gateway {gateway.id} belong to different networks",
+            f"route table {table.id} and {_noun(gateway)} {gateway.id} belong to different networks",
         )
     if destination.startswith("pl-"):
         made = Route(destination_prefix_list_id=destination)
     else:
-        _refuse_inside(call, table, IPv4Network(destination))
+        _refuse_inside(call, table, IPv4Network(destination), isinstance(gateway, NetworkInterface))
         made = Route(destination_cidr=destination)
+    if isinstance(gateway, NetworkInterface):
+        return msgspec.structs.replace(made, network_interface_id=gateway.id)
     if isinstance(gateway, NatGateway):
         return msgspec.structs.replace(made, nat_gateway_id=gateway.id)
     return msgspec.structs.replace(made, gateway_id=gateway.id)
 
 
-def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway:
+def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway | NetworkInterface:
+    if interface := request.get("NetworkInterfaceId"):
+        return noun.find(call, NetworkInterface, interface)
     if target := request.get("NatGatewayId"):
         return find_target(call, target)
     if not request["GatewayId"].startswith("igw-"):
@@ -101,11 +115,20 @@ def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway:
     return noun.find(call, InternetGateway, request["GatewayId"])
 
 
-def _refuse_inside(call: Call, table: RouteTable, block: IPv4Network) -> None:
-    """Traffic within the VPC cannot leave by a gateway. https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html"""
+def _noun(target: InternetGateway | NatGateway | NetworkInterface) -> str:
+    return "interface" if isinstance(target, NetworkInterface) else "network gateway"
+
+
+def _refuse_inside(call: Call, table: RouteTable, block: IPv4Network, to_interface: bool) -> None:
+    """Traffic within the VPC cannot leave by a gateway; an interface may get what is for a whole subnet.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html
+    """
     vpc = noun.find(call, Vpc, table.vpc_id)
     for cidr in (vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs)):
-        if block.subnet_of(IPv4Network(cidr)):
+        if to_interface and block.subnet_of(IPv4Network(cidr)) and str(block) != cidr:
+            _need_subnet(call, table, block)
+        elif block.subnet_of(IPv4Network(cidr)) and not to_interface:
             raise ServiceError(
                 "InvalidParameterValue",
                 f"The destination CIDR block {block} is equal to or more specific than one of this VPC's CIDR blocks. "
@@ -113,6 +136,16 @@ def _refuse_inside(call: Call, table: RouteTable, block: IPv4Network) -> None:
             )
     if block.subnet_of(_LINK_LOCAL):
         raise ServiceError("InvalidParameterValue", f"The destination CIDR block {block} is reserved.")
+
+
+def _need_subnet(call: Call, table: RouteTable, block: IPv4Network) -> None:
+    if not any(one.vpc_id == table.vpc_id and one.cidr == str(block) for one in noun.mine(call, Subnet)):
+        # ours: the text is not published
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"The destination CIDR block {block} is more specific than one of this VPC's CIDR blocks, but is not the "
+            "CIDR block of one of its subnets.",
+        )
 
 
 def _destination(call: Call, request: Request) -> str:

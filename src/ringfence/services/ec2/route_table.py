@@ -7,6 +7,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import (
     InternetGateway,
     NatGateway,
+    NetworkInterface,
     Route,
     RouteTable,
     RouteTableAssociation,
@@ -218,11 +219,21 @@ def _route(call: Call, table: RouteTable, route: Route) -> Result:
         "GatewayId": route.gateway_id,
         "NatGatewayId": route.nat_gateway_id,
         "NetworkInterfaceId": route.network_interface_id,
+        **_attached(call, route),
         "VpcPeeringConnectionId": route.peering_connection_id,
         "Origin": route.origin,
         "State": _state(call, table, route),
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _attached(call: Call, route: Route) -> Result:
+    """The instance that the route's interface is attached to, and whose it is."""
+    interface = call.records.get(NetworkInterface, route.network_interface_id or "")
+    attachment = interface.attachment if interface else None
+    if attachment is None or attachment.instance_id is None:
+        return {}
+    return {"InstanceId": attachment.instance_id, "InstanceOwnerId": attachment.instance_owner}
 
 
 def _state(call: Call, table: RouteTable, route: Route) -> str:
@@ -233,4 +244,7 @@ def _state(call: Call, table: RouteTable, route: Route) -> str:
     if route.nat_gateway_id is not None:
         nat = call.records.get(NatGateway, route.nat_gateway_id)
         return "active" if nat is not None and nat.deleting is None and nat.failure is None else "blackhole"
+    if route.network_interface_id is not None:
+        interface = call.records.get(NetworkInterface, route.network_interface_id)
+        return "active" if interface is not None and interface.attachment is not None else "blackhole"
     return "active"

@@ -4,6 +4,8 @@ Written by `reconcile` when it has happened, by `explain` when it is going to. E
 somebody met it.
 """
 
+from collections.abc import Sequence
+
 # https://github.com/aws/sagemaker-python-sdk/issues/3026
 INTERNAL_ERROR = "InternalServerError: We encountered an internal error.  Please try again."
 
@@ -19,6 +21,17 @@ def image_missing(variant: str) -> str:
     return (
         f"Please make sure all images included in the model for the production variant {variant} exist, and that the "
         "execution role used to create the model has permissions to access them."
+    )
+
+
+def dhcp_incomplete(options_id: str, servers: Sequence[str], domain: Sequence[str]) -> str:
+    """https://github.com/aws/sagemaker-python-sdk/issues/3955"""
+    shown = " ".join(domain) or "<nil>"
+    return (
+        "ClientError: expected DHCP options to include keys domain-name-servers and domain-name, but missing one or "
+        f"more attributes: {{DhcpOptionsId:{options_id} DomainNameServers:[{' '.join(servers)}] "
+        f"DomainNameSearch:{shown}}}.Please refer to "
+        "https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSet.html for more details"
     )
 
 
