@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from ringfence import services
 from ringfence.app.first_start import prepare
+from ringfence.app.linux_repository import provide_repositories
 from ringfence.app.openers import Openers
 from ringfence.config import Config
 from ringfence.core.call import Principal, Request, Result
@@ -161,6 +162,7 @@ class App:
         listening.setblocking(False)
         with self.store.transaction() as records:
             session.remove_all(records)
+        await provide_repositories(self.store, self._blobs, self.config.region, self.now())
         self._spawn(self._reconciler.run(), "reconcile")
         self._spawn(collect_forever(self.store, self._blobs), "collect blobs")
         self._spawn(self._forget_pools(), "forget pools")
