@@ -1,6 +1,6 @@
 """Enter an instance: its network namespace, and a mount namespace in which this machine's files name its resolvers.
 
-Linux only, root only; called in the child between fork and exec.
+Linux only, root only; called in the child between fork and exec, and by `capture`, which stays there.
 """
 
 import ctypes
@@ -44,9 +44,7 @@ def entering(place: Place, directory: Path) -> Callable[[], None]:
     directory.chmod(0o755)
 
     def enter() -> None:
-        descriptor = os.open(place.namespace, os.O_RDONLY)
-        _check(_libc.setns(descriptor, _CLONE_NEWNET), "setns")
-        os.close(descriptor)
+        enter_namespace(place.namespace)
         _check(_libc.unshare(_CLONE_NEWNS), "unshare")
         _check(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "mount private")
         for target, source in files.items():
@@ -56,6 +54,13 @@ def entering(place: Place, directory: Path) -> Callable[[], None]:
                 _check(_libc.mount(os.fsencode(source), os.fsencode(real), None, _MS_BIND, None), f"bind {real}")
 
     return enter
+
+
+def enter_namespace(path: str) -> None:
+    """The calling thread's network is that one from now on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    _check(_libc.setns(descriptor, _CLONE_NEWNET), "setns")
+    os.close(descriptor)
 
 
 def temporary_directory() -> "tempfile.TemporaryDirectory[str]":

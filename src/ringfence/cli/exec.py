@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import click
 
 from ringfence.cli.client import Daemon, connect, fail, state_option
 from ringfence.cli.enter import Place, entering, environment, temporary_directory
+
+# What to run in an instance and its further variables; told of the instance, and where files may be put meanwhile.
+Command = Callable[[dict[str, Any], Path], tuple[tuple[str, ...], dict[str, str]]]
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -53,9 +57,6 @@ def exec_(
         fail("security groups belong to a subnet: --security-group goes with --subnet", 64)
     if source_ip and not internet:
         fail("--source-ip goes with --internet", 64)
-    if os.geteuid() != 0:
-        fail("entering a network namespace needs root: run this with sudo", 77)
-    daemon = connect(state)
     question = {
         "subnet": subnet,
         "security_groups": list(groups),
@@ -63,13 +64,20 @@ def exec_(
         "internet": internet,
         "source_ip": source_ip,
     }
+    raise SystemExit(stand(state, question, lambda told, directory: (command, {})))
+
+
+def stand(state: Path, question: dict[str, Any], command: Command) -> int:
+    """Run a command in an instance that lasts as long; its exit code. `question`: where, as the daemon is asked."""
+    if os.geteuid() != 0:
+        fail("entering a network namespace needs root: run this with sudo", 77)
+    daemon = connect(state)
     response = daemon.open("POST", "sessions", question)
     told = _first_line(response)
     try:
-        code = _run(daemon, told, command)
+        return _run(daemon, told, command)
     finally:
         daemon.call("DELETE", "sessions", {"instance_id": told["instance_id"]})
-    raise SystemExit(code)
 
 
 def _first_line(response: HTTPResponse) -> dict[str, Any]:
@@ -83,21 +91,24 @@ def _first_line(response: HTTPResponse) -> dict[str, Any]:
     return told
 
 
-def _run(daemon: Daemon, told: dict[str, Any], command: tuple[str, ...]) -> int:
+def _run(daemon: Daemon, told: dict[str, Any], command: Command) -> int:
     place = Place(**{name: told[name] for name in ("namespace", "resolvers", "search", "hostname", "address")})
     variables = environment(
         os.environ, region=daemon.region, ca_bundle=str(daemon.ca_bundle), credentials_uri=told["credentials_uri"]
     )
     with temporary_directory() as directory:
+        program, more = command(told, Path(directory))
         # A Ctrl-C is for the command; this process only waits for it.
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            process = subprocess.Popen(command, env=variables, preexec_fn=_child(entering(place, Path(directory))))
+            process = subprocess.Popen(
+                program, env=variables | more, preexec_fn=_child(entering(place, Path(directory)))
+            )
             code = process.wait()
         except FileNotFoundError:
-            fail(f"`{command[0]}`: no such command", 127)
+            fail(f"`{program[0]}`: no such command", 127)
         except PermissionError:
-            fail(f"`{command[0]}` cannot be run", 126)
+            fail(f"`{program[0]}` cannot be run", 126)
         except subprocess.SubprocessError:
             fail(f"could not enter `{place.namespace}`: is this the daemon's machine, and are you root?")
         finally:

@@ -14,6 +14,7 @@ from aiohttp.client_exceptions import ClientConnectionError
 from ringfence import __version__
 from ringfence.core.call import Request
 from ringfence.core.errors import ServiceError
+from ringfence.dataplane.naming import link_name
 from ringfence.gateway import answer_explain, session
 from ringfence.gateway.running import Running, read_body
 from ringfence.resources.ec2 import Vpc, VpcEndpoint, VpcEndpointStatus
@@ -113,6 +114,20 @@ async def _session(request: web.BaseRequest, app: Running) -> web.StreamResponse
             session.remove(records, instance.id)
 
 
+async def _interface(request: web.BaseRequest, app: Running) -> web.Response:
+    """Where an interface's link to the VPC's router is."""
+    identifier = str((await read_body(request))["id"])
+    topology = await app.settled(app.store.revision)
+    for vpc in topology.vpcs.values():
+        found = vpc.interfaces.get(identifier)
+        if found is not None:
+            if found.namespace is None:
+                return _error(f"`{identifier}` is attached to nothing: it has no packets", 400)
+            link = {"namespace": str(app.namespace_path(vpc.id)), "device": link_name("e", identifier)}
+            return web.json_response(link | {"vpc_id": vpc.id, "address": found.address})
+    return _error(f"`{identifier}` is no network interface: see `aws ec2 describe-network-interfaces`", 404)
+
+
 async def _end_session(request: web.BaseRequest, app: Running) -> web.Response:
     """Answered once the ENI is gone and the namespace too, so that a subnet can be deleted after the command."""
     identifier = (await read_body(request))["instance_id"]
@@ -153,6 +168,7 @@ _ROUTES: dict[tuple[str, str], Answer] = {
     ("POST", "shutdown"): _shut_down,
     ("POST", "sessions"): _session,
     ("DELETE", "sessions"): _end_session,
+    ("POST", "interface"): _interface,
     ("POST", "explain/path"): answer_explain.answer_path,
     ("POST", "explain/call"): answer_explain.answer_call,
     ("POST", "explain/hosting"): answer_explain.answer_hosting,
