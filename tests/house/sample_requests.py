@@ -59,6 +59,7 @@ _VALUES: dict[str, Any] = {
     "SecurityGroupRuleIds": _IDS["sgr"],
     "NetworkAclId": _IDS["acl"],
     "NetworkInterfaceId": _IDS["eni"],
+    "AttachmentId": "eni-attach-0123456789abcdef0",
     "NetworkInterfacePermissionId": _IDS["eni-perm"],
     "VpcEndpointId": _IDS["vpce"],
     "VpcEndpointIds": _IDS["vpce"],
@@ -218,9 +219,12 @@ def _network() -> Iterator[ec2.Ec2Record]:
     yield ec2.SecurityGroupRule(id=_IDS["sgr"], group_id=group, egress=False, protocol="-1", **own)
     used = ((_ASSOCIATIONS["ReplaceNetworkAclAssociation"], subnet),)
     yield ec2.NetworkAcl(id=_IDS["acl"], vpc_id=vpc, is_default=False, entries=(), associations=used, **own)
+    attachment = ec2.Attachment(
+        id="eni-attach-0123456789abcdef0", instance_owner=ACCOUNT, attached_at=NOW, instance_id="i-0123456789abcdef0"
+    )
     yield ec2.NetworkInterface(
         id=_IDS["eni"], vpc_id=vpc, subnet_id=subnet, availability_zone=f"{REGION}a", private_ip="10.0.0.9",
-        mac="02:00:00:00:00:01", group_ids=(group,), **own,
+        mac="02:00:00:00:00:01", group_ids=(group,), attachment=attachment, **own,
     )  # fmt: skip
     yield ec2.NetworkInterfacePermission(
         id=_IDS["eni-perm"], network_interface_id=_IDS["eni"], aws_account_id=ACCOUNT, aws_service=None,

@@ -21,6 +21,7 @@ EXCEPTIONS: dict[str, str] = {
     "ec2.* | * | does not ask about optional ipv?pool-ec2": "addresses of one's own are refused: there are no pools",
     "ec2.* | * | does not ask about optional vpn-gateway": "there are no VPN gateways",
     "ec2.*RouteTable* | * | does not ask about optional internet-gateway": "tables of gateways (edge) are refused",
+    "ec2.*tachNetworkInterface | * | has no ec2:* on instance": "there are no EC2 instances that could have these",
     "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional instance": "Attachment is refused",
     "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional subnet": "AssociatedSubnetIds is refused",
     "ec2.Modify* | * | has no ec2:attribute on *": "holds a member `Attribute`, which none of these requests has",

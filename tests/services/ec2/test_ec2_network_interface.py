@@ -6,6 +6,8 @@ import pytest
 
 from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
+from ringfence.resources.ec2 import NetworkInterfacePermission
+from ringfence.resources.instance import Instance
 from ringfence.services.ec2.network_interface import attach, detach
 
 SERVICE = "770088000000"
@@ -95,6 +97,50 @@ def test_a_service_attaches_by_permission(ec2: Any) -> None:
         detach(records, id)
     ec2("DeleteNetworkInterface", NetworkInterfaceId=id)
     assert ec2("DescribeNetworkInterfacePermissions")["NetworkInterfacePermissions"] == []
+
+
+def test_nobody_else_attaches_or_detaches(ec2: Any) -> None:
+    """AttachNetworkInterface and DetachNetworkInterface say the truth: nothing of the caller could be attached to."""
+    subnet = ec2.subnet(ec2.vpc())
+    own, services = _make(ec2, subnet), _make(ec2, subnet)
+    attaching = {"NetworkInterfaceId": own, "InstanceId": "i-0123456789abcdef0", "DeviceIndex": 1}
+    assert ec2.error("AttachNetworkInterface", **attaching) == (
+        "InvalidInstanceID.NotFound: The instance ID 'i-0123456789abcdef0' does not exist"
+    )
+    assert "InvalidInstanceID.Malformed" in ec2.error("AttachNetworkInterface", **attaching | {"InstanceId": "x"})
+    with ec2.store.transaction() as records:
+        now = ec2.call(records).now
+        records.put(
+            Instance(id="i-0123456789abcdef0", account="123456789012", region="us-west-2", owner="x", network="vpc")
+        )
+        attach(records, own, "i-0123456789abcdef0", now, ec2.entropy)
+        records.put(
+            NetworkInterfacePermission(
+                id="eni-perm-1", account="123456789012", region="us-west-2", network_interface_id=services,
+                aws_account_id=SERVICE, aws_service=None, permission="INSTANCE-ATTACH",
+            )
+        )  # fmt: skip
+        attach(records, services, "i-1", now, ec2.entropy, SERVICE)
+    assert "currently in use" in ec2.error("AttachNetworkInterface", **attaching)
+    free = attaching | {"NetworkInterfaceId": _make(ec2, subnet)}
+    assert "OperationNotPermitted: The instance 'i-0123456789abcdef0'" in ec2.error("AttachNetworkInterface", **free)
+    attachments = {id: _interface(ec2, id)["Attachment"]["AttachmentId"] for id in (own, services)}
+    assert own in ec2.error("DetachNetworkInterface", AttachmentId=attachments[own], Force=True)
+    assert ec2.error("DetachNetworkInterface", AttachmentId=attachments[services]) == (
+        "OperationNotPermitted: You are not allowed to manage 'ela-attach' attachments."
+    )
+    assert ec2.error("DetachNetworkInterface", AttachmentId="eni-attach-0") == (
+        "InvalidAttachmentID.NotFound: The attachment ID 'eni-attach-0' does not exist"
+    )
+
+
+def test_the_check_is_reset(ec2: Any) -> None:
+    id = _make(ec2, ec2.subnet(ec2.vpc()))
+    ec2("ModifyNetworkInterfaceAttribute", NetworkInterfaceId=id, SourceDestCheck={"Value": False})
+    assert _interface(ec2, id)["SourceDestCheck"] is False
+    assert "MissingParameter" in ec2.error("ResetNetworkInterfaceAttribute", NetworkInterfaceId=id)
+    ec2("ResetNetworkInterfaceAttribute", NetworkInterfaceId=id, SourceDestCheck="true")
+    assert _interface(ec2, id)["SourceDestCheck"] is True
 
 
 def test_what_is_in_use_stays(ec2: Any) -> None:

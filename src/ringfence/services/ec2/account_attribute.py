@@ -2,20 +2,19 @@
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import Vpc
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.operation import operation
 
 
 @operation("DescribeAccountAttributes", takes="AttributeNames")
 def describe_account_attributes(call: Call, request: Request) -> Result:
-    default = next((vpc.id for vpc in noun.mine(call, Vpc) if vpc.is_default), "none")
+    default = noun.default_vpc(call)
     known = {
         "supported-platforms": "VPC",
-        "default-vpc": default,
+        "default-vpc": default.id if default else "none",
         "max-instances": "0",  # there are no EC2 instances here
-        "max-elastic-ips": "0",
-        "vpc-max-elastic-ips": "0",
+        "max-elastic-ips": str(quota.ELASTIC_IPS),
+        "vpc-max-elastic-ips": str(quota.ELASTIC_IPS),
         "vpc-max-security-groups-per-interface": str(quota.GROUPS_PER_INTERFACE),
     }
     wanted = request.get("AttributeNames") or list(known)

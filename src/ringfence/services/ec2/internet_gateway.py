@@ -18,12 +18,18 @@ _BOTH = ("internet-gateway/{InternetGatewayId}", "vpc/{VpcId}")
 
 @operation("CreateInternetGateway", takes="TagSpecifications", on=("internet-gateway/*",))
 def create_internet_gateway(call: Call, request: Request) -> Result:
+    gateway = make_gateway(call)
+    tag_new(call, request, InternetGateway, gateway.id)
+    return {"InternetGateway": _described(call, gateway)}
+
+
+def make_gateway(call: Call) -> InternetGateway:
+    """One that is attached to nothing."""
     have = len(noun.mine(call, InternetGateway))
     quota.check(have, quota.INTERNET_GATEWAYS, "InternetGatewayLimitExceeded", "internet gateways")
     gateway = InternetGateway(id=call.new_id("igw"), account=call.account, region=call.region)
     call.records.put(gateway)
-    tag_new(call, request, InternetGateway, gateway.id)
-    return {"InternetGateway": _described(call, gateway)}
+    return gateway
 
 
 @operation("AttachInternetGateway", takes="InternetGatewayId VpcId", on=_BOTH)

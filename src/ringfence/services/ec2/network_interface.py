@@ -22,7 +22,7 @@ from ringfence.services.ec2 import client_token, elastic_ip, noun, quota
 from ringfence.services.ec2.availability_zone import zone
 from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
-from ringfence.services.ec2.operation import named, operation
+from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.security_group import default_group, find_groups
 from ringfence.services.ec2.tagging import remove, tag_list, tag_new
 
@@ -38,7 +38,7 @@ def attach(
     if interface is None:
         raise ServiceError("InvalidNetworkInterfaceID.NotFound", f"The networkInterface ID '{eni_id}' does not exist")
     if interface.attachment is not None:
-        raise _in_use(eni_id)
+        raise in_use(eni_id)
     owner = owner or interface.account
     granted = {
         permission.aws_account_id
@@ -127,7 +127,7 @@ def create_network_interface(call: Call, request: Request) -> Result:
         made = msgspec.structs.replace(made, made_for=client_token.of(request))
         call.records.put(made)
         tag_new(call, request, NetworkInterface, made.id)
-    shown = _described(call, made)
+    shown = describe_interface(call, made)
     # AWS says `pending` here and `available` from the next description on
     return {"NetworkInterface": shown | {"Status": "pending"}, **client_token.echoed(request)}
 
@@ -149,7 +149,7 @@ def _wanted_address(request: Request) -> str | None:
 def delete_network_interface(call: Call, request: Request) -> Result:
     interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
     if interface.attachment is not None:
-        raise _in_use(interface.id)
+        raise in_use(interface.id)
     for permission in noun.mine(call, NetworkInterfacePermission):
         if permission.network_interface_id == interface.id:
             call.records.delete(permission)
@@ -159,52 +159,8 @@ def delete_network_interface(call: Call, request: Request) -> Result:
     return {}
 
 
-def _in_use(id: str) -> ServiceError:
+def in_use(id: str) -> ServiceError:
     return ServiceError("InvalidParameterValue", f"Network interface '{id}' is currently in use.")
-
-
-@operation(
-    "ModifyNetworkInterfaceAttribute",
-    takes="NetworkInterfaceId Description Groups SourceDestCheck",
-    on=named("network-interface/{NetworkInterfaceId}", optional={"Groups": "security-group"}),
-)
-def modify_network_interface_attribute(call: Call, request: Request) -> Result:
-    interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
-    if interface.requester_managed:
-        raise ServiceError("AuthFailure", "You do not have permission to access the specified resource.")
-    given = [name for name in ("Description", "Groups", "SourceDestCheck") if request.get(name)]
-    if len(given) != 1:
-        raise ServiceError("InvalidParameterCombination", "Exactly one attribute must be specified.")
-    if given == ["Groups"]:
-        groups = find_groups(call, interface.vpc_id, request["Groups"], subnet_id=interface.subnet_id)
-        call.records.put(msgspec.structs.replace(interface, group_ids=groups))
-        return {}
-    value = request[given[0]].get("Value")
-    if value is None:
-        raise ServiceError("MissingParameter", f"The request must contain the parameter {given[0]}.Value")
-    field = {"Description": "description", "SourceDestCheck": "source_dest_check"}[given[0]]
-    call.records.put(msgspec.structs.replace(interface, **{field: value}))
-    return {}
-
-
-@operation("DescribeNetworkInterfaceAttribute", takes="NetworkInterfaceId Attribute")
-def describe_network_interface_attribute(call: Call, request: Request) -> Result:
-    interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
-    shown = _described(call, interface)
-    match request.get("Attribute"):
-        case "description":
-            member: Result = {"Description": {"Value": interface.description}}
-        case "groupSet":
-            member = {"Groups": shown["Groups"]}
-        case "sourceDestCheck":
-            member = {"SourceDestCheck": {"Value": interface.source_dest_check}}
-        case "attachment":
-            member = {"Attachment": shown["Attachment"]} if interface.attachment else {}
-        case other:
-            raise ServiceError(
-                "InvalidParameterValue", f"Value ({other}) for parameter attribute is invalid. Unknown attribute."
-            )
-    return {"NetworkInterfaceId": interface.id, **member}
 
 
 _FILTERS: Filters = {
@@ -252,7 +208,7 @@ _FILTERS: Filters = {
 @operation("DescribeNetworkInterfaces", takes="NetworkInterfaceIds Filters MaxResults NextToken")
 def describe_network_interfaces(call: Call, request: Request) -> Result:
     found, token = describe(call, request, NetworkInterface, ids="NetworkInterfaceIds", filters=_FILTERS)
-    return paged("NetworkInterfaces", [_described(call, interface) for interface in found], token)
+    return paged("NetworkInterfaces", [describe_interface(call, interface) for interface in found], token)
 
 
 def _status(interface: NetworkInterface) -> str:
@@ -295,7 +251,7 @@ def _attachment(interface: NetworkInterface) -> Result:
     }
 
 
-def _described(call: Call, interface: NetworkInterface) -> Result:
+def describe_interface(call: Call, interface: NetworkInterface) -> Result:
     name = _private_dns_name(call, interface)
     named = {"PrivateDnsName": name} if name else {}
     attached = {"Attachment": _attachment(interface)} if interface.attachment else {}

@@ -106,6 +106,11 @@ def mine(call: Call, kind: type[T]) -> list[T]:
     return sorted((record for record in call.records.all(kind) if _mine(call, record)), key=lambda record: record.id)
 
 
+def default_vpc(call: Call) -> ec2.Vpc | None:
+    """The caller's default VPC in this region."""
+    return next((vpc for vpc in mine(call, ec2.Vpc) if vpc.is_default), None)
+
+
 def arn(call: Call, kind: type[ec2.Ec2Record], id: str) -> str:
     return call.arn("ec2", f"{BY_KIND[kind].resource}/{id}")
 

@@ -100,4 +100,5 @@ def _refuse_unknown(name: str, request: Request) -> None:
     """A flag that is false and an empty value ask for nothing: they are as good as absent."""
     for member, value in request.items():
         if member not in TAKES[name] and value not in (None, False, "", [], {}):
-            raise not_implemented(f"the parameter {member} of {name}")
+            ipv6 = "IPv6: " if "Ipv6" in member else ""
+            raise not_implemented(f"{ipv6}the parameter {member} of {name}")

@@ -100,9 +100,7 @@ def remove_group(call: Call, group: SecurityGroup) -> None:
 def create_security_group(call: Call, request: Request) -> Result:
     name, description = request["GroupName"], request["Description"]
     _check_texts(name, description)
-    if "VpcId" not in request:
-        raise ServiceError("VPCIdNotSpecified", "No default VPC for this user")
-    vpc = noun.find(call, Vpc, request["VpcId"])
+    vpc = _vpc_of(call, request)
     if any(group.name == name for group in groups_of(call, vpc.id)):
         raise ServiceError("InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc.id}'")
     have = len(noun.mine(call, SecurityGroup))
@@ -111,6 +109,15 @@ def create_security_group(call: Call, request: Request) -> Result:
     tag_new(call, request, SecurityGroup, group.id)
     tags = tag_list(call, SecurityGroup, group.id)
     return {"GroupId": group.id, "Tags": tags, "SecurityGroupArn": noun.arn(call, SecurityGroup, group.id)}
+
+
+def _vpc_of(call: Call, request: Request) -> Vpc:
+    if id := request.get("VpcId"):
+        return noun.find(call, Vpc, id)
+    default = noun.default_vpc(call)
+    if default is None:
+        raise ServiceError("VPCIdNotSpecified", "No default VPC for this user")
+    return default
 
 
 def _check_texts(name: str, description: str) -> None:

@@ -8,7 +8,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import NetworkInterface, RouteTable, Subnet, Vpc
 from ringfence.services.ec2 import network_acl, noun, quota
-from ringfence.services.ec2.availability_zone import zone
+from ringfence.services.ec2.availability_zone import Zone, zone
 from ringfence.services.ec2.cidr import free_count, overlapping, parse_block
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import operation
@@ -28,6 +28,13 @@ def create_subnet(call: Call, request: Request) -> Result:
     block = _checked_block(vpc, request["CidrBlock"], neighbours)
     quota.check(len(neighbours), quota.SUBNETS_PER_VPC, "SubnetLimitExceeded", "subnets")
     where = zone(call.region, request.get("AvailabilityZone"), request.get("AvailabilityZoneId"))
+    subnet = make(call, vpc, block, where)
+    tag_new(call, request, Subnet, subnet.id)
+    return {"Subnet": describe_new(call, subnet)}
+
+
+def make(call: Call, vpc: Vpc, block: IPv4Network, where: Zone, *, default: bool = False) -> Subnet:
+    """A subnet under the VPC's default ACL. `default`: the default VPC's for this zone."""
     subnet = Subnet(
         id=call.new_id("subnet"),
         account=call.account,
@@ -36,11 +43,17 @@ def create_subnet(call: Call, request: Request) -> Result:
         cidr=str(block),
         availability_zone=where.name,
         availability_zone_id=where.id,
+        map_public_ip_on_launch=default,
+        default_for_az=default,
     )
     call.records.put(subnet)
-    tag_new(call, request, Subnet, subnet.id)
     network_acl.associate(call, vpc.id, subnet.id)
-    return {"Subnet": _described(call, subnet, 0)}
+    return subnet
+
+
+def describe_new(call: Call, subnet: Subnet) -> Result:
+    """What a creation shows of it."""
+    return _described(call, subnet, 0)
 
 
 def _checked_block(vpc: Vpc, text: str, neighbours: list[str]) -> IPv4Network:

@@ -1,6 +1,7 @@
 """VPCs. A new one brings its main route table, default network ACL, default security group and DHCP options."""
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
@@ -24,6 +25,13 @@ def create_vpc(call: Call, request: Request) -> Result:
     tenancy = request.get("InstanceTenancy") or "default"
     if tenancy not in ("default", "dedicated"):
         raise ServiceError("InvalidParameterValue", f"Value ({tenancy}) for parameter instanceTenancy is invalid.")
+    vpc = make(call, block, tenancy=tenancy)
+    tag_new(call, request, Vpc, vpc.id)
+    return created(call, vpc)
+
+
+def make(call: Call, block: IPv4Network, *, tenancy: str = "default", is_default: bool = False) -> Vpc:
+    """A VPC and what comes with it. Only of the default one do instances get host names without being asked."""
     quota.check(len(noun.mine(call, Vpc)), quota.VPCS, "VpcLimitExceeded", "VPCs")
     vpc = Vpc(
         id=call.new_id("vpc"),
@@ -33,12 +41,18 @@ def create_vpc(call: Call, request: Request) -> Result:
         dhcp_options_id=default_options(call).id,
         cidr_association_id=call.new_id("vpc-cidr-assoc"),
         instance_tenancy=tenancy,
+        is_default=is_default,
+        dns_hostnames=is_default,
     )
     call.records.put(vpc)
-    tag_new(call, request, Vpc, vpc.id)
     route_table.make_main(call, vpc)
     network_acl.make_default(call, vpc.id)
     security_group.make_default(call, vpc.id)
+    return vpc
+
+
+def created(call: Call, vpc: Vpc) -> Result:
+    """What a creation shows: AWS says `pending`, and `available` from the next description on."""
     return {"Vpc": _described(call, vpc) | {"State": "pending"}}
 
 
