@@ -17,7 +17,7 @@ from ringfence.core.call import Arrival, Call, Principal
 from ringfence.core.operation import REGISTRY, Operation
 from ringfence.iam.session_token import ensure_sealing_key
 from ringfence.protocol.model import operation_model
-from ringfence.resources import ec2, iam, s3
+from ringfence.resources import ec2, iam, s3, vpn
 from ringfence.store.database import Store, open_store
 
 ACCOUNT, REGION = "123456789012", "us-west-2"
@@ -29,7 +29,7 @@ FACTS = {
     "s3:signatureAge": "1",
     "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
 }
-_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc fl nip nia"
+_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc fl nip nia vgw cgw vpn"
 _IDS = {prefix: f"{prefix}-0123456789abcdef0" for prefix in _PREFIXES.split()}
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
@@ -67,6 +67,9 @@ _VALUES: dict[str, Any] = {
     "AllocationId": _IDS["eipalloc"],
     "NatGatewayId": _IDS["nat"],
     "ResourceIds": _IDS["vpc"],
+    "VpnGatewayId": _IDS["vgw"],
+    "CustomerGatewayId": _IDS["cgw"],
+    "VpnConnectionId": _IDS["vpn"],
     "DeliverLogsPermissionArn": _ROLE,
     "DeliverCrossAccountRole": _ROLE,
     "FlowLogIds": _IDS["fl"],
@@ -163,6 +166,7 @@ _CREATED = {
     "AllocateAddress": "elastic-ip",
     "AuthorizeSecurityGroupEgress": "security-group-rule",
     "AuthorizeSecurityGroupIngress": "security-group-rule",
+    "CreateCustomerGateway": "customer-gateway",
     "CreateDhcpOptions": "dhcp-options",
     "CreateFlowLogs": "vpc-flow-log",
     "CreateInternetGateway": "internet-gateway",
@@ -173,6 +177,8 @@ _CREATED = {
     "CreateSecurityGroup": "security-group",
     "CreateSubnet": "subnet",
     "CreateVpcEndpoint": "vpc-endpoint",
+    "CreateVpnConnection": "vpn-connection",
+    "CreateVpnGateway": "vpn-gateway",
 }
 
 
@@ -241,6 +247,13 @@ def _network() -> Iterator[ec2.Ec2Record]:
     yield ec2.NatGateway(
         id=_IDS["nat"], vpc_id=vpc, subnet_id=subnet, connectivity="public", created=NOW,
         allocation_id=_IDS["eipalloc"], **own,
+    )  # fmt: skip
+    yield vpn.VpnGateway(id=_IDS["vgw"], amazon_side_asn=64512, **own)
+    yield vpn.CustomerGateway(id=_IDS["cgw"], bgp_asn=65000, ip_address="203.0.113.9", **own)
+    tunnel = vpn.Tunnel(outside="192.0.2.129", inside_cidr="169.254.10.0/30", pre_shared_key="abcdefgh")
+    yield vpn.VpnConnection(
+        id=_IDS["vpn"], vpn_gateway_id=_IDS["vgw"], customer_gateway_id=_IDS["cgw"], created=NOW,
+        tunnels=(tunnel, tunnel), **own,
     )  # fmt: skip
     yield ec2.DhcpOptions(id=_IDS["dopt"], options={}, **own)
 

@@ -29,6 +29,7 @@ ALLOWED = {
     ("ec2", "*", "DryRun"): "the decorator of EC2's operations",
     ("ec2", "DescribeAvailabilityZones", "AllAvailabilityZones"): "all zones of the region are opted in",
     ("ec2", "CreateNetworkInterface", "Ipv6Addresses[]"): _OUTER,
+    ("ec2", "CreateVpnConnection", "Options"): "refused by name, each level",
     ("sts", "AssumeRole", "ExternalId"): "a condition key: authorization reads it",
     ("sts", "AssumeRole", "ProvidedContexts[]"): _OUTER,
     ("s3", "PutBucketVersioning", "*"): "refused whatever it asks for",

@@ -91,6 +91,7 @@ class Agreement:
         self._dataplane, self._topology = dataplane, topology
         watched = [INTERNET, *topology.vpcs]
         watched += [name for vpc in topology.vpcs.values() for name in (*vpc.endpoints, *vpc.nat_gateways)]
+        watched += topology.behind_gateway
         self._counters = Counters(dataplane, watched)
         self._before = self._counters.read()
 
@@ -112,7 +113,7 @@ class Agreement:
     def _settle(self) -> None:
         """Wait for what is still on its way, and forget the flow of the packet, so that it is a first one again."""
         select.select([], [], [], PATIENCE)
-        for name in (*self._topology.vpcs, *self._nats()):
+        for name in (*self._topology.vpcs, *self._nats(), *self._topology.behind_gateway):
             self._dataplane._executor.inside(name, forget_every_flow)
         self._before = self._counters.read()
 

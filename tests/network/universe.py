@@ -263,9 +263,32 @@ def _lead_to_peer(universe: Universe, place: Place, beyond: Place, pcx: ec2.VpcP
         world.rule(group, egress=universe.often(0.4), **peer, **_group_match(universe))
 
 
+def add_customer_networks(universe: Universe) -> None:
+    """A virtual private gateway each; some of its routes are missing, too narrow, or yield to a table's own."""
+    world, chance = universe.world, universe.chance
+    for number, place in enumerate(universe.places):
+        gateway = world.vpn_gateway(place.vpc)
+        static = universe.often(0.6)
+        blocks = chance.sample(["192.168.0.0/24", "192.168.0.0/16", "172.16.0.0/12", "0.0.0.0/0"], chance.randrange(3))
+        world.vpn_connection(gateway, *blocks, static=static, ip_address=f"203.0.113.{200 + number}")
+        for cidr in ("192.168.0.0/29", "192.168.0.8/29", "172.16.5.0/24"):
+            world.customer_host(gateway, cidr)
+        for table in place.tables:
+            own = world.get(ec2.RouteTable, table.id)
+            assert own is not None
+            if universe.often(0.6):
+                world.change(ec2.RouteTable, own.id, propagating=(gateway.id,))
+            cidr = chance.choice(["192.168.0.0/16", "192.168.0.0/28", "172.16.5.0/24", "0.0.0.0/0"])
+            if universe.often(0.6) and all(one.destination_cidr != cidr for one in own.routes):
+                world.route(table, destination_cidr=cidr, gateway_id=gateway.id)
+        for group in place.groups:
+            peer = chance.choice(["192.168.0.0/16", "192.168.0.0/29", "172.16.0.0/12"])
+            world.rule(group, egress=universe.often(0.3), cidr_ipv4=peer, **_group_match(universe))
+
+
 FEATURES: tuple[Callable[[Universe], None], ...] = (
     add_vpcs, add_subnets, add_hosts, add_prefix_lists, add_groups_rules, add_acls, add_tables, add_endpoints,
-    add_ways_out, add_routes_of_prefix_lists, add_flow_logs, add_outside, add_peerings,
+    add_ways_out, add_routes_of_prefix_lists, add_flow_logs, add_outside, add_peerings, add_customer_networks,
 )  # fmt: skip
 
 
@@ -277,7 +300,8 @@ def draw_packets(topology: Topology, chance: random.Random, count: int) -> Itera
     seen: set[object] = set()
     while count:
         source = chance.choice(sources)
-        packet = places.get(source.vpc_id or "", outside).draw(source, chance)
+        behind = topology.behind_gateway.get(source.vpn_gateway_id or "")
+        packet = places.get(behind.id if behind else source.vpc_id or "", outside).draw(source, chance)
         ends = frozenset((packet.source, packet.destination))
         flow = (ends, packet.protocol, frozenset((packet.port, packet.source_port)))
         to_itself = packet.destination == source.address and packet.port == packet.source_port
@@ -322,10 +346,19 @@ def addresses_of(vpc: Vpc | None, topology: Topology) -> list[str]:
     cidrs += [route.destination for table in vpc.route_tables.values() for route in table.routes]
     edges = [str(edge) for cidr in cidrs if cidr != "0.0.0.0/0" for edge in _edges(IPv4Network(cidr))]
     everybody = [interface.address for interface in vpc.interfaces.values()] * 3
+    edges += list(_customers(vpc, topology)) * 3
     for other in (topology.vpcs[peering.vpc_id] for peering in vpc.peerings.values()):
         everybody += [interface.address for interface in other.interfaces.values()] * 2
         edges += [*other.resolvers, *(subnet.router for subnet in other.subnets.values())]
     return [*everybody, *edges, *public, *vpc.resolvers, *(subnet.router for subnet in vpc.subnets.values())]
+
+
+def _customers(vpc: Vpc | None, topology: Topology) -> Iterator[str]:
+    """The hosts in the customer's network that the VPC is joined to."""
+    for one in topology.instances.values():
+        behind = topology.behind_gateway.get(one.vpn_gateway_id or "")
+        if vpc is not None and behind is not None and behind.id == vpc.id and one.address is not None:
+            yield one.address
 
 
 def _edges(network: IPv4Network) -> set[IPv4Address]:
@@ -336,6 +369,8 @@ def _edges(network: IPv4Network) -> set[IPv4Address]:
 def _is_somebody(address: str, vpc: Vpc | None, topology: Topology) -> bool:
     peers = [topology.vpcs[peering.vpc_id] for peering in vpc.peerings.values()] if vpc else []
     if vpc is not None and any(address in one.interface_at for one in (vpc, *peers)):
+        return True
+    if address in _customers(vpc, topology):
         return True
     outside = (one.address for one in topology.instances.values() if one.network == INTERNET)
     return address in topology.elastic_at or address in topology.service_at or address in outside

@@ -12,7 +12,7 @@ from ringfence.core.record import R, Record
 from ringfence.network import addresses
 from ringfence.network.compile import NetworkSettings, compile_topology
 from ringfence.network.topology import Topology
-from ringfence.resources import ec2
+from ringfence.resources import ec2, vpn
 from ringfence.resources.instance import Instance
 
 REGION = "us-west-2"
@@ -217,6 +217,25 @@ class World:
                 **{"accepted": NOW, **OWNED, **fields},
             )
         )  # fmt: skip
+
+    def vpn_gateway(self, vpc: ec2.Vpc) -> vpn.VpnGateway:
+        return self.put(vpn.VpnGateway(id=self.id("vgw"), amazon_side_asn=64512, vpc_id=vpc.id, **OWNED))
+
+    def vpn_connection(
+        self, gateway: vpn.VpnGateway, *static_routes: str, static: bool = True, ip_address: str = "203.0.113.200"
+    ) -> vpn.VpnConnection:
+        """With a customer gateway of its own."""
+        customer = self.put(vpn.CustomerGateway(id=self.id("cgw"), bgp_asn=65000, ip_address=ip_address, **OWNED))
+        tunnel = vpn.Tunnel(outside="192.0.2.129", inside_cidr="169.254.10.0/30", pre_shared_key="abcdefgh")
+        return self.put(
+            vpn.VpnConnection(
+                id=self.id("vpn"), vpn_gateway_id=gateway.id, customer_gateway_id=customer.id, created=NOW,
+                tunnels=(tunnel, tunnel), static_routes_only=static, static_routes=static_routes, **OWNED,
+            )
+        )  # fmt: skip
+
+    def customer_host(self, gateway: vpn.VpnGateway, cidr: str = "192.168.0.0/24") -> Instance:
+        return self.instance(network="customer", customer_cidr=cidr, vpn_gateway_id=gateway.id)
 
     def address(self, instance: Instance) -> str:
         """Its address in the compiled world."""

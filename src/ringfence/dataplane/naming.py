@@ -7,13 +7,14 @@ from typing import Literal
 
 ETH = "eth0"
 UPLINK = "uplink"  # to the internet, of SageMaker's own network and of a VPC with an internet gateway
+VPN_LINK, VPC_LINK = "vgw", "vpc"  # between a VPC's router and its virtual private gateway, each as the other has it
 PUBLIC_SOURCES = "sources"  # the internet's set of who may send with which address
 
 
-def link_name(kind: Literal["e", "g", "h", "v", "p", "q"], aws_id: str) -> str:
+def link_name(kind: Literal["c", "e", "g", "h", "v", "p", "q"], aws_id: str) -> str:
     """`e-` of an ENI, `g-` of a gateway endpoint, `h-` of a host, `v-` of a VPC, and the last 13 digits of the id.
 
-    `p-` and `q-`: the requester's and the accepter's end of a VPC peering connection.
+    `p-` and `q-`: the requester's and the accepter's end of a VPC peering connection; `c-` of a customer's network.
     """
     return f"{kind}-{aws_id[-13:]}"
 

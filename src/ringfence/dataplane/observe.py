@@ -25,7 +25,7 @@ from ringfence.dataplane.host import (
     Rule,
     Up,
 )
-from ringfence.dataplane.naming import UPLINK
+from ringfence.dataplane.naming import UPLINK, VPC_LINK
 from ringfence.dataplane.nftables import STATE_SET, TABLE
 from ringfence.dataplane.peering import is_accepters_end, is_requesters_end
 from ringfence.network.topology import INTERNET, PLATFORM
@@ -122,14 +122,14 @@ def _links(name: str, seen: _Seen) -> Iterator[KernelObject]:
 
 def is_router(name: str) -> bool:
     """Whether the namespace has the routers' ends of links."""
-    return name.startswith("vpc-") or name in (INTERNET, PLATFORM)
+    return name.startswith(("vpc-", "vgw-")) or name in (INTERNET, PLATFORM)
 
 
 def _pairs(name: str, seen: _Seen, peers: Mapping[int, tuple[str, _Seen]]) -> Iterator[Pair]:
     """The veths whose router's end is here. One whose other end is not ours (any more) is a Pair with nobody."""
     for link in seen.links:
         # Between two routers the end that is the customer's says so.
-        if link["ifname"] in ("lo", UPLINK) or is_accepters_end(link["ifname"]):
+        if link["ifname"] in ("lo", UPLINK, VPC_LINK) or is_accepters_end(link["ifname"]):
             continue
         own = link["address"] if is_requesters_end(link["ifname"]) else ""
         peer_name, peer_seen = peers.get(link.get("link_netnsid", -1), ("", None))

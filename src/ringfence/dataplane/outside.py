@@ -111,14 +111,14 @@ def render_platform() -> tuple[Firewall, Part]:
 
 
 def render_host(instance: Instance) -> Part:
-    """The router's side of a host on the internet or in SageMaker's network."""
+    """The router's side of a host on the internet, in SageMaker's network or in a customer's."""
     return frozenset(_render_host(instance))
 
 
 def _render_host(instance: Instance) -> Iterator[KernelObject]:
     if instance.address is None or instance.mac is None:
         return
-    router = instance.network
+    router = instance.router
     link = link_name("h", instance.id)
     yield Pair(router, link, instance.id, ETH, instance.mac)
     yield Up(router, link)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ringfence.dataplane import flow_count, hosts, outside, peering, way_out
+from ringfence.dataplane import customer_network, flow_count, hosts, outside, peering, way_out
 from ringfence.dataplane.host import Firewall, HostState, KernelObject, Part, Sysctl, Up
 from ringfence.dataplane.naming import made_up_mac
 from ringfence.dataplane.vpc_firewall import (
@@ -115,13 +115,17 @@ def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
     for nat in vpc.nat_gateways.values():
         firewall, own = way_out.render_nat_gateway(vpc, nat)
         yield nat.id, firewall, own | _basics(nat.id)
+    if vpc.vpn_gateway is not None:
+        part |= customer_network.render_vpn_link(vpc, vpc.vpn_gateway)
+        firewall, own = customer_network.render_vpn_gateway(vpc, vpc.vpn_gateway)
+        yield vpc.vpn_gateway.id, firewall, own | _basics(vpc.vpn_gateway.id)
     yield vpc.id, render_firewall(vpc, numbers), part
 
 
 def _render_instance(instance: Instance) -> Part:
     """Of the namespace with the network, and of the isolated container's."""
     part = hosts.render_instance(instance) | _basics(instance.id)
-    if instance.network in (INTERNET, PLATFORM):
+    if instance.network in (INTERNET, PLATFORM, "customer"):
         part |= outside.render_host(instance)
     return part | _basics(instance.isolated_namespace) if instance.isolated else part
 

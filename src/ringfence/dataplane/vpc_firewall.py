@@ -10,7 +10,7 @@ only, which the kernel does not check against the whole table as it does with el
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ringfence.dataplane import flow_count, nftables, peering, tracking, way_out
+from ringfence.dataplane import customer_network, flow_count, nftables, peering, tracking, way_out
 from ringfence.dataplane.host import Firewall
 from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
 from ringfence.network.topology import (
@@ -101,7 +101,7 @@ def render_firewall(vpc: Vpc, numbers: Numbers) -> Firewall:
             "classify", "prerouting", -150, [f"meta mark set iifname map @{INTERFACES}"], policy="accept"
         ),
         *_local_chains(vpc),
-        _route_stage(vpc, numbers),
+        *_route_stage(vpc, numbers),
     ]
     return nftables.firewall(blocks)
 
@@ -140,7 +140,7 @@ def _anti_spoof(vpc: Vpc, gateways: Sequence[Endpoint]) -> str:
     ]
     if vpc.internet_gateway is not None:
         rules.append(f'iifname "{UPLINK}" ip saddr != {{ {", ".join(vpc.cidrs)} }} accept')
-    rules += peering.admit_sources(vpc)
+    rules += peering.admit_sources(vpc) + customer_network.admit_sources(vpc)
     rules.append('counter drop comment "source address"')
     return nftables.base_chain("anti_spoof", "prerouting", -450, rules)
 
@@ -150,7 +150,7 @@ def _local_chains(vpc: Vpc) -> Iterator[str]:
 
     https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html#security-group-basics
     """
-    rules = peering.keep_from_router(vpc)
+    rules = peering.keep_from_router(vpc) + customer_network.keep_from_router(vpc)
     if vpc.internet_gateway is not None:
         rules.append(nftables.rule(f'iifname "{UPLINK}"', verdict="drop", cite=vpc.internet_gateway))
     if vpc.dns_support:
@@ -169,7 +169,7 @@ def _egress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, In
         for endpoint in gateways
     ]
     rules += way_out.from_internet(vpc)
-    rules += peering.pass_groups(vpc, "iifname")
+    rules += peering.pass_groups(vpc, "iifname") + customer_network.from_gateway(vpc)
     return nftables.base_chain("egress", "forward", 0, [*rules, *_dispatch("iifname", "out", profiles, numbers)])
 
 
@@ -181,7 +181,7 @@ def _ingress_stage(vpc: Vpc, gateways: Sequence[Endpoint], profiles: dict[str, I
     ]
     if vpc.internet_gateway is not None:
         rules.append(nftables.rule(f'oifname "{UPLINK}"', verdict="accept", cite=vpc.internet_gateway))
-    rules += peering.pass_groups(vpc, "oifname")
+    rules += peering.pass_groups(vpc, "oifname") + customer_network.pass_groups(vpc)
     return nftables.base_chain("ingress", "forward", 40, [*rules, *_dispatch("oifname", "in", profiles, numbers)])
 
 
@@ -280,16 +280,13 @@ def _destination_check(vpc: Vpc) -> list[str]:
     return [nftables.rule(foreign, verdict="drop", cite="destination address")]
 
 
-def _route_stage(vpc: Vpc, numbers: Numbers) -> str:
+def _route_stage(vpc: Vpc, numbers: Numbers) -> Iterator[str]:
     """Blackholes, and destinations without a route or interface, are routed to `lo`, so that they end here and cite."""
-    rules = [
-        *_destination_check(vpc),
-        *way_out.way_back(vpc),
-        "meta mark set 0",
-        f"meta mark set iifname map @{INTERFACES}",
-    ]
+    rules = ["meta mark set 0", f"meta mark set iifname map @{INTERFACES}"]
     rules += [
         nftables.rule(f"meta mark & {TABLE_BITS:#x} == {numbers.tables[table_id]:#x}", verdict="drop", cite=table_id)
         for table_id in sorted(vpc.route_tables)
     ]
-    return nftables.base_chain("route", "forward", 20, [*rules, nftables.rule(verdict="drop", cite=vpc.id)])
+    yield nftables.chain("no_route", [*rules, nftables.rule(verdict="drop", cite=vpc.id)])
+    ways = [*_destination_check(vpc), *customer_network.way_back(vpc), *way_out.way_back(vpc)]
+    yield nftables.base_chain("route", "forward", 20, [*ways, "goto no_route"])

@@ -20,7 +20,7 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
-from ringfence.dataplane.naming import ETH, UPLINK, link_name, made_up_mac
+from ringfence.dataplane.naming import ETH, UPLINK, VPN_LINK, link_name, made_up_mac
 from ringfence.dataplane.peering import link_of
 from ringfence.dataplane.tracking import ALWAYS_TRACKED, FORWARDERS
 from ringfence.dataplane.vpc_firewall import (
@@ -70,6 +70,8 @@ def render_router(vpc: Vpc, numbers: Numbers) -> Part:
     found += [Address(vpc.id, "lo", f"{address}/32") for address in local]
     for table in vpc.route_tables.values():
         found += _render_table(vpc, table, numbers.tables[table.id])
+    if vpc.vpn_gateway is not None:
+        found.append(Element(vpc.id, INTERFACES, (VPN_LINK,), FROM_INTERFACE))
     # What neither the route table nor the main table (the interfaces' host routes) knows goes to the drop that cites.
     # Packets without the mark, such as the kernel's own ARP lookups, find no route at all.
     found.append(Rule(vpc.id, _VOID_PRIORITY, _VOID_TABLE, FROM_INTERFACE, FROM_INTERFACE))
@@ -99,6 +101,8 @@ def _render_table(vpc: Vpc, table: RouteTable, number: int) -> Iterator[KernelOb
             case "peering":
                 link = link_of(vpc.peerings[route.target])
                 yield Route(vpc.id, kernel_table, destination, link, addresses.PEER_ROUTER)
+            case "vpn":
+                yield Route(vpc.id, kernel_table, destination, VPN_LINK, addresses.CUSTOMER_ROUTER)
             case "blackhole":
                 yield Route(vpc.id, kernel_table, destination, "lo")
 

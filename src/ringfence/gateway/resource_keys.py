@@ -11,7 +11,7 @@ from ringfence.core.call import Call
 from ringfence.core.tags import tags_of
 from ringfence.iam.context import Entry
 from ringfence.iam.organization import place_of
-from ringfence.resources import ec2
+from ringfence.resources import ec2, vpn
 from ringfence.resources.iam import Role, User
 
 # EC2's resource types that are records here: the record, and the key that holds its id, if it has one.
@@ -26,6 +26,9 @@ _RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
     "vpc-endpoint": (ec2.VpcEndpoint, None),
     "elastic-ip": (ec2.ElasticIp, "ec2:AllocationId"),
     "natgateway": (ec2.NatGateway, None),
+    "vpn-gateway": (vpn.VpnGateway, None),
+    "customer-gateway": (vpn.CustomerGateway, None),
+    "vpn-connection": (vpn.VpnConnection, None),
     "dhcp-options": (ec2.DhcpOptions, "ec2:DhcpOptionsID"),
 }
 # Keys that hold a field of the record as it is.

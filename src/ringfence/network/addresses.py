@@ -30,6 +30,8 @@ PLATFORM_PUBLIC = "192.0.2.10"  # what the internet sees of SageMaker's own netw
 ENDPOINT_ROUTER = "169.254.168.1"  # next hop of a gateway endpoint; no route of a user's may be in 169.254.168.0/22
 ENDPOINT_HOST = "169.254.168.2"
 PEER_ROUTER = "169.254.168.3"  # next hop at the other end of a VPC peering connection
+CUSTOMER_ROUTER = "169.254.168.4"  # next hop of the hosts in a customer's network, and of a VPC's way there
+TUNNEL_RANGE = IPv4Network("192.0.2.128/25")  # Amazon's ends of VPN tunnels: told, not used
 
 # fmt: off
 _REGIONS = (
@@ -172,9 +174,27 @@ def may_be_public_host(address: str) -> bool:
     parsed = ip_address(address)
     taken = address in (PUBLIC_RESOLVER, EXAMPLE_ADDRESS, INTERNET_ROUTER, PLATFORM_PUBLIC) or parsed in SERVICE_RANGE
     special = parsed.is_multicast or parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified
-    taken = taken or parsed in ELASTIC_RANGE
+    taken = taken or parsed in ELASTIC_RANGE or parsed in TUNNEL_RANGE
     private = any(parsed in ip_network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
     return parsed.version == 4 and not (taken or special or private or parsed in PLATFORM_RANGE or parsed.is_reserved)
+
+
+def may_be_customer_network(cidr: str) -> bool:
+    """Whether a customer's own network can have this block: room for hosts, and nothing of the public side in it."""
+    block = IPv4Network(cidr)
+    special = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "198.51.100.0/24", "224.0.0.0/3", str(SERVICE_RANGE))
+    return 8 <= block.prefixlen <= 30 and not any(block.overlaps(IPv4Network(one)) for one in special)
+
+
+def pick(seed: str, network: IPv4Network, taken: set[str]) -> str:
+    """An address that follows from the id, so that it stays over restarts; the next free one if somebody has it."""
+    first = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8]) % (network.num_addresses - 2)
+    for step in range(network.num_addresses - 2):
+        address = str(network[1 + (first + step) % (network.num_addresses - 2)])
+        if address not in taken:
+            taken.add(address)
+            return address
+    return str(network[1])
 
 
 def elastic_addresses() -> list[str]:

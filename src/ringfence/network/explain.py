@@ -82,7 +82,8 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
         case "route" if reply and "by eni-" in hop.detail:
             return f"in {hop.owner}, let the answers go back the way that the packets come"
         case "route" if reply:
-            return f"in {hop.owner}, send what answers it to the internet gateway that the packet came by"
+            gateway = hop.detail.rpartition(" ")[2]
+            return f"in {hop.owner}, send what answers it to {gateway}, the gateway that the packet came by"
         case "route" if hop.detail.startswith("of the subnet of nat-"):
             return f"put the NAT gateway into a public subnet: in {hop.owner}, send 0.0.0.0/0 to an internet gateway"
         case "route":
@@ -102,6 +103,10 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return "turn enableDnsSupport on" if "enableDnsSupport" in hop.detail else "ask port 53 of the resolver"
         case "source":
             return "send from the interface's own address, or turn its source/destination check off"
+        case "virtual private gateway":
+            return f"give a VPN connection of {hop.owner} a static route to {hop.detail.rpartition(' ')[2]}"
+        case "customer network":
+            return "check the address: nobody in the customer's network has it"
         case "internet" | "platform" | "address":
             return "check the address and port"
         case _:

@@ -5,7 +5,8 @@ from typing import Literal
 
 Stage = Literal[
     "source", "address", "egress group", "egress ACL", "route", "ingress ACL", "ingress group", "service", "resolver",
-    "internet", "platform", "internet gateway", "NAT gateway", "VPC peering",
+    "internet", "platform", "internet gateway", "NAT gateway", "VPC peering", "virtual private gateway",
+    "customer network",
 ]  # fmt: skip
 ICMP, TCP, UDP = 1, 6, 17
 EPHEMERAL = 49152

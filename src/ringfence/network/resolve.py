@@ -86,6 +86,8 @@ def instance_vantage(topology: Topology, instance_id: str) -> Vantage | None:
             return Vantage("vpc", vpc.id, interface.subnet_id) if vpc and interface else None
         case "none":
             return None
+        case "customer":
+            return Vantage("internet")
         case kind:
             return Vantage(kind)
 

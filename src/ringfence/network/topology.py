@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-NetworkKind = Literal["vpc", "platform", "internet", "none"]
+NetworkKind = Literal["vpc", "platform", "internet", "customer", "none"]
 ListenerKind = Literal["api", "dns", "credentials", "web"]
 InterfaceKind = Literal["interface", "vpc_endpoint", "nat_gateway"]
-RouteKind = Literal["local", "endpoint", "internet", "nat", "peering", "interface", "blackhole"]
+RouteKind = Literal["local", "endpoint", "internet", "nat", "peering", "vpn", "interface", "blackhole"]
 EndpointKind = Literal["Gateway", "Interface"]
 
 INTERNET = "internet"
@@ -192,6 +192,35 @@ class Peering:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedRoute:
+    """A destination in a customer's network. `source`: the connection that leads there; `origin`: static or BGP."""
+
+    destination: str
+    source: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class VpnGateway:
+    """A virtual private gateway that is attached, and the customer's network behind it.
+
+    `routes`: most specific first. `connected`: whether the customer's router has a way to the VPC. `public_address`:
+    what the internet sees of the customer's network. `blocks`: what the network's router takes for its own.
+    """
+
+    id: str
+    routes: tuple[LearnedRoute, ...] = ()
+    connected: bool = False
+    public_address: str | None = None
+    blocks: tuple[str, ...] = ()
+
+    @property
+    def customer(self) -> str:
+        """What the rules of the customer's own router are called."""
+        return f"{self.id}/customer"
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A VPC endpoint. Gateway: `addresses` are the service's public ones. Interface: `interface_ids` are its ENIs.
 
@@ -276,6 +305,7 @@ class Vpc:
     internet_gateway: str | None = None
     nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
     peerings: dict[str, Peering] = field(default_factory=dict)
+    vpn_gateway: VpnGateway | None = None
     flow_logs: bool = False  # of the VPC or of anything in it
     dhcp_options_id: str = ""
     name_servers: tuple[str, ...] = ()  # what DHCP gives to instances; base+2 stands for AmazonProvidedDNS
@@ -302,6 +332,7 @@ class Vpc:
 class Instance:
     """A namespace in which code runs: `address/prefix_length` on eth0, default route to `gateway`; None: loopback only.
 
+    `vpn_gateway_id`: behind which gateway a host of a customer's network is.
     `resolvers`, `search`, `hostname`: what its resolv.conf and hosts file say. `credentials`: 169.254.170.2 is there.
     """
 
@@ -318,6 +349,12 @@ class Instance:
     hostname: str = "localhost"
     isolated: bool = False
     credentials: bool = False
+    vpn_gateway_id: str | None = None
+
+    @property
+    def router(self) -> str:
+        """The namespace that a host outside every VPC has its link to."""
+        return self.vpn_gateway_id or self.network
 
     @property
     def isolated_namespace(self) -> str:
@@ -354,6 +391,11 @@ class Topology:
     def endpoint_vpcs(self) -> dict[str, str]:
         """VPC endpoint id -> VPC id."""
         return {endpoint: vpc.id for vpc in self.vpcs.values() for endpoint in vpc.endpoints}
+
+    @cached_property
+    def behind_gateway(self) -> dict[str, Vpc]:
+        """The VPC that a virtual private gateway is attached to."""
+        return {vpc.vpn_gateway.id: vpc for vpc in self.vpcs.values() if vpc.vpn_gateway is not None}
 
     @cached_property
     def elastic_at(self) -> dict[str, tuple[Vpc, Interface]]:

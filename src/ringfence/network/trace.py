@@ -24,6 +24,7 @@ from ringfence.network.topology import (
     Route,
     Topology,
     Vpc,
+    VpnGateway,
 )
 from ringfence.network.tracking import is_always_tracked
 
@@ -202,6 +203,8 @@ def _by_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, route: Route
         reached = _to_peer(walk, leg, vpc, vpc.peerings[route.target])
     elif route.kind == "interface":
         return _hand_over(walk, leg, vpc, source, vpc.interfaces[route.target])
+    elif route.kind == "vpn":
+        reached = _to_vpn_gateway(walk, leg, vpc)
     else:
         reached = _to_nat_gateway(walk, leg, vpc, source, vpc.nat_gateways[route.target])
     if reached is not None and _crosses(vpc, source, leg.destination, route):
@@ -327,7 +330,7 @@ def _service(endpoint: Endpoint, serves: bool) -> str:
 
 
 def _from_outside(walk: _Walk, source: Instance, address: str) -> str | None:
-    """From a host on the internet or in SageMaker's own network, which have no groups, ACLs or route tables."""
+    """From a host on the internet, in SageMaker's or a customer's network: these have no groups, ACLs, route tables."""
     packet = walk.packet
     if packet.destination == address or ip_address(packet.destination).is_loopback:
         walk.step(Hop("address", True, source.id, source.id, "is the sender itself"))
@@ -336,6 +339,8 @@ def _from_outside(walk: _Walk, source: Instance, address: str) -> str | None:
         walk.step(Hop("source", False, "source address", source.id, f"may not send as {packet.source_address}"))
         return None
     leg = Leg(packet, address, packet.destination, (packet.source_port, packet.source_port))
+    if source.network == "customer":
+        return _from_customer(walk, leg, walk.topology.behind_gateway[source.router])
     if source.network != PLATFORM:
         return _on_internet(walk, leg)
     kept = _inside_platform(walk)
@@ -407,3 +412,64 @@ def _way_back(vpc: Vpc, target: Interface, peer: str, by: str) -> Hop:
         return Hop("route", True, by, table, f"{_named(route)} to {by}")
     detail = f"has no route to {peer}" if route is None else f"sends {_named(route)} to {route.target}"
     return Hop("route", False, table, table, f"{detail}, not back to {by}")
+
+
+def _to_vpn_gateway(walk: _Walk, leg: Leg, vpc: Vpc) -> str | None:
+    """Out of the VPC: to what the gateway has learned of the customer's network."""
+    gateway = vpc.vpn_gateway
+    assert gateway is not None
+    if not walk.step(_learned(gateway, leg.destination)):
+        return None
+    return _in_customer_network(walk, leg, gateway)
+
+
+def _learned(gateway: VpnGateway, destination: str) -> Hop:
+    stage: Stage = "virtual private gateway"
+    route = next((one for one in gateway.routes if inside(destination, (one.destination,))), None)
+    if route is None:
+        return Hop(stage, False, gateway.id, gateway.id, f"has no route to {destination}")
+    return Hop(stage, True, gateway.id, gateway.id, f"sends {route.destination} by {route.source} ({route.origin})")
+
+
+def _in_customer_network(walk: _Walk, leg: Leg, gateway: VpnGateway) -> str | None:
+    """At the customer's own router: one of its hosts, or the internet under the customer's address."""
+    stage: Stage = "customer network"
+    for one in walk.topology.instances.values():
+        if one.network == "customer" and one.router == gateway.id and one.address == leg.destination:
+            walk.step(Hop(stage, True, gateway.customer, one.id, f"is a host behind {gateway.id}"))
+            return one.id
+    if leg.destination == addresses.CUSTOMER_ROUTER or leg.destination == gateway.public_address:
+        walk.step(Hop(stage, False, gateway.customer, gateway.customer, "does not answer"))
+        return None
+    if inside(leg.destination, gateway.blocks):
+        detail = f"has {leg.destination} for its own, and nobody there"
+        walk.step(Hop(stage, False, gateway.customer, gateway.customer, detail))
+        return None
+    public = gateway.public_address or ""
+    walk.step(Hop(stage, True, gateway.customer, gateway.customer, f"sends it to the internet as {public}"))
+    return _on_internet(walk, replace(leg, source=public))
+
+
+def _from_customer(walk: _Walk, leg: Leg, vpc: Vpc) -> str | None:
+    """From a host in the customer's network, whose router sends to the gateway what is for the VPC and nothing else."""
+    gateway = vpc.vpn_gateway
+    assert gateway is not None
+    if not inside(leg.destination, vpc.cidrs):
+        return _in_customer_network(walk, leg, gateway)
+    stage: Stage = "virtual private gateway"
+    walk.step(Hop(stage, True, gateway.id, gateway.id, f"passes it on to {vpc.id}"))
+    if inside(leg.source, vpc.cidrs):
+        walk.step(Hop("source", False, "source address", gateway.id, f"takes {leg.source} for an address of the VPC"))
+        return None
+    if leg.destination in router_addresses(vpc):
+        walk.step(Hop("resolver", False, gateway.id, vpc.id, "answers nobody outside the VPC"))
+        return None
+    target = vpc.interface_at.get(leg.destination)
+    if target is None or target.namespace is None:
+        walk.step(Hop("route", False, vpc.id, vpc.id, f"nobody has {leg.destination}"))
+        return None
+    reached = _into(walk, leg, vpc, target, crossing=True)
+    if reached is not None:
+        back = _way_back(vpc, target, leg.source, gateway.id)
+        walk.answer(judge_acl_answer(vpc, target, "egress", leg), back, _learned(gateway, leg.source))
+    return reached

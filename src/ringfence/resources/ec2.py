@@ -71,12 +71,14 @@ class RouteTableAssociation(msgspec.Struct, frozen=True, kw_only=True):
 class RouteTable(Ec2Record, frozen=True, kw_only=True):
     """`routes` hold the local route, users' routes and those that gateway endpoints added (gateway_id `vpce-…`).
 
+    `propagating`: the virtual private gateways whose routes the table has too; these are not among `routes`.
     `made_for` (also of ACLs, interfaces and endpoints): the creation's client token and a digest of its request.
     """
 
     vpc_id: str
     routes: tuple[Route, ...]
     associations: tuple[RouteTableAssociation, ...] = ()
+    propagating: tuple[str, ...] = ()
     made_for: tuple[str, str] | None = None
 
     @property

@@ -9,8 +9,9 @@ from typing import Literal
 from ringfence.core.record import Record
 
 # vpc: an ENI of a customer's VPC; platform: SageMaker's own network with internet access (no VpcConfig);
-# internet: a host on the public side; none: loopback only.
-Attachment = Literal["vpc", "platform", "internet", "none"]
+# internet: a host on the public side; customer: a customer's own network, joined to a VPC by a virtual private gateway;
+# none: loopback only.
+Attachment = Literal["vpc", "platform", "internet", "customer", "none"]
 
 
 class Instance(Record, frozen=True, kw_only=True):
@@ -20,6 +21,7 @@ class Instance(Record, frozen=True, kw_only=True):
     namespace that has nothing but loopback, while the platform's transfers use the first one.
     `role_arn`: whose credentials 169.254.170.2 serves here (to the container only if not isolated); None: no
     credentials. `credentials_path`: the unguessable URI path there. `public_ip`: the source address on the internet.
+    `customer_cidr`, `vpn_gateway_id`: of a host in a customer's network, the block that it is in and the gateway.
     `owner`: ARN of the endpoint or job, or `session/…` of a `ringfence exec`.
     """
 
@@ -34,6 +36,8 @@ class Instance(Record, frozen=True, kw_only=True):
     role_session_name: str = "SageMaker"
     credentials_path: str | None = None
     public_ip: str | None = None
+    customer_cidr: str | None = None
+    vpn_gateway_id: str | None = None
 
     @property
     def key(self) -> str:

@@ -75,7 +75,8 @@ def test_targets_that_are_not_built_are_refused(ec2: Any, net: dict[str, str]) -
     missing = ec2.error("CreateRoute", **where, NetworkInterfaceId="eni-0123456789abcdef0")
     assert "InvalidNetworkInterfaceID.NotFound" in missing
     assert "InvalidNatGatewayID.NotFound" in ec2.error("CreateRoute", **where, NatGatewayId="nat-0123456789abcdef0")
-    assert "NotImplemented" in ec2.error("CreateRoute", **where, GatewayId="vgw-0123456789abcdef0")
+    assert "InvalidVpnGatewayID.NotFound" in ec2.error("CreateRoute", **where, GatewayId="vgw-0123456789abcdef0")
+    assert "NotImplemented" in ec2.error("CreateRoute", **where, GatewayId="lgw-0123456789abcdef0")
     assert "MissingParameter" in ec2.error("CreateRoute", **where)
     assert "InvalidInternetGatewayID.NotFound" in ec2.error("CreateRoute", **where, GatewayId="igw-0123456789abcdef0")
 

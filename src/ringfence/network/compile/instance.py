@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network
 
 from ringfence.core.record import Reader
@@ -16,6 +17,7 @@ def compile_instances(
 ) -> dict[str, Instance]:
     """An instance whose interface is gone, or whose public address somebody has, gets loopback only."""
     taken: set[str] = {addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER, addresses.INTERNET_ROUTER}
+    taken |= {vpc.vpn_gateway.public_address or "" for vpc in vpcs.values() if vpc.vpn_gateway is not None}
     return {instance.id: _compile_instance(instance, vpcs, records, taken) for instance in instances}
 
 
@@ -26,16 +28,18 @@ def _compile_instance(
         case "vpc":
             return _in_vpc(instance, vpcs, records)
         case "platform":
-            address = _pick(instance.id, addresses.PLATFORM_RANGE, taken)
+            address = addresses.pick(instance.id, addresses.PLATFORM_RANGE, taken)
             router, resolver = addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER
             return _outside(instance, address, router, resolver)
         case "internet":
             given = instance.public_ip
             if given is not None and (given in taken or not addresses.may_be_public_host(given)):
                 return _alone(instance)
-            address = given or _pick(instance.id, addresses.DEFAULT_PUBLIC_HOSTS, taken)
+            address = given or addresses.pick(instance.id, addresses.DEFAULT_PUBLIC_HOSTS, taken)
             taken.add(address)
             return _outside(instance, address, addresses.INTERNET_ROUTER, addresses.PUBLIC_RESOLVER)
+        case "customer":
+            return _in_customer_network(instance, vpcs, taken)
         case "none":
             return _alone(instance)
 
@@ -64,6 +68,20 @@ def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Rea
     )
 
 
+def _in_customer_network(instance: records_of.Instance, vpcs: Mapping[str, Vpc], taken: set[str]) -> Instance:
+    """`taken` holds the addresses of a customer's hosts with their gateway: another customer may have the same."""
+    wanted = instance.vpn_gateway_id
+    gateway = next((one.vpn_gateway for one in vpcs.values() if one.vpn_gateway and one.vpn_gateway.id == wanted), None)
+    if gateway is None or not gateway.connected or instance.customer_cidr is None:
+        return _alone(instance)
+    prefix = f"{gateway.id}/"
+    used = {one.removeprefix(prefix) for one in taken if one.startswith(prefix)}
+    address = addresses.pick(instance.id, IPv4Network(instance.customer_cidr, strict=False), used)
+    taken.add(prefix + address)
+    made = _outside(instance, address, addresses.CUSTOMER_ROUTER, addresses.PUBLIC_RESOLVER)
+    return replace(made, vpn_gateway_id=gateway.id)
+
+
 def _outside(instance: records_of.Instance, address: str, router: str, resolver: str) -> Instance:
     return Instance(
         instance.id,
@@ -81,17 +99,6 @@ def _outside(instance: records_of.Instance, address: str, router: str, resolver:
 
 def _alone(instance: records_of.Instance) -> Instance:
     return Instance(instance.id, "none", isolated=instance.isolated, credentials=instance.role_arn is not None)
-
-
-def _pick(instance_id: str, network: IPv4Network, taken: set[str]) -> str:
-    """An address that follows from the id, so that it stays over restarts; the next free one if somebody has it."""
-    first = int.from_bytes(hashlib.sha256(instance_id.encode()).digest()[:8]) % (network.num_addresses - 2)
-    for step in range(network.num_addresses - 2):
-        address = str(network[1 + (first + step) % (network.num_addresses - 2)])
-        if address not in taken:
-            taken.add(address)
-            return address
-    return str(network[1])
 
 
 def _made_up_mac(instance_id: str) -> str:

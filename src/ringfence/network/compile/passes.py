@@ -13,6 +13,7 @@ from ringfence.network.compile.peering import list_peerings, with_peerings
 from ringfence.network.compile.prefix_list import PrefixLists
 from ringfence.network.compile.service import compile_services
 from ringfence.network.compile.vpc import VpcRecords, compile_vpc
+from ringfence.network.compile.vpn import compile_vpn_gateways
 from ringfence.network.compile.zone import compile_zones
 from ringfence.network.topology import Topology
 from ringfence.resources import ec2
@@ -77,6 +78,7 @@ def _gather(records: Reader, instances: list[Instance], peerings: list[ec2.VpcPe
     interfaces: dict[str, list[ec2.NetworkInterface]] = defaultdict(list)
     for interface in records.all(ec2.NetworkInterface):
         interfaces[interface.vpc_id].append(interface)
+    customers = compile_vpn_gateways(records)
     owners = {one.network_interface_id: one.id for one in instances if one.network == "vpc"}
     for endpoint in (endpoint for found in endpoints.values() for endpoint in found):
         owners |= dict.fromkeys(endpoint.network_interface_ids, endpoint.id)
@@ -90,7 +92,7 @@ def _gather(records: Reader, instances: list[Instance], peerings: list[ec2.VpcPe
         VpcRecords(
             vpc, subnets[vpc.id], tables[vpc.id], acls[vpc.id], groups[vpc.id], rules, interfaces[vpc.id],
             endpoints[vpc.id], owners, gateways.get(vpc.id), nats[vpc.id], elastic, prefix_lists,
-            frozenset(peered[vpc.id]), records.get(ec2.DhcpOptions, vpc.dhcp_options_id),
+            frozenset(peered[vpc.id]), records.get(ec2.DhcpOptions, vpc.dhcp_options_id), customers.get(vpc.id),
         )
         for vpc in records.all(ec2.Vpc)
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, ip_network
 
 from ringfence.network.compile.cidr import canonical
 from ringfence.network.compile.prefix_list import PrefixLists
-from ringfence.network.topology import Route, RouteKind, RouteTable
+from ringfence.network.topology import Route, RouteKind, RouteTable, VpnGateway
 from ringfence.resources import ec2
 
 # AWS keeps these to itself: no route inside them.
@@ -16,20 +16,39 @@ LINK_LOCAL = "169.254.168.0/22"
 
 
 def compile_route_table(
-    table: ec2.RouteTable, cidrs: tuple[str, ...], targets: Mapping[str, RouteKind], lists: PrefixLists
+    table: ec2.RouteTable,
+    cidrs: tuple[str, ...],
+    targets: Mapping[str, RouteKind],
+    lists: PrefixLists,
+    gateway: VpnGateway | None = None,
 ) -> RouteTable:
-    """On one destination the local route beats a CIDR's, and that a prefix list's. `targets`: id -> kind of route."""
+    """On one destination the local route beats a CIDR's, that a prefix list's, and that a propagated one.
+
+    `targets`: id -> kind of route. `gateway`: whose routes the table may have too.
+    """
     candidates = [Route(cidr, "local", "local") for cidr in cidrs]
     listed = [route for route in table.routes if route.destination_prefix_list_id is not None]
     plain = [route for route in table.routes if route.destination_prefix_list_id is None]
     for route in (*plain, *listed):
         found = _expand(route, targets, table.region, lists)
         candidates += found if route.destination_prefix_list_id is None else _valid(found, cidrs)
+    if gateway is not None and gateway.id in table.propagating:
+        candidates += (Route(cidr, "vpn", gateway.id) for cidr in propagated(gateway, cidrs))
     chosen: dict[str, Route] = {}
     for candidate in candidates:
         chosen.setdefault(candidate.destination, candidate)
     ordered = sorted(chosen.values(), key=lambda route: (-ip_network(route.destination).prefixlen, route.destination))
     return RouteTable(table.id, tuple(ordered))
+
+
+def propagated(gateway: VpnGateway, cidrs: tuple[str, ...]) -> tuple[str, ...]:
+    """The destinations that a gateway gives to tables: the local route beats them even where they are more specific.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/route-tables-priority.html
+    """
+    local = [IPv4Network(cidr) for cidr in cidrs]
+    found = (route.destination for route in gateway.routes)
+    return tuple(one for one in found if not any(IPv4Network(one).subnet_of(cidr) for cidr in local))
 
 
 def _valid(routes: Iterator[Route], cidrs: tuple[str, ...]) -> Iterator[Route]:

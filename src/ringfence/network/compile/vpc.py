@@ -19,6 +19,7 @@ from ringfence.network.topology import (
     RouteTable,
     Subnet,
     Vpc,
+    VpnGateway,
 )
 from ringfence.resources import ec2
 
@@ -42,6 +43,7 @@ class VpcRecords:
     prefix_lists: PrefixLists
     peerings: frozenset[str] = frozenset()
     dhcp: ec2.DhcpOptions | None = None
+    vpn_gateway: VpnGateway | None = None
 
 
 def compile_vpc(records: VpcRecords) -> Vpc:
@@ -58,7 +60,8 @@ def compile_vpc(records: VpcRecords) -> Vpc:
     nats = {nat.id: nat for nat in _compile_nats(records.nats, interfaces)}
     targets = _targets(records, nats, endpoints, interfaces)
     tables = {
-        table.id: compile_route_table(table, cidrs, targets, records.prefix_lists) for table in records.route_tables
+        table.id: compile_route_table(table, cidrs, targets, records.prefix_lists, records.vpn_gateway)
+        for table in records.route_tables
     }
     groups = {
         group.id: compile_group(group, records.rules.get(group.id, ()), known, records.prefix_lists)
@@ -84,6 +87,7 @@ def compile_vpc(records: VpcRecords) -> Vpc:
         endpoints=endpoints,
         internet_gateway=records.internet_gateway,
         nat_gateways=nats,
+        vpn_gateway=records.vpn_gateway,
         dhcp_options_id=vpc.dhcp_options_id,
         name_servers=name_servers,
         search=search,
@@ -114,6 +118,8 @@ def _targets(
     found |= dict.fromkeys(attached, "interface")
     found |= dict.fromkeys(nats, "nat")
     found |= dict.fromkeys(records.peerings, "peering")
+    if records.vpn_gateway is not None:
+        found[records.vpn_gateway.id] = "vpn"
     return found | ({records.internet_gateway: "internet"} if records.internet_gateway else {})
 
 

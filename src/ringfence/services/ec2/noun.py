@@ -10,6 +10,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
 from ringfence.resources.network_insights import NetworkInsightsAnalysis, NetworkInsightsPath
+from ringfence.resources.vpn import CustomerGateway, VpnConnection, VpnGateway
 
 T = TypeVar("T", bound=ec2.Ec2Record)
 
@@ -56,6 +57,9 @@ _ALL = (
     ),
     Noun(ec2.VpcEndpoint, "vpce", "vpc-endpoint", "InvalidVpcEndpointId", "Vpc Endpoint Id"),
     Noun(ec2.PrefixList, "pl", "prefix-list", "InvalidPrefixListID", "prefix list ID"),
+    Noun(VpnGateway, "vgw", "vpn-gateway", "InvalidVpnGatewayID", "vpnGateway ID"),
+    Noun(CustomerGateway, "cgw", "customer-gateway", "InvalidCustomerGatewayID", "customerGateway ID"),
+    Noun(VpnConnection, "vpn", "vpn-connection", "InvalidVpnConnectionID", "vpnConnection ID"),
     Noun(FlowLog, "fl", "vpc-flow-log", "InvalidFlowLogId", "flow log ID"),
     Noun(
         NetworkInsightsPath,
@@ -85,6 +89,7 @@ def find(call: Call, kind: type[T], id: str) -> T:
             "sg": "InvalidGroupId.Malformed",
             "nat": "NatGatewayMalformed",
             "pl": "InvalidPrefixListId.Malformed",
+            "cgw": "InvalidCustomerGatewayId.Malformed",
         }
         raise ServiceError(
             codes.get(noun.prefix, f"{noun.code}.Malformed"), f'Invalid id: "{id}" (expecting "{noun.prefix}-...")'

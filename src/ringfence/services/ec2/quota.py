@@ -22,6 +22,11 @@ INTERFACE_ENDPOINTS_PER_VPC = 50
 INTERNET_GATEWAYS = 5  # per region
 ELASTIC_IPS = 5  # per region
 NAT_GATEWAYS_PER_ZONE = 5
+VPN_GATEWAYS = 5  # per region, as the next two: https://docs.aws.amazon.com/vpn/latest/s2svpn/vpn-limits.html
+CUSTOMER_GATEWAYS = 50
+VPN_CONNECTIONS = 50
+VPN_CONNECTIONS_PER_GATEWAY = 10
+STATIC_ROUTES_PER_CONNECTION = 100
 
 
 def check(have: int, most: int, code: str, what: str) -> None:

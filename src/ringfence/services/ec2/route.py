@@ -16,6 +16,7 @@ from ringfence.resources.ec2 import (
     Subnet,
     Vpc,
 )
+from ringfence.resources.vpn import VpnGateway
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.cidr import parse_block
 from ringfence.services.ec2.nat_gateway import find_target
@@ -103,14 +104,16 @@ def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
     return msgspec.structs.replace(made, gateway_id=gateway.id)
 
 
-def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway | NetworkInterface:
+def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway | NetworkInterface | VpnGateway:
     if interface := request.get("NetworkInterfaceId"):
         return noun.find(call, NetworkInterface, interface)
     if target := request.get("NatGatewayId"):
         return find_target(call, target)
+    if request["GatewayId"].startswith("vgw-"):
+        return noun.find(call, VpnGateway, request["GatewayId"])
     if not request["GatewayId"].startswith("igw-"):
         raise not_implemented(
-            f"a route to {request['GatewayId']}: its gateway is neither an internet nor a NAT gateway"
+            f"a route to {request['GatewayId']}: its gateway is no internet, NAT or virtual private gateway"
         )
     return noun.find(call, InternetGateway, request["GatewayId"])
 

@@ -4,6 +4,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
+from ringfence.network.compile.vpn import propagated_routes
 from ringfence.resources.ec2 import (
     InternetGateway,
     NatGateway,
@@ -15,6 +16,7 @@ from ringfence.resources.ec2 import (
     Vpc,
     VpcEndpoint,
 )
+from ringfence.resources.vpn import VpnGateway
 from ringfence.services.ec2 import client_token, noun, quota
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import operation
@@ -171,13 +173,13 @@ _FILTERS: Filters = {
     "association.main": lambda call, item: [flag(one.subnet_id is None) for one in item.associations],
     "owner-id": lambda call, item: item.account,
     "route-table-id": lambda call, item: item.id,
-    "route.destination-cidr-block": lambda call, item: [one.destination_cidr for one in item.routes],
+    "route.destination-cidr-block": lambda call, item: [one.destination_cidr for one in _routes(call, item)],
     "route.destination-ipv6-cidr-block": lambda call, item: None,
     "route.destination-prefix-list-id": lambda call, item: [one.destination_prefix_list_id for one in item.routes],
-    "route.gateway-id": lambda call, item: [one.gateway_id for one in item.routes],
+    "route.gateway-id": lambda call, item: [one.gateway_id for one in _routes(call, item)],
     "route.nat-gateway-id": lambda call, item: [one.nat_gateway_id for one in item.routes],
-    "route.origin": lambda call, item: [one.origin for one in item.routes],
-    "route.state": lambda call, item: [_state(call, item, one) for one in item.routes],
+    "route.origin": lambda call, item: [one.origin for one in _routes(call, item)],
+    "route.state": lambda call, item: [_state(call, item, one) for one in _routes(call, item)],
     "route.vpc-peering-connection-id": lambda call, item: [one.peering_connection_id for one in item.routes],
     "vpc-id": lambda call, item: item.vpc_id,
 }
@@ -194,11 +196,16 @@ def _described(call: Call, table: RouteTable) -> Result:
         "RouteTableId": table.id,
         "VpcId": table.vpc_id,
         "OwnerId": table.account,
-        "Routes": [_route(call, table, route) for route in table.routes],
+        "Routes": [_route(call, table, route) for route in _routes(call, table)],
         "Associations": [_association(table, one) for one in table.associations],
-        "PropagatingVgws": [],
+        "PropagatingVgws": [{"GatewayId": id} for id in table.propagating],
         **described(call, table),
     }
+
+
+def _routes(call: Call, table: RouteTable) -> tuple[Route, ...]:
+    """With the propagated ones that are in force: a route of the table's own to the same destination hides them."""
+    return (*table.routes, *propagated_routes(call.records, table))
 
 
 def _association(table: RouteTable, one: RouteTableAssociation) -> Result:
@@ -241,6 +248,9 @@ def _state(call: Call, table: RouteTable, route: Route) -> str:
     if route.gateway_id is not None and route.gateway_id.startswith("igw-"):
         gateway = call.records.get(InternetGateway, route.gateway_id)
         return "active" if gateway is not None and gateway.vpc_id == table.vpc_id else "blackhole"
+    if route.gateway_id is not None and route.gateway_id.startswith("vgw-"):
+        virtual = call.records.get(VpnGateway, route.gateway_id)
+        return "active" if virtual is not None and virtual.vpc_id == table.vpc_id else "blackhole"
     if route.nat_gateway_id is not None:
         nat = call.records.get(NatGateway, route.nat_gateway_id)
         return "active" if nat is not None and nat.deleting is None and nat.failure is None else "blackhole"

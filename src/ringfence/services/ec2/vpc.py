@@ -7,6 +7,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources import ec2
 from ringfence.resources.ec2 import Vpc
+from ringfence.resources.vpn import VpnGateway
 from ringfence.services.ec2 import network_acl, noun, quota, route_table, security_group
 from ringfence.services.ec2.cidr import parse_block
 from ringfence.services.ec2.dhcp_options import default_options
@@ -73,7 +74,7 @@ def delete_vpc(call: Call, request: Request) -> Result:
 
 def _dependants(call: Call, vpc_id: str) -> Iterator[ec2.Ec2Record]:
     """What must be deleted before the VPC: all that did not come with it."""
-    for kind in (ec2.Subnet, ec2.NetworkInterface, ec2.VpcEndpoint, ec2.InternetGateway):
+    for kind in (ec2.Subnet, ec2.NetworkInterface, ec2.VpcEndpoint, ec2.InternetGateway, VpnGateway):
         yield from (record for record in noun.mine(call, kind) if record.vpc_id == vpc_id)  # type: ignore[attr-defined]
     yield from (table for table in route_table.tables_of(call, vpc_id) if not table.main)
     yield from (acl for acl in network_acl.acls_of(call, vpc_id) if not acl.is_default)
