@@ -60,7 +60,7 @@ def test_what_is_put_off_is_dropped_in_the_same_half() -> None:
         assert found[stage].splitlines()[1].strip() == f"meta mark {flow_count.REJECTED:#x} accept"
     judging = [body for name, body in found.items() if name.startswith(("egress", "ingress", "acl", "in-", "out-"))]
     assert not any("counter drop" in body for body in judging)
-    assert "counter drop" in found["route"] and "counter drop" in found["anti_spoof"]
+    assert "counter drop" in found["no_route"] and "counter drop" in found["anti_spoof"]
 
 
 def test_marks_cannot_be_mistaken() -> None:

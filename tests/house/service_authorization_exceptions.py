@@ -28,6 +28,7 @@ EXCEPTIONS: dict[str, str] = {
     "ec2.CreateVpnConnection | * | does not ask about optional vpn-concentrator": "concentrators are refused",
     "ec2.*RouteTable* | * | does not ask about optional internet-gateway": "tables of gateways (edge) are refused",
     "ec2.*tachNetworkInterface | * | has no ec2:* on instance": "there are no EC2 instances that could have these",
+    "ec2.*RouteTable* | * | does not ask about optional vpn-gateway": "tables of gateways (edge) are refused",
     "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional instance": "Attachment is refused",
     "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional subnet": "AssociatedSubnetIds is refused",
     "ec2.Modify* | * | has no ec2:attribute on *": "holds a member `Attribute`, which none of these requests has",

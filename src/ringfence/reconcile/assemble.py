@@ -16,6 +16,7 @@ from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
 from ringfence.reconcile.prefix_list import PrefixLists
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
+from ringfence.reconcile.vpn import VpnConnections
 from ringfence.runtime.driver import Driver
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
@@ -57,6 +58,7 @@ def make_reconciler(
         VpcEndpoints(store),
         NatGateways(store, applied, parts.edge),
         PrefixLists(store),
+        VpnConnections(store, applied, parts.edge),
         DnsChanges(store, parts.edge),
         NetworkInsightsAnalyses(store, applied, parts.edge),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),

@@ -108,8 +108,8 @@ def _service_at(place: Place, address: str) -> str:
     return name if name in ("S3", "DYNAMODB") else "AMAZON"
 
 
-# 1: another resource of the VPC; 3: a virtual private gateway; 7 and 8: a gateway endpoint and an internet gateway, from
-# Nitro instances
+# 1: another resource of the VPC; 3: a virtual private gateway; 7 and 8: a gateway endpoint and an internet gateway,
+# from Nitro instances
 _PATHS = {"nat": "1", "vpn": "3", "endpoint": "7", "internet": "8"}
 
 

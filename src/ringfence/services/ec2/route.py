@@ -118,7 +118,7 @@ def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway | Net
     return noun.find(call, InternetGateway, request["GatewayId"])
 
 
-def _noun(target: InternetGateway | NatGateway | NetworkInterface) -> str:
+def _noun(target: InternetGateway | NatGateway | NetworkInterface | VpnGateway) -> str:
     return "interface" if isinstance(target, NetworkInterface) else "network gateway"
 
 

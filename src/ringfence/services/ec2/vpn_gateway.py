@@ -77,9 +77,6 @@ def delete_vpn_gateway(call: Call, request: Request) -> Result:
     connected = any(one.vpn_gateway_id == gateway.id and one.deleting is None for one in noun.mine(call, VpnConnection))
     if gateway.vpc_id is not None or connected:
         raise ServiceError("IncorrectState", "The VPN gateway is in use.")
-    status = call.records.get(VpnGatewayStatus, gateway.id)
-    if status is not None:
-        call.records.delete(status)
     remove(call, gateway)
     return {}
 
