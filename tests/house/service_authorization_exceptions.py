@@ -92,5 +92,6 @@ EXCEPTIONS: dict[str, str] = {
     "route53.* | * | does not ask about optional h*": "a request names a zone or a health check",
     # SageMaker
     "sagemaker.AddTags | * | has no sagemaker:taggingaction on model": "set where a creation asks for AddTags",
+    "sagemaker.CreateProcessingJob | * | does not pass the role in Proc*": "dataset definitions are refused",
     "sagemaker.CreateModel | * | has no sagemaker:directgatedmodelaccess on model": "gated models are refused",
 }

@@ -44,6 +44,10 @@ ALLOWED = {
     ("sagemaker", "CreateModel", "Containers[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "ProductionVariants[]"): "refused by refuse_others",
     ("sagemaker", "CreateEndpointConfig", "ShadowProductionVariants[]"): _OUTER,
+    ("sagemaker", "CreateProcessingJob", "ProcessingInputs[]"): "refused by refuse_others, each level",
+    ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.Outputs[]"): "refused by refuse_others, each level",
+    ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.KmsKeyId"): "refused by refuse_others",
+    ("sagemaker", "CreateProcessingJob", "ProcessingResources.ClusterConfig"): "refused by refuse_others, each level",
 }  # fmt: skip
 ROOT = Principal("root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
 SERVICES = sorted({service for service, _ in REGISTRY})

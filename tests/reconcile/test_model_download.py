@@ -19,6 +19,7 @@ from ringfence.core.call import Principal
 from ringfence.reconcile import namespace_http
 from ringfence.reconcile.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.namespace_http import NamespaceResolver
+from ringfence.reconcile.s3_client import S3Client
 from ringfence.services.sagemaker.container import ModelData
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,7 +77,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    monkeypatch.setattr(ModelDownload, "_url", lambda self, key: f"{made.url}/{key}")
+    monkeypatch.setattr(S3Client, "_url", lambda self, bucket, key: f"{made.url}/{key}")
     yield made
     await runner.cleanup()
 
@@ -157,8 +158,7 @@ async def test_what_is_refused_and_what_is_not_reached(server: Server, tmp_path:
 
 def test_the_url_follows_the_bucket() -> None:
     def url(bucket: str, key: str) -> str:
-        download = ModelDownload(None, ROLE, "us-west-2", ModelData("", bucket, key, "tar"))  # type: ignore[arg-type]
-        return download._url(key)
+        return S3Client(None, lambda: ROLE, "us-west-2")._url(bucket, key)  # type: ignore[arg-type]
 
     assert url("models", "a b/é+.tar.gz") == "https://models.s3.us-west-2.amazonaws.com/a%20b/%C3%A9%2B.tar.gz"
     assert url("my.models", "k") == "https://s3.us-west-2.amazonaws.com/my.models/k"

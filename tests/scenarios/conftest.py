@@ -9,6 +9,7 @@ from demo import data, leftovers, network
 from demo.story import Story
 from ringfence.config import Config
 from tests.scenarios.hosting import BUCKET, ENDPOINT, Hosting
+from tests.scenarios.jobs import Jobs
 
 
 @pytest.fixture(scope="session")
@@ -43,5 +44,12 @@ def story(daemon: Story, scratch: Path) -> Story:
 @pytest.fixture
 def hosting(story: Story) -> Iterator[Hosting]:
     made = Hosting(story)
+    yield made
+    made.clean()
+
+
+@pytest.fixture
+def jobs(story: Story) -> Iterator[Jobs]:
+    made = Jobs(story)
     yield made
     made.clean()

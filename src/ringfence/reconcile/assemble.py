@@ -9,9 +9,11 @@ from ringfence.reconcile.endpoint import Endpoints
 from ringfence.reconcile.flow_delivery import Delivery
 from ringfence.reconcile.flow_log import FlowLogs
 from ringfence.reconcile.host import Hosts
+from ringfence.reconcile.job import Jobs
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.nat_gateway import NatGateways
 from ringfence.reconcile.network_insights import NetworkInsightsAnalyses
+from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
 from ringfence.reconcile.prefix_list import PrefixLists
@@ -63,6 +65,8 @@ def make_reconciler(
         NetworkInsightsAnalyses(store, applied, parts.edge),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge),
+        Orphans(parts),
         Endpoints(parts, Hosts(parts)),
+        Jobs(parts),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.network import topology
+from ringfence.reconcile.instance_launch import container_environment
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Variant
 from ringfence.runtime.driver import ContainerSpec, Image, Mount
@@ -41,8 +42,4 @@ def hosting_spec(
 
 def _environment(instance: Instance, variant: Variant) -> dict[str, str]:
     """The model's own variables win, except over the credentials' address."""
-    environment = {"AWS_REGION": instance.region, "AWS_DEFAULT_REGION": instance.region}
-    environment |= variant.container.get("Environment", {})
-    if instance.credentials_path is not None:
-        environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = instance.credentials_path
-    return environment
+    return container_environment(instance, variant.container.get("Environment", {}))

@@ -5,22 +5,14 @@
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Coroutine
 from typing import Any
 
-from ringfence.reconcile import host_interface
-from ringfence.reconcile.host_end import end_host, is_hosted, remove_interface
-from ringfence.reconcile.host_launch import (
-    Launch,
-    LaunchFailed,
-    container_namespace,
-    follow_log,
-    set_phase,
-)
+from ringfence.reconcile.host_end import end_host
+from ringfence.reconcile.host_launch import Launch, follow_log, set_phase
+from ringfence.reconcile.instance_launch import LaunchFailed, container_namespace
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ping import answers_ping
-from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
 from ringfence.runtime.driver import Exited, Running
@@ -62,20 +54,9 @@ class Hosts:
         records = self._parts.store.snapshot()
         statuses = records.all(HostStatus)
         await asyncio.gather(*(self._adopt(status) for status in statuses if status.phase == "serving"))
-        known = {status.instance_id for status in statuses}
         for status in statuses:
             if status.instance_id not in self._lives:
                 self.end(status.instance_id, grace=0)
-        for instance in records.all(Instance):
-            if is_hosted(instance) and instance.id not in known:
-                self.end(instance.id, grace=0)
-        for container in self._parts.driver.list_ids():
-            if container not in known:
-                self.end(container, grace=0)
-        for interface in records.all(NetworkInterface):
-            if host_interface.is_hosting_interface(interface) and interface.attachment is None:
-                remove_interface(self._parts, interface)
-        await asyncio.to_thread(self._sweep, known | {instance.id for instance in records.all(Instance)})
 
     async def close(self) -> None:
         """Leave everything as it is, for the next daemon to adopt."""
@@ -130,10 +111,3 @@ class Hosts:
                 log.exception("ending `%s` failed, will retry", instance_id)
                 await asyncio.sleep(_RETRY)
         del self._ends[instance_id]
-
-    def _sweep(self, known: set[str]) -> None:
-        """Directories of instances that are no more."""
-        if self._parts.config.instances.is_dir():
-            for path in self._parts.config.instances.iterdir():
-                if path.name.startswith("i-") and path.name not in known:
-                    shutil.rmtree(path, ignore_errors=True)

@@ -1,84 +1,13 @@
-"""The end of one hosting instance, whatever its launch had reached: container, records, interface, files.
+"""The end of one hosting instance. Called by `host`; may be repeated."""
 
-Called by `host`; every step may be repeated.
-"""
-
-import asyncio
-import logging
-import shutil
-
-from ringfence.core.arn import parse_arn
-from ringfence.core.errors import ServiceError
-from ringfence.core.tags import drop_tags
-from ringfence.reconcile import host_interface
-from ringfence.reconcile.host_interface import SESSION_NAME
-from ringfence.reconcile.host_launch import plain
+from ringfence.reconcile.instance_end import end_instance
 from ringfence.reconcile.parts import Parts
-from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
-from ringfence.resources.iam import Role
-from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import HostStatus
-from ringfence.services.ec2.network_interface import detach
-
-log = logging.getLogger("ringfence.reconcile")
 
 
 async def end_host(parts: Parts, instance_id: str, grace: float) -> None:
-    """SIGTERM, `grace` seconds, SIGKILL; then nothing of the instance is left, and its HostStatus goes last."""
-    await parts.driver.stop(instance_id, grace)
-    await parts.driver.delete(instance_id)
-    await parts.logs.finish(parts.directory(instance_id) / "container.log")
-    interface = host_interface.find_interface(parts.store.snapshot(), instance_id)
-    with parts.store.transaction() as records:
-        if (instance := records.get(Instance, instance_id)) is not None:
-            records.delete(instance)
-        if interface is not None:
-            detach(records, interface.id)
-    if interface is not None:
-        remove_interface(parts, interface, instance.owner if instance is not None else None)
-    await asyncio.to_thread(shutil.rmtree, parts.directory(instance_id), ignore_errors=True)
+    """The instance, and last of all its HostStatus."""
+    await end_instance(parts, instance_id, grace)
     with parts.store.transaction() as records:
         if (status := records.get(HostStatus, instance_id)) is not None:
             records.delete(status)
-
-
-def remove_interface(parts: Parts, interface: NetworkInterface, endpoint: str | None = None) -> None:
-    """With the permissions of the role that made it, as AWS; by the platform's own right if the role is gone.
-
-    A role that is there and lacks ec2:DeleteNetworkInterface leaves the interface behind, as with AWS.
-    """
-    records = parts.store.snapshot()
-    permissions = [
-        item for item in records.all(NetworkInterfacePermission) if item.network_interface_id == interface.id
-    ]
-    maker = (interface.requester_id or "").partition(":")[0]
-    role = next((item for item in records.all(Role) if item.id == maker), None)
-    if role is None:
-        _remove_records(parts, interface, permissions)
-        return
-    caller = parts.caller.acting_for(f"SageMaker for the end of {interface.id}")
-    try:
-        principal = caller.assume(role.arn, SESSION_NAME, source_arn=endpoint).principal
-    except ServiceError:
-        _remove_records(parts, interface, permissions)
-        return
-    try:
-        for permission in permissions:
-            request = {"NetworkInterfacePermissionId": permission.id}
-            caller.call(principal, "ec2", "DeleteNetworkInterfacePermission", request)
-        caller.call(principal, "ec2", "DeleteNetworkInterface", {"NetworkInterfaceId": interface.id})
-    except ServiceError as error:
-        log.warning("interface `%s` stays behind: %s", interface.id, plain(error))
-
-
-def _remove_records(parts: Parts, interface: NetworkInterface, permissions: list[NetworkInterfacePermission]) -> None:
-    with parts.store.transaction() as records:
-        for record in (interface, *permissions):
-            records.delete(record)
-        drop_tags(records, f"arn:aws:ec2:{interface.region}:{interface.account}:network-interface/{interface.id}")
-
-
-def is_hosted(instance: Instance) -> bool:
-    """Whether the instance's owner is an endpoint."""
-    owner = parse_arn(instance.owner)
-    return owner is not None and owner.service == "sagemaker" and owner.resource.startswith("endpoint/")

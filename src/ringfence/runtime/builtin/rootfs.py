@@ -1,4 +1,4 @@
-"""The built-in image: AWS's scikit-learn container made of this machine, without a download.
+"""The built-in image: AWS's scikit-learn container, and a plain Python, made of this machine without a download.
 
 Its root is a small directory of ours; /usr and the daemon's Python environment are mounted read-only over it, at their
 own paths, and nothing else of this machine is there: no /home, no /root but a Python environment that lies there, no
@@ -17,7 +17,10 @@ from tempfile import mkdtemp
 from ringfence.runtime.driver import Image, Mount
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/sagemaker-algo-docker-registry-paths.html
-PATTERN = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/sagemaker-scikit-learn(?::[\w.-]+)?")
+# `ringfence-python` is ours: AWS has no container that is only Python
+PATTERN = re.compile(
+    r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?:sagemaker-scikit-learn|ringfence-python)(?::[\w.-]+)?"
+)
 PROGRAM = "/opt/ringfence/serve.py"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOST = Path("/")
@@ -55,7 +58,7 @@ def this_python() -> Python:
 
 
 def resolve(name: str, directory: Path, python: Python | None = None) -> Image | None:
-    """The image if the name is one that AWS gives its scikit-learn containers; its root is made on first use."""
+    """The image if the name is of AWS's scikit-learn containers or our plain one; its root is made on first use."""
     if not PATTERN.fullmatch(name):
         return None
     python = python or this_python()

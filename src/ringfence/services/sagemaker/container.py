@@ -39,13 +39,17 @@ def check_container(container: dict[str, Any], where: str) -> None:
     image = container.get("Image")
     if image is None:
         raise null_member(f"{where[0].lower()}{where[1:]}.image")
-    if not _ECR.fullmatch(image):
-        # SageMaker's text for an image that is not in Amazon ECR
-        raise invalid(f'Using non-ECR image "{image}" without Vpc repository access mode is not supported.')
+    check_image(image)
     environment = container.get("Environment", {})
     if sum(len(key.encode()) + len(value.encode()) for key, value in environment.items()) > 32 * 1024:
         raise invalid(f"{where}.Environment: the keys and values together must not be longer than 32 KB.")
     model_data(container)
+
+
+def check_image(image: str) -> None:
+    """Raise SageMaker's ValidationException for an image that is not in Amazon ECR."""
+    if not _ECR.fullmatch(image):
+        raise invalid(f'Using non-ECR image "{image}" without Vpc repository access mode is not supported.')
 
 
 def model_data(container: dict[str, Any]) -> ModelData | None:

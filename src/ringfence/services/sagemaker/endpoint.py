@@ -97,7 +97,6 @@ def describe_endpoint(call: Call, request: Request) -> Result:
 
 @operation("ListEndpoints")
 def list_endpoints(call: Call, request: Request) -> Result:
-    before, after = request.get("LastModifiedTimeBefore"), request.get("LastModifiedTimeAfter")
     wanted = request.get("StatusEquals")
 
     def state(endpoint: Endpoint) -> str:
@@ -105,10 +104,8 @@ def list_endpoints(call: Call, request: Request) -> Result:
 
     items = [
         item
-        for item in filtered(owned(call, Endpoint), request)
-        if (wanted is None or state(item) == wanted)
-        and (before is None or _modified(call.records, item) < before)
-        and (after is None or _modified(call.records, item) >= after)
+        for item in filtered(owned(call, Endpoint), request, lambda item: _modified(call.records, item))
+        if wanted is None or state(item) == wanted
     ]
     endpoints, token = sorted_page(items, request, state)
     listed = [

@@ -12,7 +12,7 @@ INTERNAL_ERROR = "InternalServerError: We encountered an internal error.  Please
 # ours, on EC2's code: SageMaker's text is not published
 NO_ADDRESSES = (
     "InsufficientFreeAddressesInSubnet: The specified subnets do not have enough free addresses to satisfy the "
-    "request: hosting needs at least 2 private IP addresses for each model instance."
+    "request: SageMaker needs at least 2 private IP addresses for each instance."
 )
 
 

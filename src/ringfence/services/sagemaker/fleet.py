@@ -4,9 +4,8 @@ so that deleting either later changes nothing, as with AWS. `explain` reads off 
 from typing import Any
 
 from ringfence.core.call import Call
-from ringfence.core.errors import ServiceError
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Fleet, Model, Variant
-from ringfence.runtime.instance_type import limits
+from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.model import primary_container
 from ringfence.services.sagemaker.vpc_config import check_hosting_zones, check_vpc_config
@@ -24,7 +23,7 @@ def make_fleet(call: Call, endpoint: Endpoint, config: EndpointConfig) -> Fleet:
 
 
 def _variant(call: Call, spec: dict[str, Any]) -> Variant:
-    _check_limit(spec["InstanceType"], spec["InitialInstanceCount"])
+    check_instance_limit(spec["InstanceType"], spec["InitialInstanceCount"], "endpoint")
     model = find(call, Model, spec["ModelName"])
     network = model.spec.get("VpcConfig")
     if network:
@@ -50,15 +49,3 @@ def variant_of(spec: dict[str, Any], model: Model) -> Variant:
         download_timeout=spec.get("ModelDataDownloadTimeoutInSeconds", _DOWNLOAD_SECONDS),
         startup_timeout=spec.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
     )
-
-
-def _check_limit(instance_type: str, count: int) -> None:
-    """There are no accelerators here: the account's limit for such types is 0, as with a new account of AWS's."""
-    known = limits(instance_type)
-    if known is None or known.accelerators:
-        raise ServiceError(
-            "ResourceLimitExceeded",
-            f"The account-level service limit '{instance_type} for endpoint usage' is 0 Instances, with current "
-            f"utilization of 0 Instances and a request delta of {count} Instances. Please contact AWS support to "
-            "request an increase for this limit.",
-        )

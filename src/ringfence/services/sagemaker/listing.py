@@ -1,6 +1,7 @@
 """What SageMaker's List operations have in common: name and time filters, order, pages."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from ringfence.core.call import Call, Request
@@ -21,16 +22,22 @@ def owned(call: Call, kind: type[S]) -> list[S]:
     return [record for record in records if record.account == call.account and record.region == call.region]
 
 
-def filtered(items: Sequence[S], request: Request) -> list[S]:
-    """Those that NameContains, CreationTimeBefore (exclusive) and CreationTimeAfter (inclusive) let through."""
-    name, before, after = (request.get(key) for key in ("NameContains", "CreationTimeBefore", "CreationTimeAfter"))
+def filtered(
+    items: Sequence[S], request: Request, modified: Callable[[S], datetime] = lambda item: item.created
+) -> list[S]:
+    """Those that NameContains, CreationTime… and LastModifiedTime… let through; Before is exclusive, After not."""
+    name = request.get("NameContains")
+    created = request.get("CreationTimeAfter"), request.get("CreationTimeBefore")
+    changed = request.get("LastModifiedTimeAfter"), request.get("LastModifiedTimeBefore")
     return [
         item
         for item in items
-        if (name is None or name in item.name)
-        and (before is None or item.created < before)
-        and (after is None or item.created >= after)
+        if (name is None or name in item.name) and _within(item.created, *created) and _within(modified(item), *changed)
     ]
+
+
+def _within(moment: datetime, after: datetime | None, before: datetime | None) -> bool:
+    return (before is None or moment < before) and (after is None or moment >= after)
 
 
 def sorted_page(

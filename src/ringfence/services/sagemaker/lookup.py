@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
+from ringfence.resources.job import Job, ProcessingJob, TrainingJob
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Model, SageMakerRecord
 from ringfence.services.sagemaker.refusal import invalid
 
@@ -14,6 +15,8 @@ _NOUNS: dict[type[SageMakerRecord], tuple[str, str]] = {
     Model: ("model", "model"),
     EndpointConfig: ("endpoint configuration", "endpoint-config"),
     Endpoint: ("endpoint", "endpoint"),
+    ProcessingJob: ("processing job", "processing-job"),
+    TrainingJob: ("training job", "training-job"),
 }
 
 
@@ -26,8 +29,15 @@ def find(call: Call, kind: type[S], name: str) -> S:
 
 
 def check_new(call: Call, kind: type[SageMakerRecord], name: str) -> None:
-    """ValidationException `Cannot create already existing …` if the name is taken."""
+    """ValidationException `Cannot create already existing …` if the name is taken, ResourceInUse for a job."""
     found = call.records.get(kind, _key(call, kind, name))
+    if isinstance(found, Job):
+        # (recalled)
+        raise ServiceError(
+            "ResourceInUse",
+            "Job name must be unique within an AWS account and region, and a job with this name already exists "
+            f"({found.arn})",
+        )
     if found is not None:
         raise invalid(f'Cannot create already existing {_NOUNS[kind][0]} "{found.arn}".')
 

@@ -7,9 +7,10 @@ from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.sagemaker import Model
 from ringfence.services.sagemaker.container import check_container, model_data
+from ringfence.services.sagemaker.execution_role import find_role, not_assumable
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
-from ringfence.services.sagemaker.model_data import check_model_data, check_role, not_assumable
+from ringfence.services.sagemaker.model_data import check_model_data
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
@@ -38,14 +39,16 @@ def create_model(call: Call, request: Request) -> Result:
     name = request["ModelName"]
     check_new(call, Model, name)
     container = primary_container(request)
-    role, data = check_role(call, request), model_data(container)
+    arn, role_arn = arn_of(call, Model, name), request.get("ExecutionRoleArn")
+    if role_arn is None:
+        raise null_member("executionRoleArn")
+    role, data = find_role(call, role_arn, arn), model_data(container)
     if data is not None and "VpcConfig" not in request:
-        check_model_data(call, request["ExecutionRoleArn"], role, data)
+        check_model_data(call, role_arn, role, data)
     elif role is None:
-        raise not_assumable(request["ExecutionRoleArn"])
+        raise not_assumable(role_arn)
     if "VpcConfig" in request:
         check_vpc_config(call, request["VpcConfig"])
-    arn = arn_of(call, Model, name)
     spec = {member: value for member, value in request.items() if member not in ("ModelName", "Tags")}
     call.records.put(Model(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec))
     set_tags(call.records, arn, read_tags(request))

@@ -1,4 +1,4 @@
-"""Tags of models, endpoint configurations and endpoints; they live in core.tags under the ARN."""
+"""Tags of models, endpoints, jobs; they live in core.tags under the ARN."""
 
 from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Request, Result

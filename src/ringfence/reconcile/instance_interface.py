@@ -1,8 +1,9 @@
-"""The network interface of a hosting instance in the customer's VPC: made and removed with the execution role, so that
-the role's EC2 permissions count at each launch, as with AWS. Called by `host`.
+"""The network interface of an instance in the customer's VPC: made and removed with the execution role, so that the
+role's EC2 permissions count at each launch, as with AWS. The same for endpoints and jobs; called by `instance_launch`.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from ringfence.core.call import Principal
@@ -10,15 +11,15 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
 from ringfence.reconcile.ports import Caller
 from ringfence.resources.ec2 import NetworkInterface
-from ringfence.resources.sagemaker import Variant
 from ringfence.services.sagemaker import failure_reason
 
-# Ours: SageMaker's text for hosting is not published; in the style of Studio's and the notebooks'.
-_DESCRIPTION = "[DO NOT DELETE] ENI managed by SageMaker for Endpoint({endpoint}) - {instance}"
+# Ours: SageMaker's text for endpoints and jobs is not published; in the style of Studio's and the notebooks'.
+_DESCRIPTION = "[DO NOT DELETE] ENI managed by SageMaker for {noun}({name}) - {instance}"
 # The account that SageMaker's instances run in: ours, AWS does not publish its own.
 SERVICE_ACCOUNT = "770088000000"
-# "at least two private IP addresses for each model instance"
+# "at least two private IP addresses for each instance", of a model as of a job
 # https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
+# https://docs.aws.amazon.com/sagemaker/latest/dg/process-vpc.html
 _ADDRESSES = 2
 
 
@@ -38,23 +39,30 @@ class IncompleteDhcpOptions(Exception):
         self.reason = reason
 
 
-def create_interface(
-    caller: Caller, role: Principal, variant: Variant, zones: Counter[str], endpoint: str, instance_id: str
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where interfaces go: in one of the subnets, with all of the groups."""
+
+    subnet_ids: tuple[str, ...]
+    group_ids: tuple[str, ...]
+
+
+def describe(noun: str, name: str, instance_id: str) -> str:
+    """The interface's description: `noun` is `Endpoint`, `ProcessingJob`, `TrainingJob`."""
+    return _DESCRIPTION.format(noun=noun, name=name, instance=instance_id)
+
+
+def create_interface(caller: Caller, role: Principal, place: Place, zones: Counter[str], description: str) -> str:
     """Make an interface in the subnet that spreads best over the zones (`zones`: instances that each has already).
 
     Raises ServiceError if the role may not, NoFreeAddresses if there is no room, IncompleteDhcpOptions.
     """
-    subnet_id = _choose_subnet(caller, role, variant, zones)
+    subnet_id = _choose_subnet(caller, role, place, zones)
     created = caller.call(
         role,
         "ec2",
         "CreateNetworkInterface",
-        {
-            "SubnetId": subnet_id,
-            "Groups": list(variant.group_ids),
-            "Description": _DESCRIPTION.format(endpoint=endpoint, instance=instance_id),
-        },
+        {"SubnetId": subnet_id, "Groups": list(place.group_ids), "Description": description},
     )
     interface_id: str = created["NetworkInterface"]["NetworkInterfaceId"]
     try:
@@ -70,18 +78,18 @@ def find_interface(records: Reader, instance_id: str) -> NetworkInterface | None
     """The interface that was made for the instance, attached or not (a daemon may have died in between)."""
     end = f" - {instance_id}"
     for interface in records.all(NetworkInterface):
-        if is_hosting_interface(interface) and interface.description.endswith(end):
+        if is_platform_interface(interface) and interface.description.endswith(end):
             return interface
     return None
 
 
-def is_hosting_interface(interface: NetworkInterface) -> bool:
-    """Whether a hosting instance's launch made it: the description alone anybody could write."""
+def is_platform_interface(interface: NetworkInterface) -> bool:
+    """Whether the launch of an instance made it: the description alone anybody could write."""
     by_us = (interface.requester_id or "").endswith(f":{SESSION_NAME}")
     return by_us and interface.description.startswith(_DESCRIPTION.partition("{")[0])
 
 
-def _choose_subnet(caller: Caller, role: Principal, variant: Variant, zones: Counter[str]) -> str:
+def _choose_subnet(caller: Caller, role: Principal, place: Place, zones: Counter[str]) -> str:
     """Looks at all that SageMaker's policy for VPCs lists, so that each Describe permission of it counts.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
@@ -91,13 +99,13 @@ def _choose_subnet(caller: Caller, role: Principal, variant: Variant, zones: Cou
         (found,) = caller.call(role, "ec2", operation, request).values()
         return found
 
-    ids = list(variant.subnet_ids)
+    ids = list(place.subnet_ids)
     subnets = look("DescribeSubnets", SubnetIds=ids)
     vpc = look("DescribeVpcs", VpcIds=[subnets[0]["VpcId"]])[0]
     # AWS has a set called `default`, which is none: nobody tells the instance anything
     id = vpc["DhcpOptionsId"]
     _check_dhcp_options(id, [] if id == "default" else look("DescribeDhcpOptions", DhcpOptionsIds=[id]))
-    look("DescribeSecurityGroups", GroupIds=list(variant.group_ids))
+    look("DescribeSecurityGroups", GroupIds=list(place.group_ids))
     in_vpc = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
     look("DescribeVpcEndpoints", Filters=in_vpc)
     look("DescribeNetworkInterfaces", Filters=in_vpc)

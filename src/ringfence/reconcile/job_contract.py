@@ -1,0 +1,132 @@
+"""What SageMaker promises a job's container: directories, configuration files, environment, log stream. Pure.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ringfence.config import Config
+from ringfence.network import topology
+from ringfence.reconcile.instance_launch import container_environment
+from ringfence.resources.instance import Instance
+from ringfence.resources.job import Job, ProcessingJob
+from ringfence.runtime.driver import ContainerSpec, Image, Mount
+from ringfence.runtime.instance_type import limits
+from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
+
+_CONFIG, _OUTPUT = "/opt/ml/config", "/opt/ml/output"
+_TRAINING_INPUT = "/opt/ml/input"
+
+
+def log_group(job: Job) -> str:
+    return f"/aws/sagemaker/{'ProcessingJobs' if isinstance(job, ProcessingJob) else 'TrainingJobs'}"
+
+
+def log_stream(job: Job, host: str, now: datetime) -> str:
+    return f"{job.name}/{host}-{int(now.timestamp())}"
+
+
+def message_file(job: Job) -> str:
+    """Below /opt/ml/output: what becomes the ExitMessage, or the FailureReason of training."""
+    return "message" if isinstance(job, ProcessingJob) else "failure"
+
+
+def outside(directory: Path, inside: str) -> Path:
+    """Where a container's path lies on this machine: its directories are mirrored below the instance's."""
+    return directory / "root" / inside.lstrip("/")
+
+
+def directories(job: Job, plan: JobPlan) -> tuple[str, ...]:
+    """What is mounted, and survives the container: the platform reads and writes it."""
+    if isinstance(job, ProcessingJob):
+        sources, sinks = (one.path for one in plan.sources), (one.path for one in plan.sinks)
+        return tuple(dict.fromkeys((_CONFIG, _OUTPUT, *sources, *sinks)))
+    return (_TRAINING_INPUT, TRAINING_MODEL, TRAINING_OUTPUT)
+
+
+def configuration(job: Job, plan: JobPlan, host: str) -> dict[str, str]:
+    """The files that the container finds: path -> content."""
+    if isinstance(job, ProcessingJob):
+        told = {"ProcessingJobArn": job.arn, "ProcessingJobName": job.name, **job.spec}
+        cluster = {"current_host": host, "hosts": list(hosts_of(plan))}
+        files: dict[str, Any] = {"processingjobconfig": told, "resourceconfig": cluster}
+        return {f"{_CONFIG}/{name}.json": json.dumps(content) for name, content in files.items()}
+    files = {
+        "hyperparameters": job.spec.get("HyperParameters", {}),
+        "inputdataconfig": _input_data_config(job.spec),
+        "resourceconfig": _resource_config(plan, host),
+    }
+    return {f"{_TRAINING_INPUT}/config/{name}.json": json.dumps(content) for name, content in files.items()}
+
+
+def prepare(job: Job, plan: JobPlan, host: str, directory: Path) -> None:
+    """Make the directories and write the configuration."""
+    for path in directories(job, plan):
+        outside(directory, path).mkdir(parents=True, exist_ok=True)
+    if not isinstance(job, ProcessingJob):
+        outside(directory, f"{TRAINING_OUTPUT}/data").mkdir(exist_ok=True)
+    for path, content in configuration(job, plan, host).items():
+        file = outside(directory, path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+
+
+def job_spec(
+    config: Config, job: Job, plan: JobPlan, instance: Instance, image: Image, host: str,
+    places: dict[str, topology.Instance], namespace: Path,
+) -> ContainerSpec:  # fmt: skip
+    """`places`: where the network put each host of the job, by its name."""
+    limit = limits(plan.instance_type)
+    assert limit is not None, "the operation knows the type"
+    directory, place = config.instances / instance.id, places[host]
+    addresses = ((one.address or "127.0.0.1", name) for name, one in places.items())
+    return ContainerSpec(
+        id=instance.id,
+        image=image,
+        network_namespace=namespace,
+        log=directory / "container.log",
+        memory_bytes=limit.memory_bytes,
+        cpus=limit.cpus,
+        pids=limit.pids,
+        args=plan.arguments,
+        entrypoint=plan.entrypoint,
+        env=container_environment(instance, plan.environment),
+        mounts=tuple(Mount(outside(directory, path), path, read_only=False) for path in directories(job, plan)),
+        hostname=host,
+        hosts=(("127.0.0.1", host),) if instance.isolated else tuple(addresses),
+        nameservers=() if instance.isolated else place.resolvers,
+        search=() if instance.isolated else place.search,
+        ca_bundle=config.ca_bundle,
+        read_only_root=False,
+    )
+
+
+def _input_data_config(spec: dict[str, Any]) -> dict[str, dict[str, str]]:
+    mode = spec["AlgorithmSpecification"]["TrainingInputMode"]
+    shown = {}
+    for channel in spec.get("InputDataConfig", ()):
+        data = channel["DataSource"]["S3DataSource"]
+        shown[channel["ChannelName"]] = {
+            **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+            "TrainingInputMode": channel.get("InputMode", mode),
+            "S3DistributionType": data.get("S3DataDistributionType", "FullyReplicated"),
+            "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        }
+    return shown
+
+
+def _resource_config(plan: JobPlan, host: str) -> dict[str, Any]:
+    hosts = list(hosts_of(plan))
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": plan.instance_type, "hosts": hosts}
+    return {
+        "current_host": host,
+        "current_instance_type": plan.instance_type,
+        "current_group_name": "homogeneousCluster",
+        "hosts": hosts,
+        "instance_groups": [group],
+        "network_interface_name": "eth0",
+    }

@@ -1,0 +1,109 @@
+"""A job's data in and out of one host: all its sources, all its sinks, a training job's archives.
+
+By the platform with the execution role through the host's own network, so that security groups, routes, endpoint
+policies and condition keys apply as to a packet of the container's. Called by `job_life`.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from ringfence.network import topology
+from ringfence.reconcile.instance_launch import LaunchFailed, Wish
+from ringfence.reconcile.instance_s3 import open_s3
+from ringfence.reconcile.job_archive import write_archive
+from ringfence.reconcile.job_contract import outside
+from ringfence.reconcile.job_input import Download
+from ringfence.reconcile.job_tree import Found, list_files, open_beneath
+from ringfence.reconcile.parts import Parts
+from ringfence.reconcile.s3_client import UNREACHABLE, Refused, S3Client
+from ringfence.services.sagemaker import job_failure
+from ringfence.services.sagemaker.job_plan import JobPlan, Sink, bucket_and_key
+
+log = logging.getLogger("ringfence.reconcile")
+
+_LOOK = 2.0  # seconds between looks at a continuous output
+
+
+class HostData:
+    """One host's. `share`: its number among how many hosts."""
+
+    def __init__(
+        self, parts: Parts, plan: JobPlan, wish: Wish, place: topology.Instance, share: tuple[int, int]
+    ) -> None:
+        self._parts = parts
+        self._plan = plan
+        self._wish = wish
+        self._place = place
+        self._share = share
+        self._directory = parts.directory(wish.id)
+        # what has been uploaded of continuous outputs: (sink, file) -> as it was then
+        self._sent: dict[tuple[str, str], Found] = {}
+
+    async def download(self) -> None:
+        """Every source, one after the other; LaunchFailed with AWS's text."""
+        async with open_s3(self._parts, self._wish, self._place) as s3:
+            for source in self._plan.sources:
+                target = outside(self._directory, source.path)
+                await Download(s3, self._plan, self._wish.region, source, self._share).into(target)
+
+    async def upload(self, sinks: tuple[Sink, ...]) -> None:
+        """What of these has not been uploaded yet; LaunchFailed with AWS's text."""
+        async with open_s3(self._parts, self._wish, self._place) as s3:
+            for sink in sinks:
+                found = await asyncio.to_thread(list_files, outside(self._directory, sink.path))
+                for one in found:
+                    if self._sent.get((sink.name, one.relative)) != one:
+                        await self._put(s3, sink, one)
+
+    async def upload_continuously(self, sinks: tuple[Sink, ...]) -> None:
+        """Until it is cancelled: files that have not changed between two looks. What fails is tried again."""
+        before: set[tuple[str, Found]] = set()
+        while sinks:
+            try:
+                async with open_s3(self._parts, self._wish, self._place) as s3:
+                    before = await self._look(s3, sinks, before)
+            except (LaunchFailed, OSError) as failure:  # a file may be gone by the time that it is opened
+                log.warning("continuous output of `%s` is not uploaded yet: %s", self._wish.name, failure)
+            await asyncio.sleep(_LOOK)
+
+    async def _look(
+        self, s3: S3Client, sinks: tuple[Sink, ...], before: set[tuple[str, Found]]
+    ) -> set[tuple[str, Found]]:
+        now: set[tuple[str, Found]] = set()
+        for sink in sinks:
+            for one in await asyncio.to_thread(list_files, outside(self._directory, sink.path)):
+                now.add((sink.name, one))
+                if (sink.name, one) in before and self._sent.get((sink.name, one.relative)) != one:
+                    await self._put(s3, sink, one)
+        return now
+
+    async def _put(self, s3: S3Client, sink: Sink, one: Found) -> None:
+        bucket, prefix = bucket_and_key(sink.uri)
+        key = f"{prefix.rstrip('/')}/{one.relative}" if prefix.rstrip("/") else one.relative
+        await self._put_file(s3, outside(self._directory, sink.path), one.relative, one.size, f"s3://{bucket}/{key}")
+        self._sent[sink.name, one.relative] = one
+
+    async def upload_archive(self, directories: list[Path], uri: str, *, even_empty: bool) -> bool:
+        """One archive of these directories, its own and other hosts'; whether there was anything to upload."""
+        archive = self._directory / "archive.tar.gz"
+        try:
+            count = await asyncio.to_thread(write_archive, directories, archive)
+            if count == 0 and not even_empty:
+                return False
+            async with open_s3(self._parts, self._wish, self._place) as s3:
+                await self._put_file(s3, archive.parent, archive.name, archive.stat().st_size, uri)
+            return True
+        finally:
+            archive.unlink(missing_ok=True)
+
+    async def _put_file(self, s3: S3Client, directory: Path, relative: str, size: int, uri: str) -> None:
+        noun = self._plan.noun
+        with open_beneath(directory, relative) as file:
+            try:
+                await s3.put(*bucket_and_key(uri), file, size)
+            except Refused as refused:
+                told = job_failure.upload_refused(noun, uri, refused.code, refused.status, refused.message)
+                raise LaunchFailed(told) from None
+            except UNREACHABLE:
+                raise LaunchFailed(job_failure.upload_unreachable(noun)) from None

@@ -1,0 +1,29 @@
+"""What is uploaded when a job's containers have ended, by what they came to. Called by `job_life`; may be repeated.
+
+Processing: all outputs of a job that has completed, else only what was to be uploaded continuously. Training: the
+model, but not of a job that has failed; /opt/ml/output/data in any case.
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
+"""
+
+from ringfence.reconcile.job_fleet import JobFleet
+from ringfence.reconcile.job_input import together
+from ringfence.resources.job import Job, JobHostStatus, Outcome, TrainingJob
+from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, output_uri
+
+
+async def upload_results(
+    job: Job, plan: JobPlan, fleet: JobFleet, hosts: list[JobHostStatus], outcome: Outcome
+) -> str | None:
+    """The S3 URI of the model artifacts, if there are any; LaunchFailed if something cannot be uploaded."""
+    if not isinstance(job, TrainingJob):
+        sinks = tuple(sink for sink in plan.sinks if outcome.status == "Completed" or sink.continuous)
+        await together(fleet.data(host).upload(sinks) for host in hosts)
+        return None
+    first, model, data = hosts[0], output_uri(job, "model.tar.gz"), output_uri(job, "output.tar.gz")
+    outputs = [fleet.path(host, f"{TRAINING_OUTPUT}/data") for host in hosts]
+    await fleet.data(first).upload_archive(outputs, data, even_empty=False)
+    if outcome.status == "Failed":
+        return None
+    models = [fleet.path(host, TRAINING_MODEL) for host in hosts]
+    await fleet.data(first).upload_archive(models, model, even_empty=True)
+    return model

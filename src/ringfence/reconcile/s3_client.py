@@ -1,0 +1,203 @@
+"""S3 as the platform uses it for an endpoint or a job: with the execution role, through the instance's own network.
+
+One way of moving data: `model_download`, `job_input` and `job_output` are made of it. An object is put whole or not at
+all: one PUT up to S3's limit of 5 GiB, an upload in parts above it that is aborted if it fails.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+import aiohttp
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from yarl import URL
+
+from ringfence.reconcile.ports import RoleSession
+
+T = TypeVar("T")
+
+_TRIES, _PAUSE = 3, 0.2  # seconds, growing
+_CHUNK = 1 << 20
+_S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+_LARGEST_PUT = 5 << 30
+_PART = 512 << 20
+# as the SDKs over https: TLS protects the body, which is so read once only
+_UNSIGNED = Config(s3={"payload_signing_enabled": False})
+# S3 was not reached, or broke off
+UNREACHABLE = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Refused(Exception):
+    """S3 answered, and not with success: its HTTP status, code and message."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    key: str
+    size: int
+
+
+class S3Client:
+    """`session` sends the requests from inside the instance's namespace; `role` gives credentials that are valid."""
+
+    def __init__(self, session: aiohttp.ClientSession, role: Callable[[], RoleSession], region: str) -> None:
+        self._session = session
+        self._role = role
+        self._region = region
+
+    async def get(self, bucket: str, key: str, path: Path) -> None:
+        """Raises Refused, or one of UNREACHABLE after several tries."""
+
+        async def attempt() -> None:
+            async with self._request("GET", bucket, key) as response:
+                with path.open("wb") as file:
+                    async for chunk in response.content.iter_chunked(_CHUNK):
+                        file.write(chunk)
+
+        await _retried(attempt)
+
+    async def read(self, bucket: str, key: str, limit: int) -> bytes:
+        """A small object, at most `limit` bytes of it."""
+
+        async def attempt() -> bytes:
+            async with self._request("GET", bucket, key) as response:
+                return await response.content.read(limit)
+
+        return await _retried(attempt)
+
+    async def list(self, bucket: str, prefix: str) -> list[Listed]:
+        """Every object under the prefix, in the order of the keys, but those that stand for folders."""
+        found: list[Listed] = []
+        token: str | None = None
+        while True:
+            query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
+            tree = ElementTree.fromstring(await self._answer("GET", bucket, "", query))  # noqa: S314  our own S3's
+            for item in tree.iter(f"{_S3}Contents"):
+                key = item.findtext(f"{_S3}Key") or ""
+                if key and not key.endswith("/"):
+                    found.append(Listed(key, int(item.findtext(f"{_S3}Size") or 0)))
+            token = tree.findtext(f"{_S3}NextContinuationToken")
+            if token is None:
+                return found
+
+    async def put(self, bucket: str, key: str, file: BinaryIO, size: int) -> None:
+        """The first `size` bytes of the file; a file that is shorter by now fails, and nothing is kept of it."""
+        if size <= _LARGEST_PUT:
+            await self._send(bucket, key, file, 0, size, {})
+        else:
+            await self._put_in_parts(bucket, key, file, size)
+
+    async def _put_in_parts(self, bucket: str, key: str, file: BinaryIO, size: int) -> None:
+        begun = ElementTree.fromstring(await self._answer("POST", bucket, key, {"uploads": ""}))  # noqa: S314
+        upload = begun.findtext(f"{_S3}UploadId") or ""
+        try:
+            parts = []
+            for number, offset in enumerate(range(0, size, _PART), 1):
+                query = {"partNumber": str(number), "uploadId": upload}
+                tag = await self._send(bucket, key, file, offset, min(_PART, size - offset), query)
+                parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>")
+            body = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
+            await self._answer("POST", bucket, key, {"uploadId": upload}, body)
+        except BaseException:
+            await self._answer("DELETE", bucket, key, {"uploadId": upload})
+            raise
+
+    async def _send(
+        self, bucket: str, key: str, file: BinaryIO, offset: int, size: int, query: Mapping[str, str]
+    ) -> str:
+        """The ETag of what was sent."""
+
+        async def body() -> AsyncIterator[bytes]:
+            file.seek(offset)
+            left = size
+            while left:
+                chunk = await asyncio.to_thread(file.read, min(_CHUNK, left))
+                if not chunk:
+                    raise OSError("the file became shorter while it was uploaded")
+                left -= len(chunk)
+                yield chunk
+
+        async def attempt() -> str:
+            async with self._request("PUT", bucket, key, query, body(), size) as response:
+                return response.headers.get("ETag", "")
+
+        return await _retried(attempt)
+
+    async def _answer(
+        self, method: str, bucket: str, key: str, query: Mapping[str, str], body: bytes | None = None
+    ) -> bytes:
+        async def attempt() -> bytes:
+            async with self._request(method, bucket, key, query, body, len(body or b"")) as response:
+                return await response.read()
+
+        return await _retried(attempt)
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Mapping[str, str] | None = None,
+        body: AsyncIterator[bytes] | bytes | None = None,
+        size: int = 0,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = self._url(bucket, key)
+        if query:
+            url += "?" + "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(query.items()))
+        length = {"Content-Length": str(size)} if method in ("PUT", "POST") else {}
+        headers = {**self._sign(method, url), **length}
+        async with self._session.request(
+            method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+        ) as response:
+            if response.status >= 500:
+                raise aiohttp.ClientPayloadError(f"S3 answered {response.status}")
+            if response.status >= 300:
+                raise _refusal(response.status, await response.read())
+            yield response
+
+    def _sign(self, method: str, url: str) -> dict[str, str]:
+        role = self._role()
+        request = AWSRequest(method, url)
+        request.context["client_config"] = _UNSIGNED
+        credentials = Credentials(role.access_key_id, role.secret_access_key, role.session_token)
+        S3SigV4Auth(credentials, "s3", self._region).add_auth(request)
+        return {name: str(value) for name, value in request.headers.items()}
+
+    def _url(self, bucket: str, key: str) -> str:
+        """Virtual-host style as the SDKs do; path style where the wildcard certificate does not reach."""
+        path, host = quote(key, safe="/-_.~"), f"s3.{self._region}.amazonaws.com"
+        return f"https://{host}/{bucket}/{path}" if "." in bucket else f"https://{bucket}.{host}/{path}"
+
+
+def _refusal(status: int, body: bytes) -> Refused:
+    try:
+        tree = ElementTree.fromstring(body)  # noqa: S314  our own S3 wrote it
+    except ElementTree.ParseError:
+        return Refused(status, str(status), "")
+    return Refused(status, tree.findtext("Code") or str(status), tree.findtext("Message") or "")
+
+
+async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Again after a connection that failed or an answer of 5xx; a refusal is final."""
+    for count in range(1, _TRIES):
+        try:
+            return await attempt()
+        except UNREACHABLE:
+            await asyncio.sleep(_PAUSE * count)
+    return await attempt()

@@ -1,0 +1,93 @@
+"""What the operations on processing and training jobs have in common: checks, state, stop, listings."""
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from ringfence.core.call import Call, Request
+from ringfence.core.record import Reader
+from ringfence.core.tags import set_tags
+from ringfence.resources.job import Job, JobStatus, ProcessingJob, TrainingJob
+from ringfence.services.sagemaker.container import check_image
+from ringfence.services.sagemaker.execution_role import find_role, not_assumable
+from ringfence.services.sagemaker.instance_limit import check_instance_limit
+from ringfence.services.sagemaker.job_plan import bucket_and_key, plan_job
+from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
+from ringfence.services.sagemaker.lookup import find
+from ringfence.services.sagemaker.refusal import invalid
+from ringfence.services.sagemaker.tag import read_tags
+from ringfence.services.sagemaker.vpc_config import check_vpc_config
+
+J = TypeVar("J", bound=Job)
+
+_USAGE = {ProcessingJob: "processing job", TrainingJob: "training job"}
+_ENDED = ("Completed", "Failed", "Stopped")
+
+
+def create_job(call: Call, job: Job, request: Request) -> None:
+    """Keep a job whose own members were checked, after the checks that all jobs have."""
+    plan = plan_job(job)
+    check_image(plan.image)
+    check_instance_limit(plan.instance_type, plan.count, _USAGE[type(job)])
+    if plan.isolated and plan.count > 1:
+        raise invalid("Ringfence does not implement EnableNetworkIsolation of jobs with more than one instance.")
+    if find_role(call, plan.role_arn, job.arn) is None:
+        raise not_assumable(plan.role_arn)
+    if plan.subnet_ids:
+        network = {"Subnets": list(plan.subnet_ids), "SecurityGroupIds": list(plan.group_ids)}
+        check_vpc_config(call, network)
+    call.records.put(job)
+    set_tags(call.records, job.arn, read_tags(request))
+
+
+def stop_job(call: Call, kind: type[J], name: str) -> None:
+    """https://github.com/awslabs/benchmark-ai/issues/928 has the refusal of a job that has ended."""
+    job = find(call, kind, name)
+    state = job_state(call.records, job)
+    if state in _ENDED:
+        raise invalid(f"The request was rejected because the {_USAGE[kind]} is in status {state}.")
+    if job.stopping is None:
+        call.records.put(msgspec.structs.replace(job, stopping=call.now))
+
+
+def job_status(records: Reader, job: Job) -> JobStatus | None:
+    return records.get(JobStatus, job.arn)
+
+
+def job_state(records: Reader, job: Job) -> str:
+    """ProcessingJobStatus, TrainingJobStatus: what the reconciler saw, or what is under way until it has ended."""
+    status = job_status(records, job)
+    if status is not None and status.phase == "Ended" and status.outcome is not None:
+        return status.outcome.status
+    return "Stopping" if job.stopping is not None else "InProgress"
+
+
+def last_modified(records: Reader, job: Job) -> datetime:
+    status = job_status(records, job)
+    moments = (job.created, job.stopping, status.modified if status else None)
+    return max(moment for moment in moments if moment is not None)
+
+
+def list_jobs(call: Call, kind: type[J], request: Request) -> tuple[list[J], str | None]:
+    """A page of the caller's jobs, by all filters and sorts that both listings have."""
+    wanted = request.get("StatusEquals")
+
+    def state(job: J) -> str:
+        return job_state(call.records, job)
+
+    found = filtered(owned(call, kind), request, lambda job: last_modified(call.records, job))
+    return sorted_page([job for job in found if wanted is None or state(job) == wanted], request, state)
+
+
+def check_s3_uri(uri: str, where: str) -> None:
+    """AWS's pattern is `^(https|s3)://([^/]+)/?(.*)$`; of https URLs jobs take none (ours)."""
+    if not uri.startswith("s3://") or not bucket_and_key(uri)[0]:
+        raise invalid(f"{where}: the S3 URI '{uri}' must have the form s3://bucket/key.")
+
+
+def check_unique(items: list[dict[str, Any]], member: str, where: str) -> None:
+    """The text is ours."""
+    names = [item[member] for item in items]
+    if len(set(names)) < len(names):
+        raise invalid(f"The {member} members of {where} must be unique.")

@@ -1,0 +1,98 @@
+"""What a job's FailureReason says, in AWS's words where they are known; ours are marked.
+
+Written by `reconcile` when it has happened, by `explain` when it is going to. Each text's source is the thread in
+which somebody met it.
+"""
+
+# ours: AWS does not say what happens to a job whose instance is lost
+HOST_LOST = "InternalServerError: The instance that ran the container was lost. Please create the job again."
+
+
+def image_missing(image: str) -> str:
+    """https://github.com/aws/amazon-sagemaker-examples/issues/2333"""
+    return f"ClientError: API error (404): manifest for {image} not found: manifest unknown: Requested image not found"
+
+
+def cannot_start(image: str, why: str) -> str:
+    """(recalled), with the runtime's own words."""
+    return (
+        "AlgorithmError: CannotStartContainerError. Please make sure the container can be run with 'docker run "
+        f"{image}'. {why}"
+    )
+
+
+def download_unreachable(noun: str, uri: str) -> str:
+    """S3 did not answer. https://github.com/aws-samples/sagemaker-run-notebook/issues/32 for processing."""
+    if noun == "ProcessingJob":
+        return (
+            f"ClientError: Failed to download data. ListObjectsV2 failed for {uri} nextToken:[null]: Unable to "
+            "execute request to S3"
+        )
+    return f"ClientError: Data download failed:{_NETWORK}"
+
+
+def upload_unreachable(noun: str) -> str:
+    """https://github.com/aws/amazon-sagemaker-operator-for-k8s/issues/22 ; processing's is ours after it."""
+    failed = "Failed to upload data. " if noun == "ProcessingJob" else "Artifact upload failed:"
+    return f"ClientError: {failed}{_NETWORK}"
+
+
+def download_refused(noun: str, uri: str, code: str, status: int, message: str) -> str:
+    """S3 refused. https://github.com/aws/amazon-sagemaker-examples/issues/4384 for training, processing's (recalled)"""
+    if noun == "ProcessingJob":
+        return f"ClientError: Failed to download data. Cannot download {uri}: {code} ({status}): {message}"
+    return f"ClientError: Data download failed:Unable to download object {uri} ({code}: {message})"
+
+
+def upload_refused(noun: str, uri: str, code: str, status: int, message: str) -> str:
+    """(recalled)"""
+    if noun == "ProcessingJob":
+        return f"ClientError: Failed to upload data to {uri}: {code} ({status}): {message}"
+    return f"ClientError: Artifact upload failed:{code} ({status}): {message}"
+
+
+def nothing_found(noun: str, uri: str, role_arn: str, region: str) -> str:
+    """The text that CreateTrainingJob has: https://github.com/aws/amazon-sagemaker-examples/issues/2489"""
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    failed = "Failed to download data. " if noun == "ProcessingJob" else "Data download failed:"
+    return f"ClientError: {failed}{no_objects(uri, bucket, role_arn, region)}"
+
+
+def no_objects(uri: str, bucket: str, role_arn: str, region: str) -> str:
+    return (
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
+        f"in the selected region ({region}), that objects exist under that S3 prefix, and that the role "
+        f'"{role_arn}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+    )
+
+
+def clash(noun: str, uri: str) -> str:
+    """Two objects want one path, or a key leads out of the directory. (recalled)"""
+    failed = "Failed to download data. " if noun == "ProcessingJob" else "Data download failed:"
+    return f"ClientError: {failed}Cannot download {uri}, a previously downloaded file/folder clashes with it."
+
+
+def bad_manifest(noun: str, uri: str) -> str:
+    """ours"""
+    failed = "Failed to download data. " if noun == "ProcessingJob" else "Data download failed:"
+    return f"ClientError: {failed}The manifest {uri} is not a JSON list of a prefix and keys."
+
+
+def algorithm_failed(noun: str, code: int, said: str) -> str:
+    """https://github.com/aws/sagemaker-python-sdk/issues/357 ; processing's (recalled)"""
+    if noun == "ProcessingJob":
+        return f"AlgorithmError: See job logs for more information, exit code: {code}"
+    return f"AlgorithmError: {said}, exit code: {code}" if said else f"AlgorithmError: Exit Code: {code}"
+
+
+# (recalled)
+OUT_OF_MEMORY = (
+    "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an "
+    "instance."
+)
+
+# M4 of public threads: https://github.com/aws/amazon-sagemaker-operator-for-k8s/issues/22
+_NETWORK = (
+    "Please ensure that the subnet's route table has a route to an S3 VPC endpoint or a NAT device, and both the "
+    "security groups and the subnet's network ACL allow outbound traffic to S3."
+)

@@ -1,0 +1,128 @@
+"""Processing and training jobs for the scenarios: made, waited for, looked at, cleaned up."""
+
+import json
+import time
+from typing import Any
+
+from demo.data import EC2_ACTIONS
+from demo.story import Story, expect
+from tests.scenarios.hosting import BUCKET
+
+IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3"
+ENDED = ("Completed", "Failed", "Stopped")
+
+
+class Jobs:
+    """`role`: may do what jobs in the VPC need; the S3 gateway endpoint lets everything through."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.sagemaker: Any = story.client("sagemaker")
+        self.s3: Any = story.client("s3")
+        self.role = self._role()
+        self._endpoint = story.facts["s3_endpoint"]
+        found = story.client("ec2").describe_vpc_endpoints(VpcEndpointIds=[self._endpoint])["VpcEndpoints"][0]
+        self._policy: str = found["PolicyDocument"]
+        self.endpoint_policy([{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}])
+
+    def endpoint_policy(self, statements: list[dict[str, Any]]) -> None:
+        """Of the S3 gateway endpoint; `clean` gives it back the one that it had."""
+        self.story.client("ec2").modify_vpc_endpoint(VpcEndpointId=self._endpoint, PolicyDocument=_document(statements))
+
+    def _role(self) -> str:
+        iam, name = self.story.client("iam"), "jobs"
+        principal = {"Service": "sagemaker.amazonaws.com"}
+        trust = [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]
+        rights = [
+            {"Effect": "Allow", "Action": EC2_ACTIONS, "Resource": "*"},
+            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "Resource": "*"},
+        ]
+        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
+        iam.put_role_policy(RoleName=name, PolicyName="rights", PolicyDocument=_document(rights))
+        return arn
+
+    @property
+    def vpc(self) -> dict[str, Any]:
+        return {
+            "Subnets": self.story.facts["subnets"],
+            "SecurityGroupIds": [self.story.facts["groups"]["model"]],
+        }
+
+    def script(self, name: str, text: str) -> dict[str, Any]:
+        """A processing input that brings a program to /opt/ml/processing/code/program.py."""
+        self.s3.put_object(Bucket=BUCKET, Key=f"code/{name}/program.py", Body=text.encode())
+        return self.input("code", f"s3://{BUCKET}/code/{name}/program.py", "/opt/ml/processing/code")
+
+    def input(self, name: str, uri: str, path: str, **changes: str) -> dict[str, Any]:
+        data = {"S3Uri": uri, "LocalPath": path, "S3DataType": "S3Prefix", "S3InputMode": "File"}
+        return {"InputName": name, "S3Input": data | changes}
+
+    def output(self, name: str, uri: str, path: str, mode: str = "EndOfJob") -> dict[str, Any]:
+        return {"OutputName": name, "S3Output": {"S3Uri": uri, "LocalPath": path, "S3UploadMode": mode}}
+
+    def process(self, name: str, program: str, *, instances: int = 1, **request: Any) -> dict[str, Any]:
+        """Create a processing job in the VPC that runs the program; the description once it has ended."""
+        self.begin(name, program, instances=instances, **request)
+        return self.settle(name)
+
+    def begin(self, name: str, program: str, *, instances: int = 1, **request: Any) -> None:
+        inputs = [self.script(name, program), *request.pop("inputs", [])]
+        outputs = request.pop("outputs", [])
+        given = {
+            "ProcessingJobName": name,
+            "RoleArn": self.role,
+            "AppSpecification": {
+                "ImageUri": IMAGE,
+                "ContainerEntrypoint": ["python3", "/opt/ml/processing/code/program.py"],
+            },
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+            },
+            "NetworkConfig": {"VpcConfig": self.vpc},
+            "ProcessingInputs": inputs,
+            "ProcessingOutputConfig": {"Outputs": outputs},
+        }
+        self.sagemaker.create_processing_job(**{**given, **request})
+
+    def settle(self, name: str, seconds: float = 60) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            told: dict[str, Any] = self.sagemaker.describe_processing_job(ProcessingJobName=name)
+            if told["ProcessingJobStatus"] in ENDED:
+                return told
+            expect(time.monotonic() < deadline, f"{name} is still {told['ProcessingJobStatus']}")
+            time.sleep(0.1)
+
+    def log(self, name: str, group: str = "/aws/sagemaker/ProcessingJobs") -> dict[str, list[str]]:
+        """Stream -> lines."""
+        logs = self.story.client("logs")
+        found = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=f"{name}/")["events"]
+        lines: dict[str, list[str]] = {}
+        for event in found:
+            lines.setdefault(event["logStreamName"], []).append(event["message"])
+        return lines
+
+    def keys(self, prefix: str) -> dict[str, bytes]:
+        """Key below the prefix -> content."""
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        return {
+            one["Key"].removeprefix(prefix): self.s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
+            for one in listed
+        }
+
+    def interfaces(self) -> list[dict[str, Any]]:
+        filters = [{"Name": "group-id", "Values": [self.story.facts["groups"]["model"]]}]
+        found: list[dict[str, Any]] = self.story.client("ec2").describe_network_interfaces(Filters=filters)[
+            "NetworkInterfaces"
+        ]
+        return found
+
+    def clean(self) -> None:
+        ec2, iam = self.story.client("ec2"), self.story.client("iam")
+        ec2.modify_vpc_endpoint(VpcEndpointId=self._endpoint, PolicyDocument=self._policy)
+        iam.delete_role_policy(RoleName="jobs", PolicyName="rights")
+        iam.delete_role(RoleName="jobs")
+
+
+def _document(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
