@@ -31,7 +31,16 @@ IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _LOOKS: dict[str, dict[str, Any]] = {
     "DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-1", "DhcpOptionsId": "dopt-1"}]},
-    "DescribeDhcpOptions": {"DhcpOptions": []},
+    "DescribeDhcpOptions": {
+        "DhcpOptions": [
+            {
+                "DhcpConfigurations": [
+                    {"Key": "domain-name", "Values": [{"Value": "us-west-2.compute.internal"}]},
+                    {"Key": "domain-name-servers", "Values": [{"Value": "AmazonProvidedDNS"}]},
+                ]
+            }
+        ]
+    },
     "DescribeSecurityGroups": {"SecurityGroups": []},
     "DescribeVpcEndpoints": {"VpcEndpoints": []},
     "DescribeNetworkInterfaces": {"NetworkInterfaces": []},
