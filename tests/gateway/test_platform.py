@@ -11,8 +11,8 @@ from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import REGISTRY
 from ringfence.core.results import ForwardReply
+from ringfence.gateway.perform import Gateway
 from ringfence.gateway.platform import PlatformCaller
-from ringfence.gateway.serve import Gateway
 from ringfence.iam.session_token import ensure_sealing_key
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import open_store

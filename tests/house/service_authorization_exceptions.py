@@ -59,6 +59,7 @@ EXCEPTIONS: dict[str, str] = {
     "cloudwatch.* | * | does not ask about optional dataset": "there are no datasets",
     "cloudwatch.PutMetricAlarm | * | has no cloudwatch:alarmtags* on alarm": "ActionConfiguration is refused",
     "cloudwatch.*Metric* | * | asks about [*]": "AWS lists datasets as the only resource; policies name `*`",
+    "ecr.ListTagsForResource | * | has no aws:*": "its request has no tags, whatever the reference says",
     # S3
     "s3.* | * | has no s3:buckettag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
     "s3.* | * | has no aws:resourcetag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",

@@ -26,8 +26,9 @@ from ringfence.core.call import Principal, Request, Result
 from ringfence.core.operation import REGISTRY
 from ringfence.gateway import admin, session
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
+from ringfence.gateway.perform import Gateway
 from ringfence.gateway.platform import COMPUTE, PlatformCaller
-from ringfence.gateway.serve import Gateway, serve
+from ringfence.gateway.serve import serve
 from ringfence.gateway.upstream import Upstream
 from ringfence.network.compile import NetworkSettings, compile_topology
 from ringfence.network.topology import Topology

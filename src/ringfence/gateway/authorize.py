@@ -21,6 +21,7 @@ from ringfence.gateway.policy_layers import (
     bucket_of,
     caller_layers,
     endpoint_layer,
+    repository_layer,
     role_of,
     trust_layer,
 )
@@ -199,6 +200,9 @@ class _Asker:
         if action in _TRUST_ACTIONS:
             trust = trust_layer(self._call.records, role_of(self._call.records, arn))
             return account, dataclasses.replace(own, resource=trust, trust=True, endpoint=self._endpoint)
+        if action.startswith("ecr:"):
+            policy = repository_layer(self._call.records, arn)
+            return account, dataclasses.replace(own, resource=policy, endpoint=self._endpoint)
         return account, dataclasses.replace(own, endpoint=self._endpoint) if self._endpoint else own
 
     def _is_restricted(self, arn: str) -> bool:

@@ -17,7 +17,7 @@ from ringfence.explain.logged_call import Question
 from ringfence.explain.supposed import SupposedRecords
 from ringfence.explain.vpc_endpoint import find_of_endpoint
 from ringfence.gateway.authorize import Denied, authorize
-from ringfence.gateway.serve import find_operation
+from ringfence.gateway.perform import find_operation
 from ringfence.network.topology import Topology
 from ringfence.resources.ec2 import (
     NetworkInterface,

@@ -12,7 +12,7 @@ from ringfence.core.call import Arrival, Principal, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.ids import uuid4
 from ringfence.core.results import Forward
-from ringfence.gateway.serve import Caller, Gateway, find_operation, perform
+from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 # Who gives a command in a subnet its role: an instance profile, a task, or a SageMaker app or job, whichever it is for.

@@ -12,8 +12,10 @@ from ringfence.iam.evaluate import EndpointPolicy, Layers, Source
 from ringfence.iam.organization import scps_of
 from ringfence.iam.principals import current_text
 from ringfence.resources.ec2 import VpcEndpoint
+from ringfence.resources.ecr import Repository
 from ringfence.resources.iam import Role, User
 from ringfence.resources.s3 import Bucket
+from ringfence.services.ecr.repository_policy import repository_policy_text
 from ringfence.services.iam.identity_policy import identity_sources, managed_source
 
 
@@ -93,6 +95,19 @@ def bucket_layer(records: Reader, bucket: Bucket | None) -> Source | None:
         return None
     text = current_text(records, bucket.policy, bucket.policy_principals)
     return Source(f"policy of bucket `{bucket.name}`", text)
+
+
+def repository_layer(records: Reader, arn: str) -> Source | None:
+    """The policy of the ECR repository of this ARN, if both are there."""
+    parsed = parse_arn(arn)
+    if parsed is None or not parsed.resource.startswith("repository/"):
+        return None
+    name = parsed.resource.removeprefix("repository/")
+    found = records.get(Repository, f"{parsed.account}/{parsed.region}/{name}")
+    if found is None or found.policy is None:
+        return None
+    text = current_text(records, repository_policy_text(found.policy, arn), found.policy_principals)
+    return Source(f"policy of repository `{name}`", text)
 
 
 def role_of(records: Reader, arn: str) -> Role | None:

@@ -40,7 +40,7 @@ _FIELDS = {
     "ec2:VpceServiceName": "service_name",
 }
 # Services with a key of their own for the tags of a resource.
-_OWN_RESOURCE_TAG = frozenset({"ec2", "iam", "sagemaker"})
+_OWN_RESOURCE_TAG = frozenset({"ec2", "ecr", "iam", "sagemaker"})
 
 
 def resource_entries(call: Call, action: str, arn: str, account: str) -> list[Entry]:

@@ -191,6 +191,8 @@ def _from_shape(request: HttpRequest) -> str:
     target = request.header("x-amz-target")
     if target is not None:
         return _BY_TARGET.get(target.split(".")[0], target.split(".")[0])
+    if request.path == "/v2" or request.path.startswith("/v2/"):
+        return "ecr.dkr"  # what registries' clients ask for; no bucket's name is so short
     if request.path.startswith("/service/GraniteServiceVersion20100801/"):
         return "cloudwatch"
     if request.method == "POST" and re.fullmatch(r"/endpoints/[^/]+/(async-)?invocations[a-z-]*", request.path):

@@ -5,28 +5,23 @@ and connections (`gateway.listen` does) and nothing of any one operation (`servi
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
+from dataclasses import replace
 
-from ringfence.core.call import Arrival, Call, Principal, Request, Result
+from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError, not_implemented
-from ringfence.core.ids import Entropy, uuid4
-from ringfence.core.operation import REGISTRY, Operation
-from ringfence.core.results import Blob, Forward, ForwardReply
+from ringfence.core.ids import uuid4
+from ringfence.core.results import Blob, Forward
 from ringfence.explain.logged_call import LoggedCall
+from ringfence.gateway import registry
 from ringfence.gateway.authenticate import Authenticated, authenticate
-from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.body import Body, read, read_verified, receive
-from ringfence.gateway.decision_log import DecisionLog, claimed_key
+from ringfence.gateway.decision_log import claimed_key
+from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
 from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.protocol.wire import Wire, choose
 from ringfence.store.blob_reference import is_kept
-from ringfence.store.blobs import BlobStore
-from ringfence.store.database import Store
 
 log = logging.getLogger("ringfence.gateway")
 
@@ -39,32 +34,6 @@ _LIMIT = 16 * _MEGABYTE
 _OBJECT_LIMIT = 5 * 1024 * _MEGABYTE + 64 * _MEGABYTE
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers.
-
-    `decisions` is written to by every call and never read here.
-    """
-
-    region: str
-    store: Store
-    blobs: BlobStore
-    services: frozenset[str]
-    forward: Callable[[Forward], Awaitable[ForwardReply]]
-    now: Callable[[], datetime]
-    entropy: Entropy
-    decisions: DecisionLog = field(default_factory=DecisionLog)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls and by which path, once it is proven; `facts` are condition keys of the HTTP request."""
-
-    principal: Principal
-    arrival: Arrival
-    facts: Mapping[str, str]
-
-
 async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arrival) -> HttpResponse:
     """Answer one request; `request.body` is empty and comes from `body`. Raises for nothing that a client can do."""
     request_id = uuid4(gateway.entropy)
@@ -74,6 +43,8 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
     try:
         found = route(request)
         logged.service = found.service
+        if found.service == registry.SERVICE:
+            return await registry.serve_registry(gateway, request, body, arrival, logged)
         wire = _choose_wire(gateway, found, request)
         with gateway.store.transaction() as records:
             check_endpoint(found, arrival, records)
@@ -104,40 +75,6 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
     finally:
         logged.answered = True
         _drop_unwanted(gateway, request)
-
-
-def perform(
-    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, logged: LoggedCall
-) -> Result | Forward:
-    """Authorize and handle in one transaction: on any exception nothing has changed, on return all is on disk."""
-    logged.operation, logged.principal = operation.name, caller.principal
-    note = logged.questions.append
-    with gateway.store.transaction() as records:
-        call = Call(
-            records=records,
-            account=caller.principal.account,
-            region=gateway.region,
-            principal=caller.principal,
-            arrival=caller.arrival,
-            now=gateway.now(),
-            request_id=logged.request_id,
-            entropy=gateway.entropy,
-            facts=caller.facts,
-            permits=partial(permits, note=note),
-        )
-        authorize(operation, call, parameters, note)
-        try:
-            return operation.handler(call, parameters)
-        except ServiceError as error:
-            raise conceal(operation, call, parameters, error, note) from error
-
-
-def find_operation(service: str, name: str) -> Operation:
-    """The registered operation; a loud refusal of one that Ringfence does not have."""
-    operation = REGISTRY.get((service, name))
-    if operation is None:
-        raise not_implemented(f"the operation {service}:{name}")
-    return operation
 
 
 def _choose_wire(gateway: Gateway, found: Route, request: HttpRequest) -> Wire:

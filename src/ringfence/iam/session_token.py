@@ -21,6 +21,7 @@ from ringfence.core.record import Reader, Record, Writer
 _NONCE = 12
 _FORM = b"RF1"  # authenticated with each token: what follows is sealed as this file says
 _MESSAGE = b"RFM"  # the same for messages
+_BEARER = b"RFB"  # and for passwords that make their bearer somebody
 
 
 class SealingKey(Record, frozen=True, kw_only=True):
@@ -97,9 +98,15 @@ def sealing_key(records: Reader) -> SealingKey:
 def issue(key: SealingKey, who: Principal, now: datetime, seconds: int, entropy: ids.Entropy) -> Credentials:
     """Credentials that make their bearer `who` (with its session policies and tags) for so many seconds."""
     issued = now.astimezone(UTC).replace(microsecond=0)
-    session = Session(
-        access_key_id=ids.principal_id("ASIA", entropy),
-        secret_access_key=new_secret(entropy),
+    session = _session(who, ids.principal_id("ASIA", entropy), new_secret(entropy), issued, seconds)
+    token = _seal(key, zlib.compress(msgspec.msgpack.encode(session)), entropy, _FORM)
+    return Credentials(session.access_key_id, session.secret_access_key, token, session.expires)
+
+
+def _session(who: Principal, access_key_id: str, secret: str, issued: datetime, seconds: int) -> Session:
+    return Session(
+        access_key_id=access_key_id,
+        secret_access_key=secret,
         kind=who.kind,
         account=who.account,
         arn=who.arn,
@@ -112,8 +119,6 @@ def issue(key: SealingKey, who: Principal, now: datetime, seconds: int, entropy:
         tags=who.tags,
         user_arn=who.user_arn,
     )
-    token = _seal(key, zlib.compress(msgspec.msgpack.encode(session)), entropy, _FORM)
-    return Credentials(session.access_key_id, session.secret_access_key, token, session.expires)
 
 
 def new_secret(entropy: ids.Entropy) -> str:
@@ -129,6 +134,21 @@ def open_session(key: SealingKey, token: str) -> Session | None:
 @functools.lru_cache(maxsize=4096)
 def _open_session(secret: bytes, token: str) -> Session | None:
     plain = _open(secret, token, _FORM)
+    return None if plain is None else msgspec.msgpack.decode(zlib.decompress(plain), type=Session)
+
+
+def seal_bearer(
+    key: SealingKey, who: Principal, now: datetime, seconds: int, entropy: ids.Entropy
+) -> tuple[str, datetime]:
+    """A password that alone, without a signature, makes its bearer `who`: a registry's. And when it ends."""
+    issued = now.astimezone(UTC).replace(microsecond=0)
+    session = _session(who, who.access_key_id or "", "", issued, seconds)
+    return _seal(key, zlib.compress(msgspec.msgpack.encode(session)), entropy, _BEARER), session.expires
+
+
+def open_bearer(key: SealingKey, password: str) -> Session | None:
+    """Who bears this password, or None if it is not one of ours. Expiry is the caller's to check."""
+    plain = _open(key.secret, password, _BEARER)
     return None if plain is None else msgspec.msgpack.decode(zlib.decompress(plain), type=Session)
 
 

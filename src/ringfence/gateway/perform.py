@@ -1,0 +1,95 @@
+"""One operation by an authenticated caller: authorize and handle, in one transaction.
+
+Where calls from sockets (`gateway.serve`), from registries' clients (`gateway.registry`) and from the platform itself
+(`gateway.platform`) come together.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from ringfence.core.call import Arrival, Call, Principal, Request, Result
+from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.ids import Entropy
+from ringfence.core.operation import REGISTRY, Operation
+from ringfence.core.record import Writer
+from ringfence.core.results import Forward, ForwardReply
+from ringfence.explain.logged_call import LoggedCall
+from ringfence.gateway.authorize import authorize, conceal, permits
+from ringfence.gateway.decision_log import DecisionLog
+from ringfence.store.blobs import BlobStore
+from ringfence.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers.
+
+    `decisions` is written to by every call and never read here.
+    """
+
+    region: str
+    store: Store
+    blobs: BlobStore
+    services: frozenset[str]
+    forward: Callable[[Forward], Awaitable[ForwardReply]]
+    now: Callable[[], datetime]
+    entropy: Entropy
+    decisions: DecisionLog = field(default_factory=DecisionLog)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls and by which path, once it is proven; `facts` are condition keys of the HTTP request."""
+
+    principal: Principal
+    arrival: Arrival
+    facts: Mapping[str, str]
+
+
+def perform(
+    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, logged: LoggedCall
+) -> Result | Forward:
+    """Authorize and handle in one transaction: on any exception nothing has changed, on return all is on disk."""
+    logged.operation, logged.principal = operation.name, caller.principal
+    note = logged.questions.append
+    with gateway.store.transaction() as records:
+        call = _make_call(gateway, records, caller, logged)
+        authorize(operation, call, parameters, note)
+        try:
+            return operation.handler(call, parameters)
+        except ServiceError as error:
+            raise conceal(operation, call, parameters, error, note) from error
+
+
+def check_allowed(
+    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, logged: LoggedCall
+) -> None:
+    """Raise Denied as `perform` would, before a body is received that nobody may send."""
+    logged.operation, logged.principal = operation.name, caller.principal
+    with gateway.store.transaction() as records:
+        authorize(operation, _make_call(gateway, records, caller, logged), parameters, logged.questions.append)
+
+
+def _make_call(gateway: Gateway, records: Writer, caller: Caller, logged: LoggedCall) -> Call:
+    return Call(
+        records=records,
+        account=caller.principal.account,
+        region=gateway.region,
+        principal=caller.principal,
+        arrival=caller.arrival,
+        now=gateway.now(),
+        request_id=logged.request_id,
+        entropy=gateway.entropy,
+        facts=caller.facts,
+        permits=partial(permits, note=logged.questions.append),
+    )
+
+
+def find_operation(service: str, name: str) -> Operation:
+    """The registered operation; a loud refusal of one that Ringfence does not have."""
+    operation = REGISTRY.get((service, name))
+    if operation is None:
+        raise not_implemented(f"the operation {service}:{name}")
+    return operation
