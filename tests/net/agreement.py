@@ -130,6 +130,12 @@ class Agreement:
         return f"{problem}\n{packet}\nmodel: {found}\nkernel: answered={answered} counted={counted}" if problem else ""
 
 
+def check(dataplane: Dataplane, topology: Topology, packet: Packet) -> Trace:
+    """One packet alone."""
+    with Agreement(dataplane, topology) as agreement:
+        return agreement.check(packet)
+
+
 def forget_every_flow() -> None:
     """In a namespace's thread."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETFILTER) as sock:

@@ -1,15 +1,12 @@
 """What the kernel counts for flow logs: each packet at each interface, with its verdict, and nothing else."""
 
-import random
 import socket
 import time
 
 import pytest
 import wire
 from flow_world import Logged, flow_log, interface_of, rows
-from test_real_agreement import check, probes, small_world
-from test_real_way_out import HOST, Ways, outward
-from test_real_way_out import small_world as world_with_ways_out
+from test_real_way_out import HOST, Ways
 
 from ringfence.dataplane import flow_count
 from ringfence.dataplane.apply import Dataplane
@@ -259,28 +256,3 @@ async def test_ways_out_are_seen_with_private_addresses(dataplane: Dataplane) ->
         (public, "egress", True, server, HOST),
         (public, "ingress", False, HOST, server),
     }
-
-
-@pytest.mark.parametrize("seed", range(2))
-async def test_verdicts_are_the_same_on_ways_out(dataplane: Dataplane, seed: int) -> None:
-    world = world_with_ways_out(seed)
-    for vpc in world.all(ec2.Vpc):
-        flow_log(world, vpc)
-    topology = world.compile()
-    await dataplane.apply(topology)
-    for packet in outward(world, topology, random.Random(seed + 2000), 30):
-        check(dataplane, topology, packet)
-
-
-@pytest.mark.parametrize("seed", range(3))
-async def test_verdicts_are_the_same_with_a_flow_log(dataplane: Dataplane, seed: int) -> None:
-    """What is rejected is dropped a little later, by the same rule."""
-    world = small_world(seed)
-    for vpc in world.all(ec2.Vpc):
-        flow_log(world, vpc)
-    topology = world.compile()
-    await dataplane.apply(topology)
-    inside = [one.id for one in topology.instances.values() if one.network == "vpc"]
-    packets = [one for one in probes(world, topology, random.Random(seed + 1000), 30) if one.source in inside]
-    for packet in packets:
-        check(dataplane, topology, packet)

@@ -1,12 +1,12 @@
 """Ways out of a VPC on the kernel: Elastic IPs, internet gateways, NAT gateways; and that nothing gets in by them."""
 
-import random
 import socket
 import struct
 
 import pytest
+import raw
 import wire
-from test_real_agreement import check, probes, random_entries, random_rule
+from agreement import check
 from world import World
 
 from ringfence.dataplane.apply import Dataplane
@@ -50,57 +50,6 @@ class Ways:
 
     def nat_address(self) -> str:
         return next(one.public_ip for one in self.world.all(ec2.ElasticIp) if one.id == self.nat.allocation_id)
-
-
-def small_world(seed: int) -> World:
-    """As for the paths inside, with ways out: a random half of the subnets leads to each gateway."""
-    chance = random.Random(seed)
-    world = World()
-    vpc = world.vpc()
-    subnets = [world.subnet(vpc, f"10.0.{number}.0/24", "abcd"[number]) for number in range(4)]
-    groups = [world.group(vpc, egress=chance.random() < 0.8) for _ in range(3)]
-    for group in groups:
-        world.rule(group, cidr_ipv4=chance.choice(["0.0.0.0/0", "203.0.113.0/24"]), port=443)
-        for _ in range(chance.randrange(1, 4)):
-            random_rule(world, chance, group, groups)
-    gateway = world.internet_gateway(vpc)
-    nats = [world.nat_gateway(subnets[0]), world.nat_gateway(chance.choice(subnets[:2]), public=chance.random() < 0.5)]
-    targets = [{"gateway_id": gateway.id}, *({"nat_gateway_id": nat.id} for nat in nats)]
-    tables = [world.table(vpc, subnet) for subnet in subnets[:3]]
-    for number, table in enumerate(tables):
-        target = targets[0] if number == 0 else chance.choice(targets)
-        world.route(table, destination_cidr="0.0.0.0/0", **target)
-    world.gateway_endpoint(vpc, chance.choice(tables))
-    world.acl(vpc, chance.choice(subnets), entries=tuple(random_entries(chance)))
-    for subnet in (*subnets, *subnets):
-        instance = world.instance(subnet, *chance.sample(groups, chance.randrange(1, 3)))
-        if chance.random() < 0.4:
-            world.elastic_ip(instance.network_interface_id)
-    world.instance(network="internet", public_ip=HOST)
-    return world
-
-
-def outward(world: World, topology: Topology, chance: random.Random, count: int) -> list[Packet]:
-    """Packets to public places from everywhere, and the other way."""
-    found = probes(world, topology, chance, count // 3)
-    sources = [one.id for one in topology.instances.values()]
-    host = next(one.id for one in topology.instances.values() if one.network == "internet")
-    targets = [HOST, "198.51.100.80", "198.51.100.53", "198.51.100.250", *topology.elastic_at]
-    for _ in range(count - len(found)):
-        source = chance.choice([*sources, host, host])
-        port = chance.choice([443, 443, 80, 53])
-        protocol = chance.choice([TCP, TCP, UDP])
-        found.append(Packet(source, chance.choice(targets), protocol, port, chance.randrange(20000, 60000)))
-    return [one for one in found if one.destination != topology.instances[one.source].address]
-
-
-@pytest.mark.parametrize("seed", range(8))
-async def test_random_networks_with_ways_out(dataplane: Dataplane, seed: int) -> None:
-    world = small_world(seed)
-    topology = world.compile()
-    await dataplane.apply(topology)
-    for packet in outward(world, topology, random.Random(seed + 2000), 45):
-        check(dataplane, topology, packet)
 
 
 async def test_each_way_and_what_it_looks_like_outside(dataplane: Dataplane) -> None:
@@ -332,3 +281,20 @@ async def test_ways_out_come_and_go_without_a_packet_lost_elsewhere(dataplane: D
         for stop in stops:
             stop()
     assert lost == [0, 0] and all(one.sent > 50 for one in counts)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_55000_connections_to_one_destination(dataplane: Dataplane) -> None:
+    """No more at a time; to another port of the same host there are others."""
+    ways = Ways()
+    await dataplane.apply(ways.compile())
+    sent = 55_500
+    local = ways.address(ways.client)
+    packets = (raw.packet(local, HOST, UDP, raw.datagram(1024 + number, 53)) for number in range(sent))
+    raw.send(dataplane, ways.client.id, *packets)
+    counted = wire.counters(dataplane, ways.nat.id)
+    assert counted[f"{ways.nat.id}/55000"] == sent - 55_000
+    assert counted[ways.nat.id] == 55_000
+    raw.send(dataplane, ways.client.id, raw.packet(local, HOST, UDP, raw.datagram(1024, 54)))
+    assert wire.counters(dataplane, ways.nat.id)[ways.nat.id] == 55_001

@@ -148,9 +148,18 @@ def _anti_spoof(vpc: Vpc, gateways: Sequence[Endpoint]) -> str:
 def _local_chains(vpc: Vpc) -> Iterator[str]:
     """The router's own addresses: nothing but the resolver answers, and it is not filtered by groups or ACLs.
 
+    Whoever may forward others' packets asks for itself only. An interface may send 1024 packets a second.
     https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html#security-group-basics
+    https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html#vpc-dns-limits
     """
-    rules = peering.keep_from_router(vpc) + customer_network.keep_from_router(vpc)
+    yield "  set asking { type ifname; size 65535; flags dynamic,timeout; timeout 10s; }"
+    many = "limit rate over 1024/second burst 1024 packets"
+    rules = [
+        nftables.rule(f'iifname "e-*" iifname . ip saddr != @{SOURCES}', verdict="drop", cite="source address"),
+        f'add @asking {{ iifname {many} }} counter drop comment "{vpc.id}/1024"',
+        *peering.keep_from_router(vpc),
+        *customer_network.keep_from_router(vpc),
+    ]
     if vpc.internet_gateway is not None:
         rules.append(nftables.rule(f'iifname "{UPLINK}"', verdict="drop", cite=vpc.internet_gateway))
     if vpc.dns_support:

@@ -67,6 +67,7 @@ def render_router(vpc: Vpc, numbers: Numbers) -> Part:
     """What the VPC itself needs: changes with subnets, route tables and gateway endpoints, not with interfaces."""
     found: list[KernelObject] = [Sysctl(vpc.id, path, value) for path, value in _ROUTER_SYSCTLS]
     local = [*vpc.resolvers, *(subnet.router for subnet in vpc.subnets.values()), addresses.ENDPOINT_ROUTER]
+    local += addresses.UNFILTERED
     found += [Address(vpc.id, "lo", f"{address}/32") for address in local]
     for table in vpc.route_tables.values():
         found += _render_table(vpc, table, numbers.tables[table.id])
@@ -127,9 +128,7 @@ def render_interface(
         Element(vpc.id, GROUPS, (link,), numbers.profiles[profile_of(interface)]),
         Element(vpc.id, SUBNETS, (link,), numbers.subnets[subnet.id]),
         Element(vpc.id, NEIGHBOURS, (str(numbers.subnets[subnet.id]), link)),
-        Element(vpc.id, SOURCES, (link, interface.address))
-        if interface.source_check
-        else Element(vpc.id, UNCHECKED, (link,)),
+        Element(vpc.id, SOURCES, (link, interface.address)),
     ]
     if interface.logged:
         found.append(Element(vpc.id, LOGGED, (link,), COUNTED | numbers.flows[interface.id]))
@@ -138,7 +137,7 @@ def render_interface(
     if is_forwarder(interface):
         found.append(Element(vpc.id, FORWARDERS, (link,)))
     if not interface.source_check:
-        found.append(Sysctl(vpc.id, f"ipv4/conf/{link}/rp_filter", "0"))
+        found += [Element(vpc.id, UNCHECKED, (link,)), Sysctl(vpc.id, f"ipv4/conf/{link}/rp_filter", "0")]
     found += [
         Element(vpc.id, group_id, (interface.address,)) for group_id in interface.group_ids if group_id in referenced
     ]

@@ -23,11 +23,12 @@ from ringfence.dataplane.host import (
     Up,
 )
 from ringfence.dataplane.naming import ETH, PUBLIC_SOURCES, UPLINK, link_name
-from ringfence.network.topology import INTERNET, NAT_PORTS, Interface, NatGateway, Vpc
+from ringfence.network.topology import INTERNET, NAT_CONNECTIONS, NAT_PORTS, Interface, NatGateway, Vpc
 
 # What the internet gateway translates: Elastic IP -> private address, and back.
 INBOUND, OUTBOUND = "inbound", "outbound"
 _IDLE = "350"  # seconds
+_DESTINATIONS = "destinations"
 _NAT_SYSCTLS = (
     ("ipv4/ip_forward", "1"),
     ("netfilter/nf_conntrack_tcp_timeout_established", _IDLE),
@@ -126,6 +127,7 @@ def render_nat_gateway(vpc: Vpc, nat: NatGateway) -> tuple[Firewall, Part]:
     denied = nftables.rule(verdict="drop", cite=nat.id)
     low, high = NAT_PORTS
     blocks = (
+        f"  set {_DESTINATIONS} {{ type ipv4_addr . inet_service . inet_proto; size 65535; flags dynamic; }}",
         nftables.base_chain("inward", "input", 0, [denied]),
         nftables.base_chain("outward", "output", 0, [_TRACKED, "tcp flags & rst == rst accept", denied]),
         nftables.base_chain("through", "forward", 0, [*_pass(nat), denied]),
@@ -148,5 +150,9 @@ def _pass(nat: NatGateway) -> list[str]:
         _TRACKED,
         "ct state invalid meta l4proto tcp reject with tcp reset",
         "ct state invalid drop",
+        # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html: "up to 55,000 simultaneous
+        # connections to each unique destination": address, port and protocol
+        f"meta l4proto {{ tcp, udp }} add @{_DESTINATIONS} {{ ip daddr . th dport . meta l4proto "
+        f'ct count over {NAT_CONNECTIONS} }} counter drop comment "{nat.id}/{NAT_CONNECTIONS}"',
         nftables.rule("meta l4proto { icmp, tcp, udp }", verdict="accept", cite=nat.id),
     ]

@@ -17,6 +17,10 @@ from ringfence.network.service import BY_SERVICE, ServiceFacts, services_in
 SERVICE_RANGE = IPv4Network("198.18.0.0/15")
 LINK_LOCAL_RESOLVER = "169.254.169.253"
 CREDENTIALS_ADDRESS = "169.254.170.2"
+# Instance metadata, time, Windows activation, container credentials: no group or ACL looks at packets to them. Nobody
+# answers in the VPC; an instance with a role has the last one on its own loopback.
+# https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html#security-group-basics
+UNFILTERED = ("169.254.169.254", "169.254.169.123", "169.254.169.250", "169.254.169.251", CREDENTIALS_ADDRESS)
 PUBLIC_RESOLVER = "198.51.100.53"
 EXAMPLE_ADDRESS = "198.51.100.80"
 EXAMPLE_NAMES = ("example.com", "www.example.com")

@@ -135,9 +135,9 @@ def _matches(match: Match, packet: Packet, port: int | None, reply: bool = False
 
 
 def router_addresses(vpc: Vpc) -> frozenset[str]:
-    """The VPC's router's own: base+1 of each subnet, and the resolver's."""
+    """The VPC's router's own: base+1 of each subnet, the resolver's, and link-local ones that nobody filters."""
     routers = {subnet.router for subnet in vpc.subnets.values()}
-    return frozenset({*vpc.resolvers, *routers, addresses.ENDPOINT_ROUTER})
+    return frozenset({*vpc.resolvers, *routers, addresses.ENDPOINT_ROUTER, *addresses.UNFILTERED})
 
 
 def inside(address: str, cidrs: Iterable[str]) -> bool:

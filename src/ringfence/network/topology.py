@@ -18,6 +18,7 @@ INTERNET = "internet"
 PLATFORM = "platform"
 # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html
 NAT_PORTS = (1024, 65535)
+NAT_CONNECTIONS = 55_000  # at a time to one destination
 
 
 @dataclass(frozen=True, slots=True)

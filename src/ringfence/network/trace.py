@@ -87,7 +87,7 @@ def _from_interface(walk: _Walk, vpc: Vpc, source: Interface) -> str | None:
     if _unanswered(vpc, source, packet.destination):
         walk.step(Hop("address", False, source.subnet_id, source.subnet_id, f"nobody has {packet.destination}"))
         return None
-    if source.source_check and own != source.address:
+    if own != source.address and (source.source_check or packet.destination in router_addresses(vpc)):
         walk.step(Hop("source", False, "source address", source.id, f"may not send as {own}"))
         return None
     if packet.destination in router_addresses(vpc):
