@@ -31,6 +31,7 @@ from ringfence.gateway.platform import COMPUTE, PlatformCaller
 from ringfence.gateway.serve import serve
 from ringfence.gateway.upstream import Upstream
 from ringfence.network.compile import NetworkSettings, compile_topology
+from ringfence.network.probe import Probe, Probed
 from ringfence.network.topology import Topology
 from ringfence.privatelink.authority import Authority, open_authority
 from ringfence.privatelink.listener import Listeners
@@ -52,8 +53,9 @@ _STOP_SECONDS = 10.0
 
 
 class Network(ports.Network, Protocol):
-    """The dataplane, which can also take away all that it made."""
+    """The dataplane, which can also send a packet to be watched, and take away all that it made."""
 
+    async def probe(self, probe: Probe) -> Probed: ...
     def remove_everything(self) -> None: ...
 
 
@@ -140,6 +142,9 @@ class App:
 
     def namespace_path(self, namespace: str) -> Path:
         return self._machine.network.namespace_path(namespace)
+
+    async def probe(self, probe: Probe) -> Probed:
+        return await self._machine.network.probe(probe)
 
     def container(self, instance_id: str) -> State:
         return self._machine.driver.state(instance_id)

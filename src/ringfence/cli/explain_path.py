@@ -29,6 +29,7 @@ PLACE is
 @click.option("--to", "target", required=True, metavar="PLACE", help="Where it goes.")
 @click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True)
 @click.option("--protocol", type=click.Choice(["tcp", "udp", "icmp"]), default="tcp", show_default=True)
+@click.option("--live", is_flag=True, help="Send a real packet too, and show what the kernel's rules did with it.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def path(
     state: Path,
@@ -38,17 +39,24 @@ def path(
     target: str,
     port: int,
     protocol: str,
+    live: bool,
     as_json: bool,
 ) -> None:
-    """Walk the path of a packet and of its answer. Exits 1 if it does not arrive, or no answer comes back."""
+    """Walk the path of a packet and of its answer. Exits 1 if it does not arrive, or no answer comes back.
+
+    With --live a packet of its own is sent and traced, and nothing else is; an ENI is made for it if --from is a
+    subnet. Exits 2 if the kernel and the model disagree.
+    """
     if (source is None) == (from_subnet is None):
         fail("say where the packet comes from: --from PLACE, or --from-subnet SUBNET-ID with --from-group SG-ID", 64)
     place = source or f"{from_subnet}:{','.join(groups)}"
     question = {"from": place, "to": target, "port": port, "protocol": protocol}
-    told = connect(state).call("POST", "explain/path", question)
+    told = connect(state).call("POST", "explain/live" if live else "explain/path", question)
     if as_json:
         click.echo(json.dumps({name: value for name, value in told.items() if name != "lines"}, indent=2))
     else:
         for line in told["lines"]:
             click.echo(line)
+    if live and not told["agree"]:
+        raise SystemExit(2)
     raise SystemExit(0 if told["reachable"] else 1)

@@ -16,8 +16,10 @@ from ringfence.dataplane.flow_read import FlowReader
 from ringfence.dataplane.host import HostState
 from ringfence.dataplane.observe import is_router, list_namespaces, observe
 from ringfence.dataplane.plan import DeleteNamespaces, RunIp, plan
+from ringfence.dataplane.probe import send_probe
 from ringfence.dataplane.render import Renderer
 from ringfence.network.flow import FlowReading
+from ringfence.network.probe import Probe, Probed
 from ringfence.network.topology import Topology
 
 
@@ -77,6 +79,10 @@ class Dataplane:
     ) -> socket.socket:  # noqa: TID251 - the type only
         """A socket inside the namespace (about 0.2 ms). FileNotFoundError if there is no such namespace."""
         return self._executor.open_socket(namespace, kind, family)
+
+    async def probe(self, probe: Probe) -> Probed:
+        """Send a packet and tell which rules it met. FileNotFoundError if the sender's namespace is gone."""
+        return await asyncio.to_thread(send_probe, self._executor, probe)
 
     def namespace_path(self, namespace: str) -> Path:
         """The file that a container joins."""

@@ -16,6 +16,8 @@ from ringfence.core.call import Request
 from ringfence.core.errors import ServiceError
 from ringfence.dataplane.naming import link_name
 from ringfence.gateway import answer_explain, session
+from ringfence.gateway.answer_live import answer_live
+from ringfence.gateway.open_session import open_session
 from ringfence.gateway.running import Running, read_body
 from ringfence.resources.ec2 import Vpc, VpcEndpoint, VpcEndpointStatus
 from ringfence.resources.instance import Instance
@@ -95,7 +97,7 @@ async def _remove_image(request: web.BaseRequest, app: Running) -> web.Response:
 async def _session(request: web.BaseRequest, app: Running) -> web.StreamResponse:
     """Keep an instance for as long as the client keeps this request open."""
     wish = _wish(await read_body(request))
-    instance = _open(app, wish)
+    instance = open_session(app, wish)
     try:
         topology = await app.settled(app.store.revision)
         told = session.describe(topology, instance, app.namespace_path(instance.id))
@@ -142,27 +144,6 @@ def _wish(body: Request) -> session.Wish:
     return session.Wish(body.get("subnet"), groups, body.get("role"), body.get("source_ip"))
 
 
-def _open(app: Running, wish: session.Wish) -> Instance:
-    """The records of a new session; an ENI that was made for nothing is taken away again."""
-    before, region = app.store.snapshot(), app.config.region
-    account = session.account_for(before, wish) or app.config.account
-    instance = session.instance_for(before, wish, account, region, app.entropy)
-    if instance.role_arn is not None:
-        app.assume(instance.role_arn, instance.role_session_name)
-    interface_id = _create_interface(app, wish, account) if wish.subnet else None
-    with app.store.transaction() as records:
-        return session.place(records, instance, interface_id, app.now(), app.entropy)
-
-
-def _create_interface(app: Running, wish: session.Wish, account: str) -> str:
-    request: Request = {"SubnetId": wish.subnet, "Description": "ringfence exec"}
-    if wish.security_groups:
-        request["Groups"] = list(wish.security_groups)
-    made = app.call(session.root_principal(account), "ec2", "CreateNetworkInterface", request)
-    identifier: str = made["NetworkInterface"]["NetworkInterfaceId"]
-    return identifier
-
-
 _ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "status"): _status,
     ("POST", "shutdown"): _shut_down,
@@ -170,6 +151,7 @@ _ROUTES: dict[tuple[str, str], Answer] = {
     ("DELETE", "sessions"): _end_session,
     ("POST", "interface"): _interface,
     ("POST", "explain/path"): answer_explain.answer_path,
+    ("POST", "explain/live"): answer_live,
     ("POST", "explain/call"): answer_explain.answer_call,
     ("POST", "explain/hosting"): answer_explain.answer_hosting,
     ("GET", "images"): _list_images,

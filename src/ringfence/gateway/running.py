@@ -10,6 +10,7 @@ from aiohttp import web
 from ringfence.config import Config
 from ringfence.core.call import Principal, Request, Result
 from ringfence.gateway.decision_log import DecisionLog
+from ringfence.network.probe import Probe, Probed
 from ringfence.network.topology import Topology
 from ringfence.runtime.driver import State
 from ringfence.runtime.image import ImageStore
@@ -33,6 +34,10 @@ class Running(Protocol):
         ...
 
     def namespace_path(self, namespace: str) -> Path: ...
+    async def probe(self, probe: Probe) -> Probed:
+        """Send a packet and tell which of the kernel's rules it met."""
+        ...
+
     def container(self, instance_id: str) -> State: ...
     def topology(self) -> Topology | None:
         """The one that was applied last."""
