@@ -29,7 +29,7 @@ FACTS = {
     "s3:signatureAge": "1",
     "s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD",
 }
-_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc fl nip nia vgw cgw vpn"
+_PREFIXES = "vpc subnet rtb igw sg sgr acl eni eni-perm vpce dopt nat eipalloc fl nip nia vgw cgw vpn pcx"
 _IDS = {prefix: f"{prefix}-0123456789abcdef0" for prefix in _PREFIXES.split()}
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
@@ -64,6 +64,11 @@ _VALUES: dict[str, Any] = {
     "NetworkInterfacePermissionId": _IDS["eni-perm"],
     "VpcEndpointId": _IDS["vpce"],
     "VpcEndpointIds": _IDS["vpce"],
+    "VpcPeeringConnectionId": _IDS["pcx"],
+    "VpcPeeringConnectionIds": _IDS["pcx"],
+    "PeerVpcId": _IDS["vpc"],
+    "PeerOwnerId": ACCOUNT,
+    "PeerRegion": REGION,
     "DhcpOptionsId": _IDS["dopt"],
     "AllocationId": _IDS["eipalloc"],
     "NatGatewayId": _IDS["nat"],
@@ -180,6 +185,7 @@ _CREATED = {
     "CreateSecurityGroup": "security-group",
     "CreateSubnet": "subnet",
     "CreateVpcEndpoint": "vpc-endpoint",
+    "CreateVpcPeeringConnection": "vpc-peering-connection",
     "CreateVpnConnection": "vpn-connection",
     "CreateVpnGateway": "vpn-gateway",
 }
@@ -250,6 +256,10 @@ def _network() -> Iterator[ec2.Ec2Record]:
     yield ec2.NatGateway(
         id=_IDS["nat"], vpc_id=vpc, subnet_id=subnet, connectivity="public", created=NOW,
         allocation_id=_IDS["eipalloc"], **own,
+    )  # fmt: skip
+    yield ec2.VpcPeeringConnection(
+        id=_IDS["pcx"], requester_vpc_id=vpc, accepter_vpc_id=vpc, accepter_account=ACCOUNT, accepter_region=REGION,
+        created=NOW, **own,
     )  # fmt: skip
     yield vpn.VpnGateway(id=_IDS["vgw"], amazon_side_asn=64512, **own)
     yield vpn.CustomerGateway(id=_IDS["cgw"], bgp_asn=65000, ip_address="203.0.113.9", **own)

@@ -32,6 +32,7 @@ EXCEPTIONS: dict[str, str] = {
     "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional instance": "Attachment is refused",
     "ec2.ModifyNetworkInterfaceAttribute | * | does not ask about optional subnet": "AssociatedSubnetIds is refused",
     "ec2.Modify* | * | has no ec2:attribute on *": "holds a member `Attribute`, which none of these requests has",
+    "ec2.ModifyVpcPeeringConnectionOptions | * | has no ec2:attribute/ on *": "what it calls options is not documented",
     "ec2.* | * | has no ec2:managedresourceoperator on *": "no interface is managed by an operator",
     "ec2.CreateNetworkInterfacePermission | * | has no ec2:authorizeduser on *": "its form for an account is not told",
     "ec2.* | * | has no ec2:vpcemultiregion on vpc-endpoint": "its values are not documented",

@@ -98,7 +98,7 @@ def _ingress(**members: Any) -> Parameters:
     Case(
         "authorize_security_group_ingress",
         lambda i: {"GroupId": i.group, "IpPermissions": [_rule(IpRanges=[], UserIdGroupPairs=[{"GroupId": i.group, "VpcPeeringConnectionId": "pcx-1"}])]},
-        "NotImplemented",
+        "InvalidVpcPeeringConnectionId.Malformed",
     ),
     Case(
         "authorize_security_group_ingress",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ringfence.network.addresses import PUBLIC_RESOLVER, private_dns_names, service_facts
 from ringfence.network.explain import explain
 from ringfence.network.resolve import Answer, own_zone, resolve
-from ringfence.network.topology import Endpoint, Topology, Vantage, Vpc
+from ringfence.network.topology import Endpoint, Peering, Topology, Vantage, Vpc
 from ringfence.network.trace import UDP, Packet, trace
 
 _CORRECT = "correct the name, or make the endpoint or record that answers it"
@@ -110,6 +110,13 @@ def _why_public(topology: Topology, vpc: Vpc, answer: Answer) -> str | None:
     private = any(zone.id == answer.source and zone.private for zone in topology.zones)
     if private or answer.source in topology.endpoint_vpcs or answer.source in vpc.interfaces:
         return None
+    if (peering := _peering_to(topology, vpc, answer)) is not None:
+        if peering.resolves:
+            return None
+        return (
+            f"it is the public answer: {peering.id} does not let {vpc.id} resolve names of {peering.vpc_id} "
+            "(AllowDnsResolutionFromRemoteVpc, and both DNS attributes of both VPCs)"
+        )
     off = "enableDnsSupport" if not vpc.dns_support else "enableDnsHostnames" if not vpc.dns_hostnames else ""
     zone = own_zone(topology, vpc, answer.name)
     if zone is not None and off:
@@ -131,6 +138,12 @@ def _why_public(topology: Topology, vpc: Vpc, answer: Answer) -> str | None:
             f"it is the public answer: {vpc.id} has no interface endpoint of {facts.service} and no zone of this name"
         )
     return f"it is the public answer: no private zone of {vpc.id} has this name"
+
+
+def _peering_to(topology: Topology, vpc: Vpc, answer: Answer) -> Peering | None:
+    """The peering connection to the VPC whose interface has this name."""
+    found = (one for one in vpc.peerings.values() if answer.source in topology.vpcs[one.vpc_id].interfaces)
+    return next(found, None)
 
 
 def _bearers(vpc: Vpc, name: str) -> Iterator[Endpoint]:

@@ -26,6 +26,7 @@ _RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
     "vpc-endpoint": (ec2.VpcEndpoint, None),
     "elastic-ip": (ec2.ElasticIp, "ec2:AllocationId"),
     "natgateway": (ec2.NatGateway, None),
+    "vpc-peering-connection": (ec2.VpcPeeringConnection, "ec2:VpcPeeringConnectionID"),
     "vpn-gateway": (vpn.VpnGateway, None),
     "customer-gateway": (vpn.CustomerGateway, None),
     "vpn-connection": (vpn.VpnConnection, None),
@@ -100,7 +101,7 @@ def _ec2(call: Call, arn: str) -> Iterator[Entry]:
     kind, _, id = parsed.resource.partition("/") if parsed is not None else ("", "", "")
     table, id_key = _RECORDS.get(kind, (None, None))
     record = call.records.get(table, id) if table is not None else None
-    if record is None or parsed is None or (record.account, record.region) != (parsed.account, parsed.region):
+    if record is None or parsed is None or not record.is_shown_to(parsed.account, parsed.region):
         return
     if id_key is not None:
         yield Entry(id_key, (record.id,), f"{kind} {id}")
@@ -115,5 +116,10 @@ def _ec2(call: Call, arn: str) -> Iterator[Entry]:
             yield Entry(key, (place,), f"{kind} {id}")
     if isinstance(record, ec2.ElasticIp):
         yield Entry("ec2:Domain", ("vpc",), f"{kind} {id}")
+    if isinstance(record, ec2.VpcPeeringConnection):
+        here = make_arn("ec2", record.region, record.account, f"vpc/{record.requester_vpc_id}")
+        there = make_arn("ec2", record.accepter_region, record.accepter_account, f"vpc/{record.accepter_vpc_id}")
+        yield Entry("ec2:RequesterVpc", (here,), f"{kind} {id}")
+        yield Entry("ec2:AccepterVpc", (there,), f"{kind} {id}")
     if isinstance(record, ec2.VpcEndpoint):
         yield Entry("ec2:VpceServiceRegion", (record.region,), f"{kind} {id}")

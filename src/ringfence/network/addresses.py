@@ -168,6 +168,15 @@ def private_name(address: str, region: str) -> str:
     return f"ip-{address.replace('.', '-')}.{internal_domain(region)}"
 
 
+def public_name(address: str, region: str) -> str:
+    """`ec2-198-51-100-140.us-west-2.compute.amazonaws.com`, of an Elastic IP.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html#vpc-dns-hostnames
+    """
+    domain = "compute-1" if region == "us-east-1" else f"{region}.compute"
+    return f"ec2-{address.replace('.', '-')}.{domain}.amazonaws.com"
+
+
 def vpc_resolver(cidr: str) -> str:
     """base+2 of the VPC's primary CIDR."""
     return str(IPv4Network(cidr)[2])

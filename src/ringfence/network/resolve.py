@@ -101,7 +101,7 @@ def _find(topology: Topology, vantage: Vantage, name: str, kind: str) -> Answer:
         private = _private_name(topology, vpc, vantage, name, kind)
         if private is not None:
             return private
-    found = _endpoint_name(topology, name) or _public_name(topology, name)
+    found = _endpoint_name(topology, name) or _host_name(topology, vantage, name) or _public_name(topology, name)
     if found is not None:
         return _of_type(found, name, kind)
     zone = closest_zone((zone for zone in topology.zones if not zone.private), name)
@@ -229,6 +229,25 @@ def _endpoint_name(topology: Topology, name: str) -> Answer | None:
                 )
                 return Answer("NOERROR", tuple(found), endpoint.id)
     return _ABSENT
+
+
+def _host_name(topology: Topology, vantage: Vantage, name: str) -> Answer | None:
+    """An Elastic IP's public name: the private address inside its VPC, and in a peered VPC that it lets resolve it.
+
+    https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-dns.html
+    """
+    if not name.startswith("ec2-") or not name.endswith(".amazonaws.com"):
+        return None
+    address = name.partition(".")[0].removeprefix("ec2-").replace("-", ".")
+    vpc, interface = topology.elastic_at.get(address, (None, None))
+    if vpc is None or interface is None or not (vpc.dns_support and vpc.dns_hostnames):
+        return None
+    if name != addresses.public_name(address, vpc.region):
+        return None
+    asker = topology.vpcs.get(vantage.vpc_id or "")
+    peerings = asker.peerings.values() if asker is not None else ()
+    inside = asker is vpc or any(one.vpc_id == vpc.id and one.resolves for one in peerings)
+    return Answer("NOERROR", (interface.address if inside else address,), interface.id)
 
 
 def _public_name(topology: Topology, name: str) -> Answer | None:

@@ -18,6 +18,7 @@ from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
 from ringfence.reconcile.prefix_list import PrefixLists
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
+from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
 from ringfence.reconcile.vpn import VpnConnections
 from ringfence.runtime.driver import Driver
 from ringfence.store.blobs import BlobStore
@@ -59,6 +60,7 @@ def make_reconciler(
     nouns = (
         VpcEndpoints(store),
         NatGateways(store, applied, parts.edge),
+        VpcPeeringConnections(store, applied, parts.edge),
         PrefixLists(store),
         VpnConnections(store, applied, parts.edge),
         DnsChanges(store, parts.edge),

@@ -7,8 +7,8 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.record import Reader, Writer
-from ringfence.network.addresses import elastic_addresses
-from ringfence.resources.ec2 import ElasticIp, InternetGateway, NetworkInterface
+from ringfence.network.addresses import elastic_addresses, public_name
+from ringfence.resources.ec2 import ElasticIp, InternetGateway, NetworkInterface, Vpc
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.listing import Filters, page, select
 from ringfence.services.ec2.operation import named, operation
@@ -46,8 +46,16 @@ def described_association(call: Call, interface_id: str) -> Result:
     """`{"Association": …}` of an interface's description, empty if it has none."""
     for one in associated(call.records, [interface_id]):
         shown = {"AllocationId": one.id, "AssociationId": one.association_id, "PublicIp": one.public_ip}
-        return {"Association": {**shown, "IpOwnerId": one.account}}
+        return {"Association": {**shown, **_public_name(call, one), "IpOwnerId": one.account}}
     return {}
+
+
+def _public_name(call: Call, elastic: ElasticIp) -> Result:
+    """The public host name, which needs both DNS attributes of the VPC."""
+    interface = call.records.get(NetworkInterface, elastic.network_interface_id or "")
+    vpc = call.records.get(Vpc, interface.vpc_id) if interface is not None else None
+    named = vpc is not None and vpc.dns_support and vpc.dns_hostnames
+    return {"PublicDnsName": public_name(elastic.public_ip, elastic.region) if named else ""}
 
 
 def require_internet_gateway(call: Call, vpc_id: str, message: str) -> None:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.resources.ec2 import SecurityGroup, SecurityGroupRule
-from ringfence.services.ec2 import noun, prefix_list
+from ringfence.services.ec2 import prefix_list
 from ringfence.services.ec2.cidr import parse_block
+from ringfence.services.ec2.group_reference import check_pair, describe_pair
 
 _NAMED = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
 
@@ -81,19 +82,6 @@ def parse_cidr6(text: str | None) -> str:
         raise ServiceError("InvalidParameterValue", f"CIDR block {text} is malformed") from None
 
 
-def check_group(call: Call, group: SecurityGroup, id: str | None, owner: str | None = None) -> str:
-    """The id of a group that a rule of `group` refers to: one of the same VPC, as there is no peering yet."""
-    if not id:
-        raise ServiceError("MissingParameter", "The request must contain the parameter groupId")
-    if owner and owner != call.account:
-        raise ServiceError("InvalidGroup.NotFound", f"The security group '{id}' does not exist")
-    if noun.find(call, SecurityGroup, id).vpc_id != group.vpc_id:
-        raise ServiceError(
-            "InvalidGroup.NotFound", "You have specified two resources that belong to different networks."
-        )
-    return id
-
-
 def parse_permissions(
     call: Call, group: SecurityGroup, permissions: Iterable[dict[str, Any]], *, known: bool = False
 ) -> list[tuple[RuleSpec, str | None]]:
@@ -126,21 +114,16 @@ def _peers(
             prefix_list.find(call, id)
         found += [({"prefix_list_id": id}, one.get("Description"))]
     for one in permission.get("UserIdGroupPairs") or ():
-        for member in ("VpcPeeringConnectionId", "PeeringStatus"):
-            if one.get(member):
-                raise not_implemented(f"{member} in a rule")
-        if one.get("VpcId") and one["VpcId"] != group.vpc_id:
-            raise not_implemented("groups of another VPC in a rule")
         if one.get("GroupName") and not one.get("GroupId"):
             raise not_implemented("groups named by GroupName in a rule: give GroupId")
         id = one.get("GroupId") or ""
         if not (known and id):
-            check_group(call, group, id, one.get("UserId"))
+            check_pair(call, group, one)
         found += [({"referenced_group_id": id}, one.get("Description"))]
     return found
 
 
-def to_permissions(rules: Iterable[SecurityGroupRule]) -> list[dict[str, Any]]:
+def to_permissions(call: Call, rules: Iterable[SecurityGroupRule]) -> list[dict[str, Any]]:
     """Rules as IpPermissions: one per protocol and port range, with everybody it admits."""
     grouped: dict[tuple[str, int | None, int | None], dict[str, Any]] = {}
     for rule in rules:
@@ -158,8 +141,7 @@ def to_permissions(rules: Iterable[SecurityGroupRule]) -> list[dict[str, Any]]:
         elif rule.prefix_list_id is not None:
             entry["PrefixListIds"].append({"PrefixListId": rule.prefix_list_id, **described})
         else:
-            pair = {"GroupId": rule.referenced_group_id, "UserId": rule.account}
-            entry["UserIdGroupPairs"].append({**pair, **described})
+            entry["UserIdGroupPairs"].append({**describe_pair(call, rule), **described})
     return list(grouped.values())
 
 

@@ -172,6 +172,7 @@ _FILTERS: Filters = {
     "association.allocation-id": lambda call, item: _association(call, item).get("AllocationId"),
     "association.association-id": lambda call, item: _association(call, item).get("AssociationId"),
     "association.ip-owner-id": lambda call, item: _association(call, item).get("IpOwnerId"),
+    "association.public-dns-name": lambda call, item: _association(call, item).get("PublicDnsName"),
     "association.public-ip": lambda call, item: _association(call, item).get("PublicIp"),
     "attachment.attach-time": lambda call, item: (
         item.attachment and f"{item.attachment.attached_at:%Y-%m-%dT%H:%M:%S.000Z}"

@@ -44,6 +44,13 @@ _ALL = (
         "NAT gateway",
         missing="NatGatewayNotFound: NAT gateway {id} was not found",
     ),
+    Noun(
+        ec2.VpcPeeringConnection,
+        "pcx",
+        "vpc-peering-connection",
+        "InvalidVpcPeeringConnectionID",
+        "vpcPeeringConnection ID",
+    ),
     Noun(ec2.SecurityGroup, "sg", "security-group", "InvalidGroup", "security group"),
     Noun(ec2.SecurityGroupRule, "sgr", "security-group-rule", "InvalidSecurityGroupRuleId", "security group rule ID"),
     Noun(ec2.NetworkAcl, "acl", "network-acl", "InvalidNetworkAclID", "network acl ID"),
@@ -78,27 +85,38 @@ _ALL = (
     Noun(ec2.DhcpOptions, "dopt", "dhcp-options", "InvalidDhcpOptionID", "dhcpOption ID"),
 )
 BY_KIND = {noun.kind: noun for noun in _ALL}
+_MALFORMED = {
+    "sg": "InvalidGroupId.Malformed",
+    "nat": "NatGatewayMalformed",
+    "pcx": "InvalidVpcPeeringConnectionId.Malformed",
+    "pl": "InvalidPrefixListId.Malformed",
+    "cgw": "InvalidCustomerGatewayId.Malformed",
+}
 BY_PREFIX = {noun.prefix: noun for noun in _ALL}
 
 
 def find(call: Call, kind: type[T], id: str) -> T:
     """The caller's record of this id in this region, or the noun's Malformed or NotFound error."""
-    noun = BY_KIND[kind]
-    if not re.fullmatch(noun.prefix + "-([0-9a-f]{8}|[0-9a-f]{17})", id):
-        codes = {
-            "sg": "InvalidGroupId.Malformed",
-            "nat": "NatGatewayMalformed",
-            "pl": "InvalidPrefixListId.Malformed",
-            "cgw": "InvalidCustomerGatewayId.Malformed",
-        }
-        raise ServiceError(
-            codes.get(noun.prefix, f"{noun.code}.Malformed"), f'Invalid id: "{id}" (expecting "{noun.prefix}-...")'
-        )
+    check_form(kind, id)
     found = call.records.get(kind, id)
     if found is None or not _mine(call, found):
-        code, _, message = noun.missing.format(code=noun.code, label=noun.label, id=id).partition(": ")
-        raise ServiceError(code, message)
+        raise missing(kind, id)
     return found
+
+
+def check_form(kind: type[ec2.Ec2Record], id: str) -> None:
+    """The noun's Malformed error for what cannot be an id of its."""
+    noun = BY_KIND[kind]
+    if not re.fullmatch(noun.prefix + "-([0-9a-f]{8}|[0-9a-f]{17})", id):
+        code = _MALFORMED.get(noun.prefix, f"{noun.code}.Malformed")
+        raise ServiceError(code, f'Invalid id: "{id}" (expecting "{noun.prefix}-...")')
+
+
+def missing(kind: type[ec2.Ec2Record], id: str) -> ServiceError:
+    """The noun's NotFound error."""
+    noun = BY_KIND[kind]
+    code, _, message = noun.missing.format(code=noun.code, label=noun.label, id=id).partition(": ")
+    return ServiceError(code, message)
 
 
 def find_all(call: Call, kind: type[T], ids: Iterable[str]) -> list[T]:
@@ -126,4 +144,4 @@ def dependency(noun: str, id: str) -> ServiceError:
 
 
 def _mine(call: Call, record: ec2.Ec2Record) -> bool:
-    return record.account == call.account and record.region == call.region
+    return record.is_shown_to(call.account, call.region)

@@ -15,16 +15,18 @@ from ringfence.resources.ec2 import (
     RouteTable,
     Subnet,
     Vpc,
+    VpcPeeringConnection,
 )
 from ringfence.resources.vpn import VpnGateway
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.cidr import parse_block
 from ringfence.services.ec2.nat_gateway import find_target
 from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.peering_state import LIVE, find_peering, state_of
 from ringfence.services.ec2.prefix_list import check_room, find
 
-_TAKES = "RouteTableId DestinationCidrBlock DestinationPrefixListId GatewayId NatGatewayId NetworkInterfaceId"
-_TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId")
+_TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId")
+_TAKES = f"RouteTableId DestinationCidrBlock DestinationPrefixListId {' '.join(_TARGETS)}"
 _LINK_LOCAL = IPv4Network("169.254.168.0/22")
 
 
@@ -86,22 +88,39 @@ def _wanted(call: Call, table: RouteTable, request: Request) -> Route:
         code = "InvalidParameterCombination" if targets else "MissingParameter"
         raise ServiceError(code, "The request must contain exactly one of gatewayId, natGatewayId, "
                            "networkInterfaceId, vpcPeeringConnectionId, transitGatewayId or vpcEndpointId")  # fmt: skip
+    target = _target(call, table, request)
+    if destination.startswith("pl-"):
+        return Route(destination_prefix_list_id=destination, **target)
+    _refuse_inside(call, table, IPv4Network(destination), "network_interface_id" in target)
+    return Route(destination_cidr=destination, **target)
+
+
+def _target(call: Call, table: RouteTable, request: Request) -> dict[str, str]:
+    """The target as the field of a route that names it."""
+    if peering := request.get("VpcPeeringConnectionId"):
+        _check_peering(call, table, peering)
+        return {"peering_connection_id": peering}
     gateway = _gateway(call, request)
     if gateway.vpc_id != table.vpc_id:
         raise ServiceError(
             "InvalidParameterValue",
             f"route table {table.id} and {_noun(gateway)} {gateway.id} belong to different networks",
         )
-    if destination.startswith("pl-"):
-        made = Route(destination_prefix_list_id=destination)
-    else:
-        _refuse_inside(call, table, IPv4Network(destination), isinstance(gateway, NetworkInterface))
-        made = Route(destination_cidr=destination)
     if isinstance(gateway, NetworkInterface):
-        return msgspec.structs.replace(made, network_interface_id=gateway.id)
-    if isinstance(gateway, NatGateway):
-        return msgspec.structs.replace(made, nat_gateway_id=gateway.id)
-    return msgspec.structs.replace(made, gateway_id=gateway.id)
+        return {"network_interface_id": gateway.id}
+    return {"nat_gateway_id" if isinstance(gateway, NatGateway) else "gateway_id": gateway.id}
+
+
+def _check_peering(call: Call, table: RouteTable, id: str) -> None:
+    """A request may have routes before it is accepted; what has come to its end may not."""
+    one = find_peering(call, id)
+    if state_of(call.records, one, call.now) not in (*LIVE, "pending-acceptance"):
+        raise noun.missing(VpcPeeringConnection, id)
+    if table.vpc_id not in (one.requester_vpc_id, one.accepter_vpc_id):
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"route table {table.id} and vpc peering connection {id} belong to different networks",
+        )
 
 
 def _gateway(call: Call, request: Request) -> InternetGateway | NatGateway | NetworkInterface | VpnGateway:

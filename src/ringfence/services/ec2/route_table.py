@@ -15,11 +15,13 @@ from ringfence.resources.ec2 import (
     Subnet,
     Vpc,
     VpcEndpoint,
+    VpcPeeringConnection,
 )
 from ringfence.resources.vpn import VpnGateway
 from ringfence.services.ec2 import client_token, noun, quota
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.peering_state import is_live
 from ringfence.services.ec2.tagging import described, remove, tag_new
 
 
@@ -257,4 +259,7 @@ def _state(call: Call, table: RouteTable, route: Route) -> str:
     if route.network_interface_id is not None:
         interface = call.records.get(NetworkInterface, route.network_interface_id)
         return "active" if interface is not None and interface.attachment is not None else "blackhole"
+    if route.peering_connection_id is not None:
+        peering = call.records.get(VpcPeeringConnection, route.peering_connection_id)
+        return "active" if is_live(call, peering) else "blackhole"
     return "active"

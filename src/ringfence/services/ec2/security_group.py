@@ -7,6 +7,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import NetworkInterface, SecurityGroup, SecurityGroupRule, Vpc, VpcEndpoint
 from ringfence.services.ec2 import noun, quota
+from ringfence.services.ec2.group_reference import find_reference
 from ringfence.services.ec2.ip_permission import RuleSpec, to_permissions
 from ringfence.services.ec2.listing import Filters, Getter, describe, paged
 from ringfence.services.ec2.operation import operation
@@ -81,6 +82,7 @@ def add_rule(
         egress=egress,
         description=description,
         **spec._asdict(),
+        **find_reference(call, group, spec.referenced_group_id),
     )
     call.records.put(rule)
     return rule
@@ -181,13 +183,20 @@ def delete_security_group(call: Call, request: Request) -> Result:
 
 
 def _in_use(call: Call, id: str) -> bool:
-    """Whether an interface or endpoint carries the group, or another group's rule refers to it."""
+    """Whether an interface or endpoint carries the group, or another group of its VPC refers to it.
+
+    A rule in a peered VPC does not hold it: it becomes stale.
+    """
     interfaces, endpoints = call.records.all(NetworkInterface), call.records.all(VpcEndpoint)
     return (
         any(id in interface.group_ids for interface in interfaces)
         or any(id in endpoint.group_ids for endpoint in endpoints)
-        or any(rule.referenced_group_id == id and rule.group_id != id for rule in call.records.all(SecurityGroupRule))
+        or any(_holds(rule, id) for rule in call.records.all(SecurityGroupRule))
     )
+
+
+def _holds(rule: SecurityGroupRule, id: str) -> bool:
+    return rule.referenced_group_id == id and rule.group_id != id and rule.peering_connection_id is None
 
 
 def _of_rules(egress: bool, field: str) -> Getter:
@@ -241,7 +250,7 @@ def _described(call: Call, group: SecurityGroup, rules: list[SecurityGroupRule])
         "OwnerId": group.account,
         "VpcId": group.vpc_id,
         "SecurityGroupArn": noun.arn(call, SecurityGroup, group.id),
-        "IpPermissions": to_permissions(rule for rule in rules if not rule.egress),
-        "IpPermissionsEgress": to_permissions(rule for rule in rules if rule.egress),
+        "IpPermissions": to_permissions(call, (rule for rule in rules if not rule.egress)),
+        "IpPermissionsEgress": to_permissions(call, (rule for rule in rules if rule.egress)),
         **described(call, group),
     }

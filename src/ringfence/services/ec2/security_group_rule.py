@@ -8,9 +8,9 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import SecurityGroup, SecurityGroupRule
 from ringfence.services.ec2 import noun, prefix_list, rule_quota
+from ringfence.services.ec2.group_reference import check_group, describe_pair, find_reference
 from ringfence.services.ec2.ip_permission import (
     RuleSpec,
-    check_group,
     parse_cidr,
     parse_cidr6,
     parse_permissions,
@@ -159,7 +159,8 @@ def modify_security_group_rules(call: Call, request: Request) -> Result:
         others = [one for one in rules_of(call, group.id) if one.egress == rule.egress and one.id != rule.id]
         _check_addition(call, {spec_of(one) for one in others}, spec)
         description = _checked_description(update["SecurityGroupRule"].get("Description"))
-        call.records.put(msgspec.structs.replace(rule, description=description, **spec._asdict()))
+        fields = spec._asdict() | find_reference(call, group, spec.referenced_group_id)
+        call.records.put(msgspec.structs.replace(rule, description=description, **fields))
     return {"Return": True}
 
 
@@ -238,7 +239,7 @@ def _described(call: Call, rule: SecurityGroupRule) -> Result:
         "Description": rule.description,
     }
     if rule.referenced_group_id:
-        members["ReferencedGroupInfo"] = {"GroupId": rule.referenced_group_id, "UserId": rule.account}  # type: ignore[assignment]
+        members["ReferencedGroupInfo"] = describe_pair(call, rule)  # type: ignore[assignment]
     return {
         "SecurityGroupRuleId": rule.id,
         "SecurityGroupRuleArn": noun.arn(call, SecurityGroupRule, rule.id),

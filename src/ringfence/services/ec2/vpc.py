@@ -13,6 +13,7 @@ from ringfence.services.ec2.cidr import parse_block
 from ringfence.services.ec2.dhcp_options import default_options
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.peering_state import connections_of
 from ringfence.services.ec2.tagging import described, remove, tag_new
 
 
@@ -76,6 +77,7 @@ def _dependants(call: Call, vpc_id: str) -> Iterator[ec2.Ec2Record]:
     """What must be deleted before the VPC: all that did not come with it."""
     for kind in (ec2.Subnet, ec2.NetworkInterface, ec2.VpcEndpoint, ec2.InternetGateway, VpnGateway):
         yield from (record for record in noun.mine(call, kind) if record.vpc_id == vpc_id)  # type: ignore[attr-defined]
+    yield from connections_of(call, vpc_id)
     yield from (table for table in route_table.tables_of(call, vpc_id) if not table.main)
     yield from (acl for acl in network_acl.acls_of(call, vpc_id) if not acl.is_default)
     yield from (group for group in security_group.groups_of(call, vpc_id) if group.name != "default")

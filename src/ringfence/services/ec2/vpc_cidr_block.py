@@ -1,5 +1,7 @@
 """AssociateVpcCidrBlock and DisassociateVpcCidrBlock: further IPv4 blocks of a VPC."""
 
+from ipaddress import IPv4Network
+
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
@@ -8,6 +10,7 @@ from ringfence.resources.ec2 import Subnet, Vpc
 from ringfence.services.ec2 import noun, quota, route_table
 from ringfence.services.ec2.cidr import overlapping, parse_block
 from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.peering_state import connections_of, other_vpc
 
 
 @operation("AssociateVpcCidrBlock", takes="VpcId CidrBlock", on=("vpc/{VpcId}",))
@@ -21,6 +24,7 @@ def associate_vpc_cidr_block(call: Call, request: Request) -> Result:
     taken = [vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs)]
     if overlapping(block, taken):
         raise ServiceError("InvalidVpc.Conflict", f"The CIDR '{block}' conflicts with another CIDR of the VPC {vpc.id}")
+    _check_peers(call, vpc, block)
     quota.check(len(taken), quota.CIDRS_PER_VPC, "CidrLimitExceeded", "CIDR blocks per VPC")
     id = call.new_id("vpc-cidr-assoc")
     call.records.put(msgspec.structs.replace(vpc, secondary_cidrs=(*vpc.secondary_cidrs, (id, str(block)))))
@@ -28,6 +32,16 @@ def associate_vpc_cidr_block(call: Call, request: Request) -> Result:
         local = route_table.local_route(str(block))
         call.records.put(msgspec.structs.replace(table, routes=(*table.routes, local)))
     return {"VpcId": vpc.id, "CidrBlockAssociation": _described(id, str(block), "associating")}
+
+
+def _check_peers(call: Call, vpc: Vpc, block: IPv4Network) -> None:
+    """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html#add-cidr-block-restrictions"""
+    for peering in connections_of(call, vpc.id):
+        peer = other_vpc(call, peering, vpc.id)
+        if peer is not None and overlapping(block, (peer.cidr, *(cidr for _, cidr in peer.secondary_cidrs))):
+            raise ServiceError(
+                "InvalidVpc.Conflict", f"The CIDR '{block}' conflicts with the CIDR of a VPC peered by {peering.id}"
+            )
 
 
 def _vpc_of(call: Call, request: Request) -> list[str]:
