@@ -39,20 +39,36 @@ def conformance() -> str:
     """Each numbered statement of the five AWS pages with the tests that prove it."""
     statements: dict[str, str] = json.loads((ROOT / "docs" / "statements.json").read_text())
     tests = _tests_by_statement()
-    unknown = sorted(set(tests) - set(statements))
-    if unknown:
-        raise SystemExit(f"tests name statements that do not exist: {', '.join(unknown)}")
+    remarks: dict[str, str] = json.loads((ROOT / "docs" / "remarks.json").read_text())
+    _check_statements(statements, tests, remarks)
     rows = [
-        f"| {number} | {text.replace('|', chr(92) + '|')} | {'<br>'.join(tests.get(number, [])) or '—'} |"
+        f"| {number} | {text.replace('|', chr(92) + '|')} | {_proof(number, tests, remarks)} |"
         for number, text in statements.items()
     ]
     proved = sum(number in tests for number in statements)
+    open_ones = len(statements) - proved - len(remarks)
     intro = (
         "What AWS's pages on SageMaker in a VPC say, statement by statement, and the tests that prove it here. "
-        f"{proved} of {len(statements)} have a test.\n\n"
+        f"Of {len(statements)}, {proved} have a test, {len(remarks)} are remarks that no behaviour follows from (why, "
+        f"says `remarks.json`), {open_ones} are open.\n\n"
         "S0, S3: hosted endpoints; S1: Studio; S2: interface endpoints; S4: processing jobs.\n\n"
     )
     return f"{_HEAD}# Conformance\n\n{intro}| | statement | tests |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _proof(number: str, tests: dict[str, list[str]], remarks: dict[str, str]) -> str:
+    if number in tests:
+        return "<br>".join(tests[number])
+    return f"remark: {remarks[number]}" if number in remarks else "—"
+
+
+def _check_statements(statements: dict[str, str], tests: dict[str, list[str]], remarks: dict[str, str]) -> None:
+    """Tests and remarks are of statements that exist, and no statement has both."""
+    for what, numbers in (("tests name", set(tests)), ("remarks.json names", set(remarks))):
+        if unknown := sorted(numbers - set(statements)):
+            raise SystemExit(f"{what} statements that do not exist: {', '.join(unknown)}")
+    if both := sorted(set(tests) & set(remarks)):
+        raise SystemExit(f"these have tests: take them out of docs/remarks.json: {', '.join(both)}")
 
 
 def _tests_by_statement() -> dict[str, list[str]]:
