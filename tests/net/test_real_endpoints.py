@@ -10,6 +10,7 @@ from ringfence.dataplane.apply import Dataplane
 from ringfence.network import addresses
 from ringfence.network.topology import Listener, Topology
 from ringfence.network.trace import Packet, trace
+from ringfence.resources import ec2
 
 pytestmark = pytest.mark.root
 
@@ -175,3 +176,119 @@ async def test_the_resolver_is_not_filtered(dataplane: Dataplane) -> None:
     finally:
         for stop in stops:
             stop()
+
+
+def _open(dataplane: Dataplane, source: str, target: str, server: socket.socket) -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection."""
+    client = dataplane.open_socket(source)
+    client.settimeout(1)
+    client.connect((target, 443))
+    server.settimeout(1)
+    end, _ = server.accept()
+    end.settimeout(1)
+    return client, end
+
+
+def _alive(client: socket.socket, end: socket.socket) -> bool:
+    """Whether a byte gets through and back."""
+    try:
+        client.sendall(b"x")
+        if end.recv(1) != b"x":
+            return False
+        end.sendall(b"y")
+        return client.recv(1) == b"y"
+    except OSError:
+        return False
+
+
+async def test_open_connections_to_the_service_end_with_a_change_of_their_route(dataplane: Dataplane) -> None:
+    """At the creation of a gateway endpoint and when a table leaves it; those of other tables live on.
+
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
+    """
+    world = World()
+    vpc = world.vpc()
+    subnets = [world.subnet(vpc, "10.0.1.0/24"), world.subnet(vpc, "10.0.2.0/24", "b")]
+    gateway = world.internet_gateway(vpc)
+    tables = [world.table(vpc, subnet) for subnet in subnets]
+    for table in tables:
+        world.route(table, destination_cidr="0.0.0.0/0", gateway_id=gateway.id)
+    group = world.group(vpc)
+    moved, other = (world.instance(subnet, group) for subnet in subnets)
+    for instance in (moved, other):
+        world.elastic_ip(instance.network_interface_id)
+    before = world.compile()
+    await dataplane.apply(before)
+    held = hold(dataplane, before)
+    s3 = public("s3")
+    try:
+        pairs = [_open(dataplane, one.id, s3, held[f"internet/s3/{REGION}/443"]) for one in (moved, other)]
+        assert [_alive(*pair) for pair in pairs] == [True, True]
+        endpoint = world.gateway_endpoint(vpc, tables[0])
+        after = world.compile()
+        await dataplane.apply(after)
+        by_endpoint = wire.listen(dataplane, endpoint.id, s3, 443)
+        held[endpoint.id] = by_endpoint
+        assert [_alive(*pair) for pair in pairs] == [False, True]
+        new = _open(dataplane, moved.id, s3, by_endpoint)
+        assert _alive(*new)
+        # the table leaves the endpoint again
+        current = world.get(ec2.RouteTable, tables[0].id)
+        assert current is not None
+        left = tuple(route for route in current.routes if route.gateway_id != endpoint.id)
+        world.change(ec2.RouteTable, tables[0].id, routes=left)
+        await dataplane.apply(world.compile())
+        assert [_alive(*pair) for pair in (new, pairs[1])] == [False, True]
+        assert wire.connect(dataplane, moved.id, s3, 443) == "connected"
+        assert accepted({"internet": held[f"internet/s3/{REGION}/443"]})
+        for one in (*pairs, new):
+            one[0].close()
+            one[1].close()
+    finally:
+        close(held)
+
+
+async def test_an_endpoint_is_not_pinged_and_asks_its_own_groups_alone(dataplane: Dataplane) -> None:
+    """Also with everything allowed; and the neighbour endpoint's groups are not its own."""
+    world = World()
+    vpc = world.vpc()
+    subnet = world.subnet(vpc, "10.0.1.0/24")
+    open_to_all, shut = world.group(vpc), world.group(vpc)
+    world.rule(open_to_all, cidr_ipv4="0.0.0.0/0")
+    ours = world.interface_endpoint(vpc, [subnet], open_to_all)
+    theirs = world.interface_endpoint(vpc, [subnet], shut, service="sagemaker.api")
+    client = world.instance(subnet, open_to_all)
+    peer = world.instance(subnet, open_to_all)
+    topology = world.compile()
+    await dataplane.apply(topology)
+    held = hold(dataplane, topology)
+    at = {one.id: topology.vpcs[vpc.id].interfaces[one.network_interface_ids[0]].address for one in (ours, theirs)}
+    try:
+        assert wire.ping(dataplane, client.id, world.address(peer))
+        assert not wire.ping(dataplane, client.id, at[ours.id])
+        assert not wire.ask(dataplane, client.id, at[ours.id], 443)  # TCP only
+        assert wire.connect(dataplane, client.id, at[ours.id], 443) == "connected"
+        assert wire.connect(dataplane, client.id, at[theirs.id], 443) == "silence"
+        for namespace in (ours.id, theirs.id):
+            assert wire.connect(dataplane, namespace, world.address(peer), 443) == "silence"
+    finally:
+        close(held)
+
+
+async def test_dynamodb_by_its_gateway_endpoint_and_s3_not(dataplane: Dataplane) -> None:
+    world = World()
+    vpc = world.vpc()
+    subnet = world.subnet(vpc, "10.0.1.0/24")
+    endpoint = world.gateway_endpoint(vpc, world.table(vpc, subnet), service="dynamodb")
+    inside = world.instance(subnet, world.group(vpc), address="10.0.1.5")
+    topology = world.compile()
+    await dataplane.apply(topology)
+    held = hold(dataplane, topology)
+    try:
+        assert wire.connect(dataplane, inside.id, public("dynamodb"), 443) == "connected"
+        assert accepted(held) == {f"{endpoint.id}/443": "10.0.1.5"}
+        assert wire.connect(dataplane, inside.id, public("s3"), 443) == "silence"
+        walked = trace(topology, Packet(inside.id, public("dynamodb"), port=443))
+        assert walked.delivered and walked.reached == endpoint.id
+    finally:
+        close(held)
