@@ -286,9 +286,17 @@ def add_customer_networks(universe: Universe) -> None:
             world.rule(group, egress=universe.often(0.3), cidr_ipv4=peer, **_group_match(universe))
 
 
+def add_second_service(universe: Universe) -> None:
+    """Gateway endpoints of DynamoDB beside S3's."""
+    for place in universe.places:
+        if universe.often(0.5):
+            universe.world.gateway_endpoint(place.vpc, universe.chance.choice(place.tables), service="dynamodb")
+
+
 FEATURES: tuple[Callable[[Universe], None], ...] = (
     add_vpcs, add_subnets, add_hosts, add_prefix_lists, add_groups_rules, add_acls, add_tables, add_endpoints,
     add_ways_out, add_routes_of_prefix_lists, add_flow_logs, add_outside, add_peerings, add_customer_networks,
+    add_second_service,
 )  # fmt: skip
 
 
@@ -337,7 +345,7 @@ def addresses_of(vpc: Vpc | None, topology: Topology) -> list[str]:
     """First and last of each CIDR in the VPC and the addresses beside them, of everybody there and of who is public."""
     public = [addresses.INTERNET_ROUTER, addresses.EXAMPLE_ADDRESS, addresses.PLATFORM_PUBLIC, *topology.elastic_at]
     public += [one.address for one in topology.instances.values() if one.network == INTERNET and one.address]
-    public += [one.address for one in topology.services if one.service in ("s3", "sts")] * 2
+    public += [one.address for one in topology.services if one.service in ("s3", "sts", "dynamodb")] * 2
     if vpc is None:
         return [*public, "10.0.0.4"]
     cidrs = [subnet.cidr for subnet in vpc.subnets.values()] * 2

@@ -78,6 +78,54 @@ except urllib.error.HTTPError as error:
     assert status == 501 and not outside[0].startswith("10.")
 
 
+@pytest.mark.statement("S1.6", "S1.7")
+def test_studios_endpoint_admits_the_groups_that_it_is_told_to(place):
+    """HTTPS from the group of Studio's users and from no other, to the endpoint's interface in each subnet."""
+    ec2 = place.daemon.client("ec2")
+    studio, users, doors = (
+        ec2.create_security_group(GroupName=name, Description=name, VpcId=place.vpc)["GroupId"]
+        for name in ("studio", "users", "studio-doors")
+    )
+    default = place.studio["Groups"][0]["GroupId"]
+    pair = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": studio}]}
+    ec2.authorize_security_group_ingress(GroupId=doors, IpPermissions=[pair])
+    change = {"AddSecurityGroupIds": [doors], "RemoveSecurityGroupIds": [default]}
+    ec2.modify_vpc_endpoint(VpcEndpointId=place.studio["VpcEndpointId"], **change)
+    code = f"""
+found = []
+for one in address("d-0123456789ab.studio.{REGION}.sagemaker.aws"):
+    try:
+        socket.create_connection((one, 443), 2).close()
+        found.append("connected")
+    except OSError as error:
+        found.append(type(error).__name__)
+tell(found)
+"""
+    for subnet in place.subnets:
+        where = ("--subnet", subnet["SubnetId"], "--security-group")
+        assert place.run(code, *where, studio) == ["connected", "connected"]
+        assert place.run(code, *where, users) == ["TimeoutError", "TimeoutError"]
+
+
+@pytest.mark.statement("S0.40", "S0.41", "S3.47", "S3.48")
+def test_a_service_out_of_reach_comes_within_by_its_interface_endpoint(place):
+    """No way to the internet, the same program before and after."""
+    code = """
+try:
+    tell(len(client("ec2").describe_vpcs()["Vpcs"]))
+except Exception as error:
+    tell(type(error).__name__)
+"""
+    assert place.run(code) in ("ConnectTimeoutError", "EndpointConnectionError")
+    ec2 = place.daemon.client("ec2")
+    subnets = [subnet["SubnetId"] for subnet in place.subnets]
+    service = {"VpcEndpointType": "Interface", "ServiceName": f"com.amazonaws.{REGION}.ec2"}
+    made = ec2.create_vpc_endpoint(VpcId=place.vpc, SubnetIds=subnets, **service)["VpcEndpoint"]
+    place.await_endpoints(ec2)
+    assert place.run(code) == 1
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[made["VpcEndpointId"]])
+
+
 def test_the_fips_names_of_the_api(place):
     code = f"""
 fips = boto3.client("sagemaker", config=settings.merge(Config(use_fips_endpoint=True)))

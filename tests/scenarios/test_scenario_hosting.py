@@ -25,7 +25,7 @@ def test_interfaces_appear_when_the_endpoint_is_created(story: Story, hosting: H
     assert hosting.invoke("interfaces", rows=story.facts["rows"]) == {"classes": story.facts["classes"]}
 
 
-@pytest.mark.statement("S0.1", "S0.6", "S0.7", "S0.38", "S2.28", "S2.29", "S3.4", "S3.13", "S3.14", "S3.45")
+@pytest.mark.statement("S0.1", "S0.6", "S0.7", "S0.38", "S2.28", "S2.29", "S3.4", "S3.8", "S3.13", "S3.14", "S3.45")
 def test_container_reaches_the_vpc_and_not_the_internet(story: Story, hosting: Hosting) -> None:
     told = hosting.create("reach", VpcConfig=hosting.vpc_config())
     assert told["EndpointStatus"] == "InService", told.get("FailureReason")

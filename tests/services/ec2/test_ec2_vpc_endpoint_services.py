@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ringfence.network.service import SERVICES, ServiceFacts
+from ringfence.services.ec2.availability_zone import REGIONS
 
 REGION = "us-west-2"
 S3, DYNAMODB = f"com.amazonaws.{REGION}.s3", f"com.amazonaws.{REGION}.dynamodb"
@@ -31,7 +32,7 @@ def _described(ec2: Any, id: str) -> dict[str, Any]:
     return dict(ec2("DescribeVpcEndpoints", VpcEndpointIds=[id])["VpcEndpoints"][0])
 
 
-@pytest.mark.statement("S0.40", "S0.41", "S3.47", "S3.48", "S1.3", "S1.5", "S1.10", "S1.11", "S1.14")
+@pytest.mark.statement("S0.41", "S3.48", "S1.3", "S1.5", "S1.8", "S1.10", "S1.11")
 @pytest.mark.parametrize("facts", OFFERED, ids=lambda facts: facts.service)
 def test_every_offered_service_has_interface_endpoints_under_its_names(ec2: Any, vpc: str, facts: ServiceFacts) -> None:
     """What DescribeVpcEndpointServices lists is what an endpoint then has."""
@@ -58,6 +59,16 @@ def test_the_names_of_studio_and_the_gateways(ec2: Any) -> None:
         kinds = ec2("DescribeVpcEndpointServices", ServiceNames=[name])["ServiceDetails"]
         assert kinds[0]["BaseEndpointDnsNames"] == [f"{name.rpartition('.')[2]}.{REGION}.amazonaws.com"]
         assert [one["ServiceType"][0]["ServiceType"] for one in kinds] == ["Gateway", "Interface"]
+
+
+@pytest.mark.statement("S1.14", "S2.14")
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_has_those_of_sagemaker(ec2: Any, region: str) -> None:
+    offered = ec2("DescribeVpcEndpointServices", region=region)["ServiceNames"]
+    for name in ("studio", "notebook"):
+        assert f"aws.sagemaker.{region}.{name}" in offered
+    for name in ("api", "runtime", "featurestore-runtime"):
+        assert f"com.amazonaws.{region}.sagemaker.{name}" in offered
 
 
 def test_global_services_have_none(ec2: Any, vpc: str) -> None:
