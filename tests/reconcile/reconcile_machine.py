@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -94,6 +94,9 @@ class FakeLogs:
 class FakeImages:
     def resolve(self, name: str) -> Image | None:
         return None if "missing" in name else Image(name=name, digest="sha256:" + "0" * 64, rootfs=Path("/"))
+
+    async def adopt(self, name: str, lay_out: Callable[[Path], None]) -> Image:
+        raise AssertionError(f"nothing of `{name}` was pushed")
 
 
 @dataclass

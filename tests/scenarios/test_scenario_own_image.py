@@ -1,6 +1,9 @@
 """A container image of the user's own, imported with the command and hosted: SageMaker's contract and nothing else."""
 
+import base64
+import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -36,7 +39,7 @@ while (my $client = $server->accept) {
 
 
 @pytest.fixture(scope="module")
-def image(story: Story, tmp_path_factory: pytest.TempPathFactory) -> str:
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("image")
     layer = shell_layer("perl")
     base = next(Path("/usr/lib").glob("*/perl-base"))
@@ -46,7 +49,12 @@ def image(story: Story, tmp_path_factory: pytest.TempPathFactory) -> str:
             layer.file(str(path).lstrip("/"), path.read_bytes())
     layer.file("bin/serve", SERVE.encode(), 0o755)
     write_layout(directory / "layout", [layer.finish()], {"Env": ["PATH=/bin", "COLOUR=blue"]})
-    done = story.ringfence("image", "import", str(directory / "layout"), f"{NAME}:1")
+    return directory / "layout"
+
+
+@pytest.fixture(scope="module")
+def image(story: Story, layout: Path) -> str:
+    done = story.ringfence("image", "import", str(layout), f"{NAME}:1")
     assert done.returncode == 0, done.stderr
     assert f"{NAME}:1" in story.ringfence("image", "list").stdout
     return f"{NAME}:1"
@@ -65,6 +73,50 @@ def test_own_image_serves_and_its_errors_are_model_errors(story: Story, hosting:
     assert caught.value.response["OriginalStatusCode"] == 500
     assert "Received server error (500) from primary with message" in caught.value.response["Error"]["Message"]
     _log_names_the_model(story)
+
+
+@pytest.mark.statement("S2.23", "S4.5")
+def test_an_image_pushed_to_ecr_is_pulled_with_the_execution_role(story: Story, hosting: Hosting, layout: Path) -> None:
+    ecr = story.client("ecr")
+    repository = ecr.create_repository(repositoryName="team/pushed")["repository"]
+    _push(story, layout, "team/pushed:1")
+    container, role = {"Image": f"{repository['repositoryUri']}:1"}, story.facts["roles"]["execution"]
+    told = hosting.create("refused", container=container, VpcConfig=hosting.vpc_config())
+    assert "the execution role used to create the model has permissions to access them" in told["FailureReason"]
+    explained = story.ringfence("explain", "endpoint", "refused").stdout
+    assert "may not pull" in explained and "ecr:GetAuthorizationToken" in explained
+    _allow_pull(story, role)
+    told = hosting.create("pulled", container=container, VpcConfig=hosting.vpc_config())
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+    (deployed,) = told["ProductionVariants"][0]["DeployedImages"]
+    (pushed,) = ecr.describe_images(repositoryName="team/pushed")["imageDetails"]
+    assert deployed["ResolvedImage"] == f"{repository['repositoryUri']}@{pushed['imageDigest']}"
+    answer = story.client("sagemaker-runtime").invoke_endpoint(EndpointName="pulled", Body=b"hello")
+    assert answer["Body"].read() == b"you said hello, blue"
+    assert "ok" in story.ringfence("explain", "endpoint", "pulled").stdout
+    ecr.delete_repository(repositoryName="team/pushed", force=True)
+
+
+def _push(story: Story, layout: Path, name: str) -> None:
+    """As Docker manifests, which ECR must keep as they are."""
+    host = story.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
+    token = story.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    credentials = base64.b64decode(token).decode()
+    command = ["skopeo", "--insecure-policy", "copy", "--format", "v2s2", "--dest-tls-verify=false", "--dest-creds"]
+    subprocess.run(
+        [*command, credentials, f"oci:{layout}", f"docker://{host}/{name}"], check=True, capture_output=True, timeout=60
+    )
+
+
+def _allow_pull(story: Story, role: str) -> None:
+    """The token by the role's own policy, the image by the repository's."""
+    statement = {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    story.client("iam").put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="ecr", PolicyDocument=document)
+    actions = ["ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"]
+    statement = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": actions}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    story.client("ecr").set_repository_policy(repositoryName="team/pushed", policyText=document)
 
 
 def _log_names_the_model(story: Story) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from ringfence.core.record import Writer
 from ringfence.network import topology
 from ringfence.reconcile.container_spec import hosting_spec
+from ringfence.reconcile.image_pull import find_image
 from ringfence.reconcile.instance_launch import (
     LaunchFailed,
     Wish,
@@ -43,7 +44,7 @@ class Launch:
         self._id = instance_id
 
     async def run(self) -> None:
-        image = self._image()
+        image = await self._image()
         zones = zones_of(self._parts, _same_generation(self._parts, self._endpoint.key, self._id))
         made = await launch_instance(self._parts, self._wish(), zones, lambda records: self._appeared(records, image))
         await self._download(made.role, made.place)
@@ -63,8 +64,8 @@ class Launch:
             variant.subnet_ids, variant.group_ids, variant.isolated,
         )  # fmt: skip
 
-    def _image(self) -> Image:
-        image = self._parts.images.resolve(self._variant.container["Image"])
+    async def _image(self) -> Image:
+        image = await find_image(self._parts, self._wish(), self._variant.container["Image"])
         if image is None:
             raise LaunchFailed(failure_reason.image_missing(self._variant.name))
         return image

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ringfence.network import topology
 from ringfence.reconcile import job_contract
+from ringfence.reconcile.image_pull import find_image
 from ringfence.reconcile.instance_end import end_instance
 from ringfence.reconcile.instance_launch import (
     LaunchFailed,
@@ -57,7 +58,7 @@ class JobFleet:
 
     async def launch(self) -> None:
         """Every instance at once; LaunchFailed if one cannot be had."""
-        self._image()
+        await self._image()
         self._record.make_hosts(hosts_of(self._plan))
         await together(self._launch(host) for host in self._record.hosts)
 
@@ -67,7 +68,7 @@ class JobFleet:
 
     async def start(self) -> None:
         """Every container that does not run yet; LaunchFailed if one cannot, or is lost."""
-        image = self._image()
+        image = await self._image()
         await together(self._start(host, image) for host in self._record.hosts)
 
     async def wait(self, host: JobHostStatus) -> HostEnd:
@@ -91,7 +92,7 @@ class JobFleet:
             names = hosts_of(self._plan)
             share = (names.index(host.host), len(names))
             place = self._places()[host.host]
-            self._data[host.host] = HostData(self._parts, self._plan, self._wish(host), place, share)
+            self._data[host.host] = HostData(self._parts, self._plan, self._wish(host.instance_id), place, share)
         return self._data[host.host]
 
     def path(self, host: JobHostStatus, inside: str) -> Path:
@@ -101,16 +102,16 @@ class JobFleet:
     def logs(self) -> list[Path]:
         return [self._parts.directory(host.instance_id) / "container.log" for host in self._record.hosts]
 
-    def _image(self) -> Image:
-        image = self._parts.images.resolve(self._plan.image)
+    async def _image(self) -> Image:
+        image = await find_image(self._parts, self._wish(""), self._plan.image)
         if image is None:
             raise LaunchFailed(job_failure.image_missing(self._plan.image))
         return image
 
-    def _wish(self, host: JobHostStatus) -> Wish:
+    def _wish(self, instance_id: str) -> Wish:
         job, plan = self._job, self._plan
         return Wish(
-            host.instance_id, job.arn, job.account, job.region, plan.noun, job.name, plan.role_arn,
+            instance_id, job.arn, job.account, job.region, plan.noun, job.name, plan.role_arn,
             plan.subnet_ids, plan.group_ids, plan.isolated,
         )  # fmt: skip
 
@@ -125,7 +126,7 @@ class JobFleet:
         zones = zones_of(self._parts, (one.instance_id for one in self._record.hosts))
         await launch_instance(
             self._parts,
-            self._wish(host),
+            self._wish(host.instance_id),
             zones,
             lambda records: records.put(_in_phase(host, "downloading")),
         )

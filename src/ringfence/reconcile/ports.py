@@ -92,6 +92,10 @@ class Images(Protocol):
 
     def resolve(self, name: str) -> Image | None: ...
 
+    async def adopt(self, name: str, lay_out: Callable[[Path], None]) -> Image:
+        """The image of this name; if it is not there, of the OCI layout that `lay_out` makes in an empty directory."""
+        ...
+
 
 class ContainerLogs(Protocol):
     """Ships what containers write to CloudWatch Logs (`container_log`)."""

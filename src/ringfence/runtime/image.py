@@ -1,17 +1,19 @@
 """The images of this machine: imported ones, unpacked, under the names that CreateModel gives; and the built-in one.
 
-No registry: a name that was not imported is not there. Called by reconcile (resolve) and gateway/admin.py (import,
-list, remove); image_import.py runs the programs that unpack.
+A name that was neither imported nor pulled (by reconcile.image_pull) is not there. Called by reconcile and
+gateway/admin.py; image_import.py runs the programs that unpack.
 
 On disk: `names/<quoted name>.json` = {"name", "digest"}; `sha256-<hex>/rootfs` and `sha256-<hex>/image.json`. A
 directory gets its final name once it is whole, and the name's file is written after that.
 """
 
+import asyncio
 import json
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -37,6 +39,7 @@ class ImageStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._adopting: dict[str, asyncio.Lock] = {}
 
     def resolve(self, name: str) -> Image | None:
         """The image of this name, `repository:tag` or `repository@sha256:…`; None if there is none."""
@@ -62,19 +65,40 @@ class ImageStore:
         match = REFERENCE.fullmatch(name)
         if match is None or match["digest"]:
             raise InvalidImage(f"`{name}` is not an image name: expected `repository:tag`")
+        with self._work() as work:
+            return await self._import(source, f"{match['repository']}:{match['tag'] or 'latest'}", work)
+
+    async def adopt(self, name: str, lay_out: Callable[[Path], None]) -> Image:
+        """The image `name`, `repository:tag`; if it is not there, of the OCI layout that `lay_out` makes in an empty
+        directory. Several who want the same one at a time unpack it once. Raises InvalidImage, and what `lay_out` does.
+        """
+        async with self._adopting.setdefault(name, asyncio.Lock()):
+            image = self.resolve(name)
+            if image is not None:
+                return image
+            with self._work() as work:
+                layout = work / "pulled"
+                layout.mkdir()
+                lay_out(layout)
+                return await self._import(f"oci:{layout}", name, work)
+
+    @contextmanager
+    def _work(self) -> Iterator[Path]:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._remove_abandoned()
         work = Path(mkdtemp(prefix=f".import-{os.getpid()}-", dir=self._directory))
         try:
-            try:
-                facts = await image_import.unpack(source, work)
-            except image_import.ImportFailed as failure:
-                raise InvalidImage(str(failure)) from None
-            tagged = f"{match['repository']}:{match['tag'] or 'latest'}"
-            self._publish(work, facts, tagged)
+            yield work
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        image = self.resolve(tagged)
+
+    async def _import(self, source: str, name: str, work: Path) -> Image:
+        try:
+            facts = await image_import.unpack(source, work)
+        except image_import.ImportFailed as failure:
+            raise InvalidImage(str(failure)) from None
+        self._publish(work, facts, name)
+        image = self.resolve(name)
         assert image is not None
         return image
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ringfence.explain import aws_message
+from ringfence.explain.checks.image import check_image
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.resources.logs import LogEvent, LogStream
@@ -16,22 +17,12 @@ _RECENT = 600_000  # milliseconds before the last line
 
 def check_container(ground: Ground, plan: Plan) -> Iterator[Finding]:
     for variant in plan.variants:
-        yield _image(ground, variant)
+        yield check_image(ground, variant)
         if plan.endpoint is not None:
             yield _instance_type(variant)
     if plan.endpoint is not None:
         for variant in plan.variants:
             yield from _start(ground, plan, variant)
-
-
-def _image(ground: Ground, variant: Variant) -> Finding:
-    name = variant.container["Image"]
-    image = ground.image(name)
-    if image is not None:
-        return ok("image", variant.name, f"image {name} is here ({image.digest[:19]}…)", name)
-    remedy = f"`ringfence image import docker-archive:FILE {name}`; see `ringfence image list`"
-    sentence = f"no image on this machine is called {name}"
-    return wrong("image", variant.name, sentence, remedy, aws_message.image_missing(variant.name), name)
 
 
 def _instance_type(variant: Variant) -> Finding:
