@@ -1,4 +1,4 @@
-"""`ringfence exec`: run a command of this machine as if on an instance in a subnet, or on the internet.
+"""`ringfence exec`: run a command of this machine as if on an instance in a subnet, on the internet, or in an office.
 
 The daemon keeps the instance (its ENI, addresses, credentials) for as long as this command keeps its request open.
 """
@@ -36,6 +36,8 @@ Command = Callable[[dict[str, Any], Path], tuple[tuple[str, ...], dict[str, str]
 @click.option(
     "--source-ip", metavar="ADDRESS", help="With --internet: the public address to come from. Default: 203.0.113.7."
 )
+@click.option("--customer-network", metavar="CIDR", help="Stand in a customer's own network, joined by VPN.")
+@click.option("--via", metavar="VGW-ID", help="With --customer-network: by which virtual private gateway.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_(
     state: Path,
@@ -44,16 +46,21 @@ def exec_(
     role: str | None,
     internet: bool,
     source_ip: str | None,
+    customer_network: str | None,
+    via: str | None,
     command: tuple[str, ...],
 ) -> None:
-    """Run COMMAND with an ENI in a subnet (--subnet), or outside every VPC (--internet).
+    """Run COMMAND with an ENI in a subnet (--subnet), or outside every VPC (--internet, --customer-network).
 
+    A host in a customer's network reaches the VPC by its virtual private gateway, and the internet by itself.
     It gets the address, the resolver, Ringfence's certificate authority and, with --role, that role's credentials.
     Exits with the command's own exit code; 64 for wrong options, 69 without a daemon, 77 without root.
     """
-    if internet == (subnet is not None):
-        fail("say where to stand: --subnet SUBNET-ID or --internet", 64)
-    if internet and groups:
+    if [subnet is not None, internet, customer_network is not None].count(True) != 1:
+        fail("say where to stand: --subnet SUBNET-ID, --internet or --customer-network CIDR", 64)
+    if via and customer_network is None:
+        fail("--via goes with --customer-network", 64)
+    if subnet is None and groups:
         fail("security groups belong to a subnet: --security-group goes with --subnet", 64)
     if source_ip and not internet:
         fail("--source-ip goes with --internet", 64)
@@ -63,6 +70,8 @@ def exec_(
         "role": role,
         "internet": internet,
         "source_ip": source_ip,
+        "customer_network": customer_network,
+        "via": via,
     }
     raise SystemExit(stand(state, question, lambda told, directory: (command, {})))
 

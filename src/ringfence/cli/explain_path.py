@@ -15,6 +15,7 @@ PLACE is
   endpoint/NAME, model/NAME  each instance of a hosting endpoint, or those that it would have
   job/NAME                   each instance of a job
   internet                   a host outside
+  vgw-…/ADDRESS              a host in the customer's network behind a virtual private gateway
   an address, a DNS name     the name as the sender's own resolvers answer it (--to)
 """
 

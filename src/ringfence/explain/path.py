@@ -15,6 +15,7 @@ from ringfence.explain.place import (
     find_places,
     find_senders,
     parse_address,
+    suppose_customers,
 )
 from ringfence.network.addresses import EXAMPLE_ADDRESS
 from ringfence.network.packet import ICMP, TCP, UDP, Packet
@@ -86,7 +87,9 @@ def explain_path(scene: Scene, question: Question) -> PathExplanation:
 
 def _targets(scene: Scene, text: str) -> tuple[Scene, tuple[Place | None, ...]]:
     """None: an address or a name, which each sender has to look up for itself."""
-    if text == INTERNET or parse_address(text) is not None:
+    if (address := parse_address(text)) is not None:
+        return suppose_customers(scene, address), (None,)
+    if text == INTERNET:
         return scene, (None,)
     found = find_places(scene, text)
     return found if found is not None else (scene, (None,))

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from ringfence.core.record import Reader
 from ringfence.explain.hosting import Plan, plan_endpoint, plan_model
-from ringfence.explain.supposed import suppose_host, suppose_interface
+from ringfence.explain.supposed import suppose_customer_host, suppose_host, suppose_interface
 from ringfence.network.judge import inside
 from ringfence.network.resolve import instance_vantage
 from ringfence.network.topology import INTERNET, Interface, Topology, Vantage, Vpc
@@ -64,7 +64,7 @@ def find_senders(scene: Scene, text: str) -> tuple[Scene, tuple[Place, ...]]:
     if found is None:
         raise ValueError(
             f"`{text}` is no place that packets come from: an eni-…, an i-…, vpce-…, subnet-…:sg-…, endpoint/NAME, "
-            "model/NAME, an address, or `internet`"
+            "model/NAME, vgw-…/ADDRESS, an address, or `internet`"
         )
     if any(place.id is None for place in found[1]):
         raise ValueError(f"`{text}` is a gateway endpoint: no packet begins there; ask for the way to it with --to")
@@ -79,6 +79,8 @@ def find_places(scene: Scene, text: str) -> tuple[Scene, tuple[Place, ...]] | No
     head, _, groups = text.partition(":")
     if head.startswith("subnet-"):
         return _in_subnet(scene, head, tuple(filter(None, groups.split(","))))
+    if head.startswith("vgw-"):
+        return _behind_gateway(scene, text)
     topology = scene.topology
     if text in topology.instances or find_interface(topology, text) is not None:
         return scene, (Place(text, text),)
@@ -107,6 +109,41 @@ def _in_subnet(scene: Scene, subnet_id: str, groups: tuple[str, ...]) -> tuple[S
     chosen = groups or tuple(group.id for group in vpc.groups.values() if group.name == "default")
     topology, name = suppose_interface(scene.topology, vpc, subnet_id, chosen)
     return replace(scene, topology=topology), (Place(name, name),)
+
+
+def _behind_gateway(scene: Scene, text: str) -> tuple[Scene, tuple[Place, ...]]:
+    """`vgw-…/192.168.0.7`: a host in the customer's network, whether or not one stands there."""
+    gateway, _, given = text.partition("/")
+    vpc, address = scene.topology.behind_gateway.get(gateway), parse_address(given)
+    if vpc is None:
+        raise ValueError(f"`{gateway}` is no virtual private gateway that is attached to a VPC")
+    if address is None:
+        raise ValueError(f"say which address behind it: {gateway}/192.168.0.7")
+    if inside(address, vpc.cidrs):
+        raise ValueError(f"`{address}` is an address of {vpc.id}: nobody behind {gateway} can have it")
+    return _customer_host(scene, gateway, address)
+
+
+def _customer_host(scene: Scene, gateway: str, address: str) -> tuple[Scene, tuple[Place, ...]]:
+    """Who stands there, else somebody who might."""
+    for one in scene.topology.instances.values():
+        if one.network == "customer" and (one.vpn_gateway_id, one.address) == (gateway, address):
+            return scene, (Place(f"{one.id} ({address} behind {gateway})", one.id),)
+    topology, name = suppose_customer_host(scene.topology, scene.records, gateway, address)
+    return replace(scene, topology=topology), (Place(name, name),)
+
+
+def gateways_to(topology: Topology, address: str) -> list[str]:
+    """The virtual private gateways behind which an address is, as far as they know."""
+    found = ((vpc.vpn_gateway, vpc) for vpc in topology.vpcs.values() if vpc.vpn_gateway is not None)
+    return [one.id for one, vpc in found if inside(address, one.blocks) and not inside(address, vpc.cidrs)]
+
+
+def suppose_customers(scene: Scene, address: str) -> Scene:
+    """With somebody at the address behind each gateway that knows the way to it: which one, the sender decides."""
+    for gateway in gateways_to(scene.topology, address):
+        scene, _ = _customer_host(scene, gateway, address)
+    return scene
 
 
 def _of_owner(scene: Scene, text: str) -> tuple[Scene, tuple[Place, ...]] | None:
@@ -169,8 +206,13 @@ def _host_at(scene: Scene, address: str) -> tuple[Scene, tuple[Place, ...]]:
         interface = topology.elastic_at[address][1]
         return scene, (Place(f"{interface.id} ({address})", interface.id),)
     for one in topology.instances.values():
-        if one.address == address:
+        if one.address == address and one.network != "customer":
             return scene, (Place(f"{one.id} ({address})", one.id),)
+    gateways = gateways_to(topology, address)
+    if len(gateways) > 1:
+        raise ValueError(f"`{address}` is behind several gateways: say {f'/{address} or '.join(gateways)}/{address}")
+    if gateways:
+        return _customer_host(scene, gateways[0], address)
     if any(inside(address, vpc.cidrs) for vpc in topology.vpcs.values()):
         raise ValueError(f"nobody has `{address}`: name a network interface, or a subnet with groups")
     topology, name = suppose_host(topology, "internet", address)

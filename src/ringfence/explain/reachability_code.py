@@ -47,6 +47,8 @@ def code_of(hop: Hop, walked: Trace, path: NetworkInsightsPath) -> str:
             return _code_of_source(hop)
         case "service":
             return "PROTOCOL_RESTRICTION" if walked.packet.protocol == TCP else _protocol(hop)
+        case "virtual private gateway":
+            return "NO_ROUTE_TO_DESTINATION"
         case "NAT gateway" if "only" in hop.detail:
             return "PROTOCOL_RESTRICTION"
         case "internet" if path.source.startswith("igw-"):

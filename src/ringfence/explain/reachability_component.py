@@ -61,7 +61,8 @@ class Names:
                 vpc.endpoints,
                 vpc.nat_gateways,
             )
-            if owner in (vpc.id, vpc.internet_gateway) or any(owner in part for part in parts):
+            virtual = vpc.vpn_gateway.id if vpc.vpn_gateway is not None else None
+            if owner in (vpc.id, vpc.internet_gateway, virtual) or any(owner in part for part in parts):
                 return vpc
         return None
 
@@ -167,7 +168,7 @@ def _of_hop(names: Names, hop: Hop) -> Iterator[Component]:
     elif hop.stage == "route":
         route = _route_of(vpc, hop)
         yield {"Component": names.of(hop.owner), **({"RouteTableRoute": describe_route(route)} if route else {})}
-    elif hop.stage in ("internet gateway", "NAT gateway") and vpc is not None:
+    elif hop.stage in ("internet gateway", "NAT gateway", "virtual private gateway") and vpc is not None:
         yield {"Component": names.of(hop.rule if hop.rule else hop.owner), "Vpc": names.of(vpc.id)}
 
 

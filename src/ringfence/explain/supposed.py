@@ -1,4 +1,4 @@
-"""Things that are only thought of: an ENI that SageMaker would make, and records that say so.
+"""Things that are only thought of: an ENI that SageMaker would make, hosts outside, and records that say so.
 
 Called by explain.place and explain.checks, and by gateway.hosting for the records that the authorizer reads.
 """
@@ -11,13 +11,18 @@ from typing import Literal
 
 from ringfence.core.record import R, Reader, Record
 from ringfence.network.addresses import (
+    CUSTOMER_ROUTER,
     DEFAULT_PUBLIC_HOSTS,
     INTERNET_ROUTER,
     PLATFORM_RANGE,
     PLATFORM_RESOLVER,
     PUBLIC_RESOLVER,
 )
-from ringfence.network.topology import Instance, Interface, Topology, Vpc
+from ringfence.network.compile.route import add_propagated
+from ringfence.network.compile.vpn import compile_vpn_gateways
+from ringfence.network.topology import Instance, Interface, Topology, Vpc, VpnGateway
+from ringfence.resources import ec2
+from ringfence.resources import instance as records_of
 
 
 def suppose_interface(topology: Topology, vpc: Vpc, subnet_id: str, groups: tuple[str, ...]) -> tuple[Topology, str]:
@@ -42,6 +47,28 @@ def suppose_host(
     resolvers = (PUBLIC_RESOLVER,) if network == "internet" else (PLATFORM_RESOLVER,)
     host = Instance(name, network, own, 32, INTERNET_ROUTER, resolvers=resolvers)
     return replace(topology, instances=topology.instances | {name: host}), name
+
+
+def suppose_customer_host(topology: Topology, records: Reader, gateway_id: str, address: str) -> tuple[Topology, str]:
+    """The topology with one more host behind a virtual private gateway, and what it is called there.
+
+    The customer's router tells of it where it speaks BGP, so that routes may change with it.
+    """
+    vpc = topology.behind_gateway[gateway_id]
+    name = _unused(f"a host at {address} behind {gateway_id}", topology.instances)
+    told = records_of.Instance(
+        id=name, account=vpc.account, region=vpc.region, owner="", network="customer", customer_cidr=f"{address}/32",
+        vpn_gateway_id=gateway_id,
+    )  # fmt: skip
+    gateway = compile_vpn_gateways(SupposedRecords(records, told)).get(vpc.id, VpnGateway(gateway_id))
+    fed = {one.id for one in records.all(ec2.RouteTable) if gateway_id in one.propagating}
+    tables = {
+        id: add_propagated(table, gateway, vpc.cidrs) if id in fed else table for id, table in vpc.route_tables.items()
+    }
+    resolvers = (PUBLIC_RESOLVER,)
+    host = Instance(name, "customer", address, 32, CUSTOMER_ROUTER, resolvers=resolvers, vpn_gateway_id=gateway_id)
+    vpcs = topology.vpcs | {vpc.id: replace(vpc, vpn_gateway=gateway, route_tables=tables)}
+    return replace(topology, vpcs=vpcs, instances=topology.instances | {name: host}), name
 
 
 def _unused(name: str, taken: Mapping[str, object]) -> str:

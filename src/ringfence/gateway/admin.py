@@ -141,7 +141,8 @@ async def _end_session(request: web.BaseRequest, app: Running) -> web.Response:
 
 def _wish(body: Request) -> session.Wish:
     groups = tuple(body.get("security_groups") or ())
-    return session.Wish(body.get("subnet"), groups, body.get("role"), body.get("source_ip"))
+    place = (body.get("customer_network"), body.get("via"))
+    return session.Wish(body.get("subnet"), groups, body.get("role"), body.get("source_ip"), *place)
 
 
 _ROUTES: dict[tuple[str, str], Answer] = {

@@ -1,4 +1,4 @@
-"""The instance behind a `ringfence exec`: an ENI in a subnet, or a host on the internet, for as long as it is needed.
+"""The instance behind a `ringfence exec`: an ENI in a subnet, or a host on the internet or in a customer's network.
 
 Called by gateway.admin. The records are all there is: the reconciler makes the namespace of them.
 """
@@ -15,7 +15,9 @@ from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.ids import Entropy, resource_id
 from ringfence.core.record import Reader, Writer
+from ringfence.gateway.customer_session import find_customer_network
 from ringfence.network.addresses import may_be_public_host
+from ringfence.network.compile.vpn import compile_vpn_gateways
 from ringfence.network.topology import Topology
 from ringfence.resources.ec2 import NetworkInterface, Subnet
 from ringfence.resources.iam import Role
@@ -28,12 +30,17 @@ _OWNER = "session/"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Where the command wants to stand. `role`: a role's name or ARN, or None for no credentials."""
+    """Where the command wants to stand. `role`: a role's name or ARN, or None for no credentials.
+
+    `customer_network`: a block behind the virtual private gateway `via`.
+    """
 
     subnet: str | None
     security_groups: tuple[str, ...] = field(default=())
     role: str | None = None
     source_ip: str | None = None
+    customer_network: str | None = None
+    via: str | None = None
 
 
 def root_principal(account: str) -> Principal:
@@ -42,10 +49,12 @@ def root_principal(account: str) -> Principal:
 
 
 def account_for(records: Reader, wish: Wish) -> str | None:
-    """The account that a session is in: the subnet's, else that of the role's ARN; None if neither tells."""
+    """The account that a session is in: the subnet's or gateway's, else that of the role's ARN; None if none tells."""
     subnet = records.get(Subnet, wish.subnet) if wish.subnet else None
     if subnet is not None:
         return subnet.account
+    if wish.customer_network:
+        return find_customer_network(records, wish.customer_network, wish.via)[1].account
     role = parse_arn(wish.role) if wish.role else None
     return role.account if role is not None else None
 
@@ -54,17 +63,22 @@ def instance_for(records: Reader, wish: Wish, account: str, region: str, entropy
     """The Instance record of a session, without its ENI; ServiceError for a role or address that is not there."""
     identifier = resource_id("i", entropy)
     role_arn = _role(records, wish.role, account) if wish.role else None
-    return Instance(
+    instance = Instance(
         id=identifier,
         account=account,
         region=region,
         owner=_OWNER + identifier,
-        network="vpc" if wish.subnet else "internet",
+        network="vpc",
         role_arn=role_arn,
         role_session_name=identifier,
         credentials_path=f"/v2/credentials/{entropy(16).hex()}" if role_arn else None,
-        public_ip=None if wish.subnet else _public_ip(records, wish.source_ip),
     )
+    if wish.customer_network:
+        block, gateway = find_customer_network(records, wish.customer_network, wish.via)
+        return replace(instance, network="customer", customer_cidr=block, vpn_gateway_id=gateway.id)
+    if wish.subnet:
+        return instance
+    return replace(instance, network="internet", public_ip=_public_ip(records, wish.source_ip))
 
 
 def place(records: Writer, instance: Instance, interface_id: str | None, now: datetime, entropy: Entropy) -> Instance:
@@ -127,6 +141,7 @@ def _role(records: Reader, role: str, account: str) -> str:
 def _public_ip(records: Reader, wanted: str | None) -> str:
     """The wanted public address, or a free one from the default on; every host needs its own."""
     taken = {instance.public_ip for instance in records.all(Instance)}
+    taken |= {gateway.public_address for gateway in compile_vpn_gateways(records).values()}
     if wanted is None:
         first = IPv4Address(DEFAULT_PUBLIC_IP)
         return next(str(first + step) for step in range(200) if str(first + step) not in taken)

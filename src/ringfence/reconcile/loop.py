@@ -12,7 +12,7 @@ from typing import Protocol
 from ringfence.core.record import Record
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Compile, Listeners, Network
-from ringfence.resources import ec2, flow_log, instance, route53
+from ringfence.resources import ec2, flow_log, instance, route53, vpn
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
@@ -20,7 +20,7 @@ log = logging.getLogger("ringfence.reconcile")
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds
 
 # Kinds that the network compiler reads: only their changes start it. A test holds it to these modules.
-NETWORK_MODULES = (ec2, flow_log, instance, route53)
+NETWORK_MODULES = (ec2, flow_log, instance, route53, vpn)
 _NETWORK_KINDS = frozenset(
     name
     for module in NETWORK_MODULES

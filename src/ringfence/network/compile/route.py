@@ -34,11 +34,22 @@ def compile_route_table(
         candidates += found if route.destination_prefix_list_id is None else _valid(found, cidrs)
     if gateway is not None and gateway.id in table.propagating:
         candidates += (Route(cidr, "vpn", gateway.id) for cidr in propagated(gateway, cidrs))
+    return _choose(table.id, candidates)
+
+
+def add_propagated(table: RouteTable, gateway: VpnGateway, cidrs: tuple[str, ...]) -> RouteTable:
+    """The table with what the gateway would propagate too."""
+    more = (Route(cidr, "vpn", gateway.id) for cidr in propagated(gateway, cidrs))
+    return _choose(table.id, [*table.routes, *more])
+
+
+def _choose(table_id: str, candidates: list[Route]) -> RouteTable:
+    """The first of each destination, the most specific destination first."""
     chosen: dict[str, Route] = {}
     for candidate in candidates:
         chosen.setdefault(candidate.destination, candidate)
     ordered = sorted(chosen.values(), key=lambda route: (-ip_network(route.destination).prefixlen, route.destination))
-    return RouteTable(table.id, tuple(ordered))
+    return RouteTable(table_id, tuple(ordered))
 
 
 def propagated(gateway: VpnGateway, cidrs: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ def _make(call: Call, wish: Request, free: Iterator[str], taken: set[str]) -> Tu
     inside = wish.get("TunnelInsideCidr") or _choose_inside(call, taken)
     if not _is_inside(inside):
         raise ServiceError("InvalidParameterValue", f"Value ({inside}) for parameter tunnelInsideCidr is invalid.")
-    key = wish.get("PreSharedKey") or lower_id(32, call.entropy)
+    # AWS takes none that begins with 0
+    key = wish.get("PreSharedKey") or "k" + lower_id(31, call.entropy)
     if not _KEY.fullmatch(key) or key.startswith("0"):
         raise ServiceError("InvalidParameterValue", "The value for parameter preSharedKey is invalid.")
     return Tunnel(outside=outside, inside_cidr=inside, pre_shared_key=key)
