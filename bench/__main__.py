@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import api, decision, endpoint, flow_count, interfaces, invoke, table
+from bench import api, decision, endpoint, flow_count, interfaces, invoke, scale, table
 from demo import data, hosting, network
 from demo.story import Story
 
@@ -33,6 +33,7 @@ def main() -> int:
         story.ringfence("down", "--purge")
         shutil.rmtree(scratch, ignore_errors=True)
     rows += interfaces.measure()
+    rows += scale.measure()
     rows += flow_count.measure()
     rows += decision.measure(str(MOTO))
     print()

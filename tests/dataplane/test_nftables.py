@@ -52,3 +52,43 @@ def test_a_neighbours_message() -> None:
     message = encode(Neighbour("v", "10.0.1.5", "e-1", "02:00:00:00:00:01"), 7)
     assert len(message) == int.from_bytes(message[:4], "little") == 48
     assert bytes((10, 0, 1, 5)) in message and bytes.fromhex("020000000001") in message
+
+
+CHAIN, OTHER = nftables.chain("a", ["accept"]), nftables.chain("b", ["drop"])
+SET, BASE = nftables.declare("set", "s", "ipv4_addr"), nftables.base_chain("c", "forward", 0, ["jump a"])
+
+
+def test_a_change_touches_only_the_blocks_that_differ() -> None:
+    before = nftables.firewall([SET, CHAIN, OTHER, BASE])
+    wanted = nftables.firewall([SET, nftables.chain("a", ["drop"]), OTHER, BASE])
+    assert nftables.change(before, wanted, (), ()) == (
+        "flush chain inet ringfence a\n"
+        "table inet ringfence {\n  chain a {\n    drop\n  }\n}\n"
+        "delete set inet ringfence state\n"
+        f'table inet ringfence {{\n  set state {{ type ipv4_addr; comment "{wanted.digest}"; }}\n}}\n'
+    )
+
+
+def test_what_came_is_filled_and_what_went_is_emptied_first() -> None:
+    before, wanted = nftables.firewall([SET, CHAIN, BASE]), nftables.firewall([OTHER, BASE.replace("jump a", "jump b")])
+    lost = Element("v", "s", ("10.0.0.4",))
+    lines = (nftables.change(before, wanted, [lost], ()) or "").splitlines()
+    assert lines[:2] == ["flush chain inet ringfence a", "flush chain inet ringfence c"]
+    deleted = [line for line in lines if line.startswith("delete")]
+    assert deleted == [
+        f"delete {what} inet ringfence {name}" for what, name in (("chain", "a"), ("set", "s"), ("set", "state"))
+    ]
+    assert "10.0.0.4" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ([SET], [nftables.declare("set", "s", "ifname")]),
+        ([BASE], [nftables.base_chain("c", "forward", 10, ["jump a"])]),
+        ([BASE], [nftables.chain("c", ["jump a"])]),
+        ([], [BASE]),
+    ],
+)
+def test_what_cannot_be_changed_in_place_is_swapped(before: list[str], wanted: list[str]) -> None:
+    assert nftables.change(nftables.firewall(before), nftables.firewall(wanted), (), ()) is None

@@ -114,13 +114,13 @@ def _value(state: HostState, name: str, key: str) -> int:
     return next(one.value for one in found if one.set == name and one.key == (key,) and one.value is not None)
 
 
-def test_a_rule_swaps_one_table_with_all_its_elements(story: Story) -> None:
-    rule = story.world.rule(story.group, cidr_ipv4="192.0.2.0/24")
+def test_a_rule_changes_its_groups_chain_alone(story: Story) -> None:
+    rule = story.world.rule(story.group, port=443, cidr_ipv4="192.0.2.0/24")
     steps = story.then()
     assert kinds(steps) == ["RunNft"]
     program = steps[0].program  # type: ignore[union-attr]
-    assert program.startswith("table inet ringfence\ndelete table inet ringfence\ntable inet ringfence {")
-    assert f'comment "{rule.id}"' in program and 'add element inet ringfence sources { "e-' in program
+    assert program.startswith(f"flush chain inet ringfence {story.group.id}-in\ntable inet ringfence {{")
+    assert f'comment "{rule.id}"' in program and program.count("chain ") == 2 and "element" not in program
 
 
 def test_removal_deletes_the_link_before_the_namespace(story: Story) -> None:

@@ -12,8 +12,10 @@ import pytest
 from agreement import Agreement, Disagreement
 from universe import draw_packets, make_universe
 
-from ringfence.dataplane import hosts, nftables, vpc_firewall, vpc_router, way_out
+from ringfence.dataplane import hosts, nftables, tracking, vpc_firewall, vpc_router, way_out
 from ringfence.dataplane.apply import Dataplane
+from ringfence.dataplane.host import HostState
+from ringfence.dataplane.render import Renderer
 from ringfence.network.topology import Match, RouteTable, SecurityGroup, Vpc
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -83,8 +85,8 @@ def sources_are_taken_for_destinations(patch: pytest.MonkeyPatch) -> None:
 def the_last_rule_of_a_group_is_lost(patch: pytest.MonkeyPatch) -> None:
     honest = vpc_firewall._chains_of
 
-    def chains(group: SecurityGroup) -> object:
-        return honest(dataclasses.replace(group, ingress=group.ingress[:-1]))
+    def chains(peerings: object, group: SecurityGroup) -> object:
+        return honest(peerings, dataclasses.replace(group, ingress=group.ingress[:-1]))
 
     patch.setattr(vpc_firewall, "_chains_of", chains)
 
@@ -92,19 +94,21 @@ def the_last_rule_of_a_group_is_lost(patch: pytest.MonkeyPatch) -> None:
 def rules_of_groups_go_by_another_order(patch: pytest.MonkeyPatch) -> None:
     honest = vpc_firewall._chains_of
 
-    def chains(group: SecurityGroup) -> object:
-        return honest(dataclasses.replace(group, ingress=group.ingress[::-1], egress=group.egress[::-1]))
+    def chains(peerings: object, group: SecurityGroup) -> object:
+        return honest(peerings, dataclasses.replace(group, ingress=group.ingress[::-1], egress=group.egress[::-1]))
 
     patch.setattr(vpc_firewall, "_chains_of", chains)
 
 
 def a_rule_cites_its_group(patch: pytest.MonkeyPatch) -> None:
     honest = vpc_firewall._group_rule
-    patch.setattr(vpc_firewall, "_group_rule", lambda way, rule: honest(way, rule).replace(rule.id, "sg-other"))
+    patch.setattr(
+        vpc_firewall, "_group_rule", lambda peerings, way, rule: honest(peerings, way, rule).replace(rule.id, "sg-x")
+    )
 
 
 def what_no_rule_allows_passes(patch: pytest.MonkeyPatch) -> None:
-    _change_chains(patch, "in-", 'drop comment "ingress', 'accept comment "ingress')
+    _change_chains(patch, "judge-in-", 'drop comment "ingress', 'accept comment "ingress')
 
 
 def acl_entries_go_by_another_order(patch: pytest.MonkeyPatch) -> None:
@@ -127,7 +131,7 @@ def _change_chains(patch: pytest.MonkeyPatch, start: str, old: str, new: str) ->
 
 
 def acls_look_inside_subnets_too(patch: pytest.MonkeyPatch) -> None:
-    _change_stages(patch, "ip saddr . ip daddr @same_subnet accept")
+    _change_stages(patch, f"meta mark . oifname @{vpc_firewall.NEIGHBOURS} accept")
 
 
 def _change_stages(patch: pytest.MonkeyPatch, lost: str) -> None:
@@ -140,7 +144,7 @@ def _change_stages(patch: pytest.MonkeyPatch, lost: str) -> None:
 
 
 def answers_need_a_rule(patch: pytest.MonkeyPatch) -> None:
-    _change_stages(patch, vpc_firewall._TRACKED)
+    patch.setattr(tracking, "pass_tracked", lambda *_: [])
 
 
 def acls_let_answers_pass(patch: pytest.MonkeyPatch) -> None:
@@ -197,17 +201,36 @@ MUTANTS: tuple[Plant, ...] = (
 )  # fmt: skip
 
 
+async def find_disagreement(dataplane: Dataplane, seed: int) -> Disagreement | None:
+    topology = make_universe(seed).world.compile()
+    await dataplane.apply(topology)
+    try:
+        with Agreement(dataplane, topology) as agreement:
+            for packet in draw_packets(topology, random.Random(seed + 1000), _PACKETS):
+                agreement.check(packet)
+    except Disagreement as found:
+        return found
+    finally:
+        dataplane.remove_everything()
+    return None
+
+
+def render_all() -> list[HostState]:
+    return [Renderer().render(make_universe(seed).world.compile()) for seed in range(_UNIVERSES)]
+
+
 @pytest.mark.parametrize("plant", MUTANTS, ids=lambda plant: plant.__name__)
 async def test_a_planted_fault_is_caught(plant: Plant, dataplane: Dataplane, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = render_all()
     plant(monkeypatch)
-    for seed in range(_UNIVERSES):
-        topology = make_universe(seed).world.compile()
-        await dataplane.apply(topology)
-        try:
-            with Agreement(dataplane, topology) as agreement:
-                for packet in draw_packets(topology, random.Random(seed + 1000), _PACKETS):
-                    agreement.check(packet)
-        except Disagreement:
+    wrong = [seed for seed, pair in enumerate(zip(honest, render_all(), strict=True)) if pair[0] != pair[1]]
+    assert wrong, "the fault is in nothing that is rendered: plant it elsewhere"
+    for seed in wrong:
+        if await find_disagreement(dataplane, seed):
             return
-        dataplane.remove_everything()
-    pytest.fail(f"{plant.__name__} survived {_UNIVERSES * _PACKETS} packets")
+    pytest.fail(f"{plant.__name__} survived {len(wrong) * _PACKETS} packets")
+
+
+@pytest.mark.parametrize("seed", range(_UNIVERSES))
+async def test_without_a_fault_nothing_is_caught(dataplane: Dataplane, seed: int) -> None:
+    assert await find_disagreement(dataplane, seed) is None

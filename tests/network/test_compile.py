@@ -1,11 +1,13 @@
 """Records -> topology: precedence, what is left out, who is attached to what, which sockets."""
 
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
 from world import REGION, World
 
 from ringfence.network import addresses
+from ringfence.network.compile import Memory, NetworkSettings, compile_topology
 from ringfence.network.topology import GroupRule, Match, Route
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
@@ -210,3 +212,26 @@ def test_interfaces_belong_to_who_has_them() -> None:
     assert found[free.id].namespace is None
     world.put(Instance(**{name: getattr(instance, name) for name in instance.__struct_fields__} | {"network": "none"}))
     assert world.compile().vpcs[vpc.id].interfaces[str(instance.network_interface_id)].namespace is None
+
+
+def test_a_memory_changes_nothing() -> None:
+    """Whatever comes, goes or changes: the same topology, and of what did not change the same objects."""
+    world, memory = World(), Memory()
+    vpc = world.vpc()
+    groups = [world.group(vpc) for _ in range(3)]
+    rule = world.rule(groups[0], referenced_group_id=groups[1].id)
+    settings = NetworkSettings(REGION)
+    kept = compile_topology(world, settings, memory).vpcs[vpc.id].groups[groups[2].id]
+    changes: list[Callable[[], object]] = [
+        lambda: world.rule(groups[0], port=443),
+        lambda: world.change(ec2.SecurityGroupRule, rule.id, description="-"),
+        lambda: world.delete(groups[1]),
+        lambda: world.put(groups[1]),
+        lambda: world.delete(rule),
+        lambda: world.change(ec2.SecurityGroup, groups[0].id, name="other"),
+    ]
+    for change in changes:
+        change()
+        found = compile_topology(world, settings, memory)
+        assert found == compile_topology(world, settings)
+        assert found.vpcs[vpc.id].groups[groups[2].id] is kept

@@ -312,11 +312,16 @@ def draw_packets(topology: Topology, chance: random.Random, count: int) -> Itera
         packet = places.get(behind.id if behind else source.vpc_id or "", outside).draw(source, chance)
         ends = frozenset((packet.source, packet.destination))
         flow = (ends, packet.protocol, frozenset((packet.port, packet.source_port)))
-        to_itself = packet.destination == source.address and packet.port == packet.source_port
-        if flow not in seen and not to_itself:
+        if flow not in seen and not (_is_to_itself(packet, source, topology) and packet.port == packet.source_port):
             seen.add(flow)
             count -= 1
             yield packet
+
+
+def _is_to_itself(packet: Packet, source: Instance, topology: Topology) -> bool:
+    """By its own address or its own Elastic IP."""
+    behind = topology.elastic_at.get(packet.destination)
+    return packet.destination == source.address or (behind is not None and behind[1].id == source.interface_id)
 
 
 class _Edges:

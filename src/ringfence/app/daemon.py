@@ -30,7 +30,7 @@ from ringfence.gateway.perform import Gateway
 from ringfence.gateway.platform import COMPUTE, PlatformCaller
 from ringfence.gateway.serve import serve
 from ringfence.gateway.upstream import Upstream
-from ringfence.network.compile import NetworkSettings, compile_topology
+from ringfence.network.compile import Memory, NetworkSettings, compile_topology
 from ringfence.network.probe import Probe, Probed
 from ringfence.network.topology import Topology
 from ringfence.privatelink.authority import Authority, open_authority
@@ -114,7 +114,11 @@ class App:
         self._reconciler = make_reconciler(
             config=config,
             store=self.store,
-            compile=partial(compile_topology, settings=NetworkSettings(config.region, config.private_dns_per_zone)),
+            compile=partial(
+                compile_topology,
+                settings=NetworkSettings(config.region, config.private_dns_per_zone),
+                memory=Memory(),
+            ),
             network=machine.network,
             listeners=machine.listeners or self._own_listeners,
             driver=machine.driver,

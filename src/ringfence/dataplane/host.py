@@ -92,11 +92,16 @@ Part = frozenset[KernelObject]
 class Firewall:
     """The static part of a namespace's one nft table: sets, maps and chains without the diffed elements.
 
-    `digest` is what the kernel keeps in the comment of the empty set `state`.
+    `digest` is what the kernel keeps in the comment of the empty set `state`. `blocks`: each set, map and chain; none
+    if the table was read from the kernel.
     """
 
-    text: str
+    blocks: tuple[str, ...]
     digest: str
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.blocks)
 
 
 @dataclass(frozen=True)

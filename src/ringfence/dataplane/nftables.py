@@ -8,6 +8,7 @@ from ringfence.network.topology import Match
 
 TABLE = "inet ringfence"
 STATE_SET = "state"
+_CHAIN = "chain"
 _ICMP = 1
 _PORTS = {6: "tcp", 17: "udp"}
 
@@ -62,8 +63,8 @@ def declare(kind: str, name: str, type_: str, elements: Sequence[str] = (), inte
 
 def firewall(blocks: Iterable[str]) -> Firewall:
     """The table of these blocks."""
-    body = "\n".join(blocks)
-    return Firewall(body, hashlib.sha256(body.encode()).hexdigest()[:32])
+    made = tuple(blocks)
+    return Firewall(made, hashlib.sha256("\n".join(made).encode()).hexdigest()[:32])
 
 
 def swap(wanted: Firewall, elements: Iterable[Element]) -> str:
@@ -71,9 +72,58 @@ def swap(wanted: Firewall, elements: Iterable[Element]) -> str:
 
     nft 1.0.6 with -j hides comments of tables and chains, hence the set that only carries the digest.
     """
-    state = f'  set {STATE_SET} {{ type ipv4_addr; comment "{wanted.digest}"; }}'
-    table = f"table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n{state}\n{wanted.text}\n}}\n"
+    table = f"table {TABLE}\ndelete table {TABLE}\n{_fill([_state(wanted), *wanted.blocks])}"
     return table + change_elements((), elements)
+
+
+def change(before: Firewall, wanted: Firewall, removed: Iterable[Element], added: Iterable[Element]) -> str | None:
+    """A program that makes the one table of the other, in one transaction, and touches only blocks that differ.
+
+    Loading a large table takes the kernel and nft seconds. None if the table has to be swapped: a set or a hook that
+    is another one now cannot be changed in place, and of a table that was read from the kernel nothing is known.
+    """
+    old, new = _by_name(before.blocks), _by_name(wanted.blocks)
+    changed = {name for name in old.keys() & new.keys() if old[name] != new[name]}
+    if not before.blocks or any(_head(old[name]) != _head(new[name]) for name in changed):
+        return None
+    fresh, gone = new.keys() - old.keys(), old.keys() - new.keys()
+    lost = {name for kind, name in gone if kind != _CHAIN}
+    sets = [new[name] for name in sorted(fresh) if name[0] != _CHAIN]
+    chains = [new[name] for name in sorted(fresh | changed) if name[0] == _CHAIN]
+    emptied = [name for kind, name in sorted(changed | gone) if kind == _CHAIN]
+    lines = [f"flush chain {TABLE} {name}\n" for name in emptied]
+    lines += [_fill(sets), change_elements((one for one in removed if one.set not in lost), added), _fill(chains)]
+    # Chains are first in the alphabet: what looks into sets goes before them.
+    lines += [f"delete {kind} {TABLE} {name}\n" for kind, name in sorted(gone)]
+    return "".join((*lines, f"delete set {TABLE} {STATE_SET}\n", _fill([_state(wanted)])))
+
+
+def _state(wanted: Firewall) -> str:
+    return f'  set {STATE_SET} {{ type ipv4_addr; comment "{wanted.digest}"; }}'
+
+
+def _fill(blocks: Iterable[str]) -> str:
+    """These blocks added to the table."""
+    body = "\n".join(blocks)
+    return f"table {TABLE} {{\n{body}\n}}\n" if body else ""
+
+
+def _by_name(blocks: Iterable[str]) -> dict[tuple[str, str], str]:
+    """By kind (chain, map, set) and name."""
+    found = {}
+    for block in blocks:
+        kind, name = block.split(maxsplit=2)[:2]
+        found[kind, name] = block
+    return found
+
+
+def _head(block: str) -> str:
+    """What cannot be changed: of a chain its hook, of a set or map everything."""
+    kind, _, rest = block.split(maxsplit=2)
+    if kind != _CHAIN:
+        return block
+    first = rest.removeprefix("{").strip().partition("\n")[0]
+    return first if first.startswith("type ") else ""
 
 
 def change_elements(removed: Iterable[Element], added: Iterable[Element]) -> str:

@@ -55,7 +55,7 @@ def observe(executor: Executor, names: Iterable[str]) -> HostState:
     firewalls: dict[str, Firewall | None] = {}
     for name, seen in read.items():
         digest, elements = _firewall(name, seen.rules)
-        firewalls[name] = Firewall("", digest) if digest else None
+        firewalls[name] = Firewall((), digest) if digest else None
         found |= {*_links(name, seen), *_routing(name, seen), *elements}
         if is_router(name):
             peers = {number: logical[peer] for number, peer in seen.peers.items() if peer in logical}

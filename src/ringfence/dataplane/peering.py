@@ -6,7 +6,7 @@ only; called by `vpc_firewall`, `vpc_router`, `render` and `observe`.
 https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-limitations
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ringfence.dataplane import nftables
 from ringfence.dataplane.host import Element, KernelObject, Neighbour, Pair, Part, Sysctl, Up
@@ -72,8 +72,8 @@ def pass_groups(vpc: Vpc, key: str) -> list[str]:
     return [nftables.rule(f'{key} "{link_of(one)}"', verdict="accept", cite=one.id) for one in vpc.peerings.values()]
 
 
-def match_member(vpc: Vpc, direction: str, rule: GroupRule) -> str:
+def match_member(peerings: Mapping[str, Peering], direction: str, rule: GroupRule) -> str:
     """Packets from or to a member of a group behind a peering connection: another one may lead to the same address."""
-    peering = vpc.peerings[rule.peering or ""]
+    peering = peerings[rule.peering or ""]
     key = "iifname" if direction == "saddr" else "oifname"
     return f'{key} "{link_of(peering)}" ip {direction} @{members_set(peering.id, rule.peer_group or "")}'

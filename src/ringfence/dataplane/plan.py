@@ -203,7 +203,7 @@ def _possible_owners(desired: HostState, one: KernelObject) -> Iterable[frozense
 def _plan_firewalls(
     desired: HostState, observed: HostState, removed: set[KernelObject], added: set[KernelObject]
 ) -> list[Step]:
-    """Whole tables where the static part differs, in one transaction; else only the elements that changed."""
+    """Where the static part differs, its blocks or the whole table; else only the elements that changed."""
     changed = {
         name: firewall
         for name, firewall in desired.namespaces.items()
@@ -212,10 +212,16 @@ def _plan_firewalls(
     out, into = _elements(removed), _elements(added)
     steps: list[Step] = []
     if changed:
-        everything = _elements(one for part in desired.parts.values() for one in part)
+        everything: Mapping[str, Sequence[Element]] | None = None
         for name, firewall in sorted(changed.items()):
-            program = nftables.swap(firewall, everything.get(name, ())) if firewall else nftables.remove_table()
-            steps.append(RunNft(name, program))
+            before = observed.namespaces.get(name)
+            program = None if firewall else nftables.remove_table()
+            if firewall and before:
+                program = nftables.change(before, firewall, out.get(name, ()), into.get(name, ()))
+            if firewall and program is None:
+                everything = everything or _elements(one for part in desired.parts.values() for one in part)
+                program = nftables.swap(firewall, everything.get(name, ()))
+            steps.append(RunNft(name, program or ""))
     touched = (out.keys() | into.keys()) - changed.keys()
     return steps + [
         RunNft(name, nftables.change_elements(out.get(name, ()), into.get(name, ())))

@@ -14,6 +14,7 @@ from ringfence.dataplane.vpc_firewall import (
     render_firewall,
 )
 from ringfence.dataplane.vpc_router import render_gateway_link, render_interface, render_router
+from ringfence.network.memory import Memory
 from ringfence.network.topology import INTERNET, PLATFORM, Instance, Topology, Vpc
 
 # INVARIANT: every namespace gets these before any link of it comes up. New links inherit `default`.
@@ -37,12 +38,14 @@ class Renderer:
     def __init__(self) -> None:
         self._parts: dict[str, tuple[object, Part]] = {}
         self._contexts: dict[str, object] = {}
+        self._memory = Memory()
 
     def render(self, topology: Topology) -> HostState:
         """The whole desired state. Parts that did not change are the same objects as last time."""
+        self._memory.begin()
         namespaces: dict[str, Firewall | None] = {}
         made: dict[str, tuple[object, Part]] = {}
-        for name, firewall, part in _namespaces(topology):
+        for name, firewall, part in _namespaces(topology, self._memory):
             namespaces[name] = firewall
             made[f"namespace {name}"] = self._keep(f"namespace {name}", part)
         for instance in topology.instances.values():
@@ -89,17 +92,17 @@ class Renderer:
             made[interface.id] = old
 
 
-def _namespaces(topology: Topology) -> Iterator[tuple[str, Firewall | None, Part]]:
+def _namespaces(topology: Topology, memory: Memory) -> Iterator[tuple[str, Firewall | None, Part]]:
     """The namespaces but the instances', with firewalls and everything in them that is not an interface's."""
     firewall, part = outside.render_internet(topology.services)
     yield INTERNET, firewall, part | _basics(INTERNET)
     firewall, part = outside.render_platform()
     yield PLATFORM, firewall, part | _basics(PLATFORM)
     for vpc in topology.vpcs.values():
-        yield from _vpc(vpc)
+        yield from _vpc(vpc, memory)
 
 
-def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
+def _vpc(vpc: Vpc, memory: Memory) -> Iterator[tuple[str, Firewall | None, Part]]:
     numbers: Numbers = number(vpc)
     part = render_router(vpc, numbers) | _basics(vpc.id)
     part |= way_out.render_internet_gateway(vpc, made_up_mac(vpc.id))
@@ -119,7 +122,7 @@ def _vpc(vpc: Vpc) -> Iterator[tuple[str, Firewall | None, Part]]:
         part |= customer_network.render_vpn_link(vpc, vpc.vpn_gateway)
         firewall, own = customer_network.render_vpn_gateway(vpc, vpc.vpn_gateway)
         yield vpc.vpn_gateway.id, firewall, own | _basics(vpc.vpn_gateway.id)
-    yield vpc.id, render_firewall(vpc, numbers), part
+    yield vpc.id, render_firewall(vpc, numbers, memory), part
 
 
 def _render_instance(instance: Instance) -> Part:

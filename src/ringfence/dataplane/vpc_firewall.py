@@ -7,18 +7,20 @@ by a data map (interface -> number) and a verdict map over numbers: interfaces c
 only, which the kernel does not check against the whole table as it does with elements that hold jumps.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringfence.dataplane import customer_network, flow_count, nftables, peering, tracking, way_out
 from ringfence.dataplane.host import Firewall
 from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
+from ringfence.network.memory import Memory
 from ringfence.network.topology import (
     AclEntry,
     Endpoint,
     GroupRule,
     Interface,
     NetworkAcl,
+    Peering,
     SecurityGroup,
     Vpc,
     implicit_deny,
@@ -78,7 +80,7 @@ def referenced_groups(vpc: Vpc) -> frozenset[str]:
     )
 
 
-def render_firewall(vpc: Vpc, numbers: Numbers) -> Firewall:
+def render_firewall(vpc: Vpc, numbers: Numbers, memory: Memory) -> Firewall:
     """The static part. INVARIANT: it does not change when an interface of a known profile comes or goes."""
     gateways = sorted(
         (endpoint for endpoint in vpc.endpoints.values() if endpoint.kind == "Gateway"), key=lambda one: one.id
@@ -94,7 +96,7 @@ def render_firewall(vpc: Vpc, numbers: Numbers) -> Firewall:
     ]
     if vpc.flow_logs:
         judging = [*map(flow_count.defer, judging), *flow_count.telling_chains()]
-    blocks = [*_sets(vpc), *_group_chains(vpc, profiles), *judging, *way_out.translation(vpc)]
+    blocks = [*_sets(vpc), *_group_chains(vpc, profiles, memory), *judging, *way_out.translation(vpc)]
     blocks += [
         _anti_spoof(vpc, gateways),
         nftables.base_chain(
@@ -232,22 +234,24 @@ def _judge(vpc: Vpc, interface: Interface, direction: Direction, way: str) -> li
     return [*(f"jump {id}-{way}" for id in interface.group_ids if id in vpc.groups), denied]
 
 
-def _group_chains(vpc: Vpc, profiles: dict[str, Interface]) -> Iterator[str]:
+def _group_chains(vpc: Vpc, profiles: dict[str, Interface], memory: Memory) -> Iterator[str]:
     used = {group_id for interface in profiles.values() for group_id in interface.group_ids}
     for group in sorted(vpc.groups.values(), key=lambda one: one.id):
         if group.id in used:
-            yield from _chains_of(vpc, group)
+            yield from memory.keep(f"chains of {group.id}", _chains_of, vpc.peerings, group)
 
 
-def _chains_of(vpc: Vpc, group: SecurityGroup) -> Iterator[str]:
-    yield nftables.chain(f"{group.id}-out", (_group_rule(vpc, "daddr", rule) for rule in group.egress))
-    yield nftables.chain(f"{group.id}-in", (_group_rule(vpc, "saddr", rule) for rule in group.ingress))
+def _chains_of(peerings: Mapping[str, Peering], group: SecurityGroup) -> tuple[str, str]:
+    return (
+        nftables.chain(f"{group.id}-out", (_group_rule(peerings, "daddr", rule) for rule in group.egress)),
+        nftables.chain(f"{group.id}-in", (_group_rule(peerings, "saddr", rule) for rule in group.ingress)),
+    )
 
 
-def _group_rule(vpc: Vpc, direction: str, rule: GroupRule) -> str:
+def _group_rule(peerings: Mapping[str, Peering], direction: str, rule: GroupRule) -> str:
     peer = f"ip {direction} @{rule.peer_group}" if rule.peer_group else nftables.peers(direction, rule.peers)
     if rule.peering is not None:
-        peer = peering.match_member(vpc, direction, rule)
+        peer = peering.match_member(peerings, direction, rule)
     return nftables.rule(peer, nftables.match(rule.match), tracking.ADMIT, verdict="accept", cite=rule.id)
 
 

@@ -5,9 +5,9 @@ A packet is seen between two translations: a `Leg`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-from ringfence.network import addresses
 from ringfence.network.packet import ICMP, Hop, Packet, Stage
 from ringfence.network.topology import AclEntry, GroupRule, Interface, Match, Vpc, implicit_deny
 from ringfence.network.tracking import Direction, untracked_rules
@@ -134,13 +134,21 @@ def _matches(match: Match, packet: Packet, port: int | None, reply: bool = False
     )
 
 
-def router_addresses(vpc: Vpc) -> frozenset[str]:
-    """The VPC's router's own: base+1 of each subnet, the resolver's, and link-local ones that nobody filters."""
-    routers = {subnet.router for subnet in vpc.subnets.values()}
-    return frozenset({*vpc.resolvers, *routers, addresses.ENDPOINT_ROUTER, *addresses.UNFILTERED})
-
-
 def inside(address: str, cidrs: Iterable[str]) -> bool:
-    """Whether the address is in one of them."""
+    """Whether the address is in one of them. No IPv6 address is."""
+    number = _number(address)
+    return number is not None and any(number & mask == first for first, mask in map(_block, cidrs))
+
+
+# Parsing is most of a trace otherwise, and the same few addresses and blocks come again and again.
+@lru_cache(maxsize=65536)
+def _number(address: str) -> int | None:
     parsed = ip_address(address)
-    return any(parsed in ip_network(cidr, strict=False) for cidr in cidrs)
+    return int(parsed) if parsed.version == 4 else None
+
+
+@lru_cache(maxsize=65536)
+def _block(cidr: str) -> tuple[int, int]:
+    """First address and mask."""
+    network = ip_network(cidr, strict=False)
+    return int(network.network_address), int(network.netmask)

@@ -6,7 +6,7 @@ Called by `trace` alone.
 
 from collections.abc import Iterator
 
-from ringfence.network.judge import Leg, inside, router_addresses
+from ringfence.network.judge import Leg, inside
 from ringfence.network.packet import Hop
 from ringfence.network.topology import Peering, Vpc
 
@@ -17,7 +17,7 @@ def cross(here: Vpc, there: Vpc, peering: Peering, leg: Leg) -> Iterator[Hop]:
     yield Hop("VPC peering", True, peering.id, peering.id, f"leads to {there.id}")
     if not inside(leg.source, here.cidrs):
         yield Hop("source", False, "source address", peering.id, f"knows no {leg.source} in {here.id}")
-    elif destination in router_addresses(there):
+    elif destination in there.router_addresses:
         detail = f"does not lead to the router and resolver of {there.id}"
         yield Hop("VPC peering", False, peering.id, peering.id, detail)
     elif not inside(destination, there.cidrs):

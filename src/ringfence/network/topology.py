@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from ringfence.network.addresses import ENDPOINT_ROUTER, UNFILTERED
+
 NetworkKind = Literal["vpc", "platform", "internet", "customer", "none"]
 ListenerKind = Literal["api", "dns", "credentials", "web"]
 InterfaceKind = Literal["interface", "vpc_endpoint", "nat_gateway"]
@@ -80,7 +82,10 @@ class GroupRule:
     prefix_list_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+ANYWHERE = "0.0.0.0/0"
+
+
+@dataclass(frozen=True)
 class SecurityGroup:
     """Rules sorted by id: with several that match, both readers name the first."""
 
@@ -88,6 +93,15 @@ class SecurityGroup:
     name: str
     egress: tuple[GroupRule, ...]
     ingress: tuple[GroupRule, ...]
+
+    @cached_property
+    def open_egress(self) -> tuple[GroupRule, ...]:
+        """The rules for everybody: few of many, and looked at for each interface."""
+        return tuple(rule for rule in self.egress if ANYWHERE in rule.peers)
+
+    @cached_property
+    def open_ingress(self) -> tuple[GroupRule, ...]:
+        return tuple(rule for rule in self.ingress if ANYWHERE in rule.peers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +325,12 @@ class Vpc:
     dhcp_options_id: str = ""
     name_servers: tuple[str, ...] = ()  # what DHCP gives to instances; base+2 stands for AmazonProvidedDNS
     search: tuple[str, ...] = ()
+
+    @cached_property
+    def router_addresses(self) -> frozenset[str]:
+        """The router's own: base+1 of each subnet, the resolver's, and link-local ones that nobody filters."""
+        routers = {subnet.router for subnet in self.subnets.values()}
+        return frozenset({*self.resolvers, *routers, ENDPOINT_ROUTER, *UNFILTERED})
 
     @cached_property
     def interface_at(self) -> dict[str, Interface]:

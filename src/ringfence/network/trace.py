@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from ringfence.network import addresses
-from ringfence.network.judge import Leg, inside, judge_acl, judge_acl_answer, judge_groups, router_addresses
+from ringfence.network.judge import Leg, inside, judge_acl, judge_acl_answer, judge_groups
 from ringfence.network.packet import ICMP, TCP, UDP, Hop, Packet, Stage, Trace
 from ringfence.network.peering import cross
 from ringfence.network.topology import (
@@ -87,10 +87,10 @@ def _from_interface(walk: _Walk, vpc: Vpc, source: Interface) -> str | None:
     if _unanswered(vpc, source, packet.destination):
         walk.step(Hop("address", False, source.subnet_id, source.subnet_id, f"nobody has {packet.destination}"))
         return None
-    if own != source.address and (source.source_check or packet.destination in router_addresses(vpc)):
+    if own != source.address and (source.source_check or packet.destination in vpc.router_addresses):
         walk.step(Hop("source", False, "source address", source.id, f"may not send as {own}"))
         return None
-    if packet.destination in router_addresses(vpc):
+    if packet.destination in vpc.router_addresses:
         return _to_router(walk, vpc)
     port = packet.source_port
     return _leave(walk, Leg(packet, own, packet.destination, (port, port)), vpc, source)
@@ -98,7 +98,7 @@ def _from_interface(walk: _Walk, vpc: Vpc, source: Interface) -> str | None:
 
 def _unanswered(vpc: Vpc, source: Interface, destination: str) -> bool:
     """Inside its subnet a sender asks for the neighbour itself; only attached interfaces and the router are there."""
-    if not inside(destination, (vpc.subnets[source.subnet_id].cidr,)) or destination in router_addresses(vpc):
+    if not inside(destination, (vpc.subnets[source.subnet_id].cidr,)) or destination in vpc.router_addresses:
         return False
     target = vpc.interface_at.get(destination)
     return target is None or target.namespace is None
@@ -461,7 +461,7 @@ def _from_customer(walk: _Walk, leg: Leg, vpc: Vpc) -> str | None:
     if inside(leg.source, vpc.cidrs):
         walk.step(Hop("source", False, "source address", gateway.id, f"takes {leg.source} for an address of the VPC"))
         return None
-    if leg.destination in router_addresses(vpc):
+    if leg.destination in vpc.router_addresses:
         walk.step(Hop("resolver", False, gateway.id, vpc.id, "answers nobody outside the VPC"))
         return None
     target = vpc.interface_at.get(leg.destination)

@@ -12,7 +12,6 @@ from typing import Literal
 from ringfence.network.topology import GroupRule, Interface, Vpc
 
 Direction = Literal["egress", "ingress"]
-_ANYWHERE = "0.0.0.0/0"
 _TCP, _UDP = 6, 17
 # Idle times in seconds: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ConnectionTrackingConfiguration.html
 TCP_ESTABLISHED_TIMEOUT, UDP_TIMEOUT, UDP_STREAM_TIMEOUT, OTHER_TIMEOUT = 432_000, 30, 180, 600
@@ -23,11 +22,11 @@ def opposite(direction: Direction) -> Direction:
     return "ingress" if direction == "egress" else "egress"
 
 
-def rules_of(vpc: Vpc, group_ids: tuple[str, ...], direction: Direction) -> Iterator[GroupRule]:
-    """The rules of the groups that exist, in the order in which both readers look."""
+def _open_rules(vpc: Vpc, group_ids: tuple[str, ...], direction: Direction) -> Iterator[GroupRule]:
+    """The rules for everybody of the groups that exist, in the order in which both readers look."""
     for group_id in group_ids:
         if (group := vpc.groups.get(group_id)) is not None:
-            yield from group.egress if direction == "egress" else group.ingress
+            yield from group.open_egress if direction == "egress" else group.open_ingress
 
 
 def untracked_rules(vpc: Vpc, group_ids: tuple[str, ...], direction: Direction) -> list[tuple[int, GroupRule]]:
@@ -36,15 +35,15 @@ def untracked_rules(vpc: Vpc, group_ids: tuple[str, ...], direction: Direction) 
         protocol
         for protocol in (_TCP, _UDP)
         if any(
-            _ANYWHERE in rule.peers and rule.match.protocol in (None, protocol) and rule.match.ports is None
-            for rule in rules_of(vpc, group_ids, opposite(direction))
+            rule.match.protocol in (None, protocol) and rule.match.ports is None
+            for rule in _open_rules(vpc, group_ids, opposite(direction))
         )
     ]
     return [
         (protocol, rule)
-        for rule in rules_of(vpc, group_ids, direction)
+        for rule in _open_rules(vpc, group_ids, direction)
         for protocol in answered
-        if _ANYWHERE in rule.peers and rule.match.protocol in (None, protocol)
+        if rule.match.protocol in (None, protocol)
     ]
 
 
@@ -54,9 +53,9 @@ def later_rules(vpc: Vpc, group_ids: tuple[str, ...], direction: Direction) -> l
         return []
     return [
         (protocol, rule)
-        for rule in rules_of(vpc, group_ids, direction)
+        for rule in _open_rules(vpc, group_ids, direction)
         for protocol in (_TCP, _UDP)
-        if _ANYWHERE in rule.peers and rule.match.protocol in (None, protocol)
+        if rule.match.protocol in (None, protocol)
     ]
 
 

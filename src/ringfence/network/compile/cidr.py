@@ -4,7 +4,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65536)
 def canonical(cidr: str) -> str:
     """Without host bits: `10.0.0.9/16` is `10.0.0.0/16`."""
     return str(IPv4Network(cidr, strict=False))

@@ -15,6 +15,7 @@ from ringfence.network.compile.service import compile_services
 from ringfence.network.compile.vpc import VpcRecords, compile_vpc
 from ringfence.network.compile.vpn import compile_vpn_gateways
 from ringfence.network.compile.zone import compile_zones
+from ringfence.network.memory import Memory
 from ringfence.network.topology import Topology
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
@@ -28,11 +29,13 @@ class NetworkSettings:
     private_dns_per_zone: bool = False
 
 
-def compile_topology(records: Reader, settings: NetworkSettings) -> Topology:
+def compile_topology(records: Reader, settings: NetworkSettings, memory: Memory | None = None) -> Topology:
     """What the records want the network to be. Never raises for what records may hold: what cannot be is left out."""
+    memory = memory or Memory()
+    memory.begin()
     instances = records.all(Instance)
     peerings = list_peerings(records)
-    made = {found.vpc.id: compile_vpc(found) for found in _gather(records, instances, peerings)}
+    made = {found.vpc.id: compile_vpc(found, memory) for found in _gather(records, instances, peerings)}
     vpcs = with_flow_logs(with_peerings(made, peerings), records)
     hosts = compile_instances(instances, vpcs, records)
     regions = (

@@ -19,6 +19,12 @@ class PrefixLists:
             if one.address_family == "IPv4"
         }
 
+    def __eq__(self, other: object) -> bool:
+        """What was compiled with one is what the other would give."""
+        return isinstance(other, PrefixLists) and self._own == other._own
+
+    __hash__ = None  # type: ignore[assignment]
+
     def cidrs(self, id: str, region: str) -> tuple[str, ...]:
         """The entries, one CIDR each; none for a list that does not exist."""
         own = self._own.get(id)

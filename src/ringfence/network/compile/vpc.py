@@ -9,6 +9,7 @@ from ringfence.network.compile.endpoint import compile_endpoint
 from ringfence.network.compile.prefix_list import PrefixLists
 from ringfence.network.compile.route import compile_route_table
 from ringfence.network.compile.rule import compile_acl, compile_group
+from ringfence.network.memory import Memory
 from ringfence.network.topology import (
     Endpoint,
     Interface,
@@ -17,6 +18,7 @@ from ringfence.network.topology import (
     NetworkAcl,
     RouteKind,
     RouteTable,
+    SecurityGroup,
     Subnet,
     Vpc,
     VpnGateway,
@@ -46,7 +48,7 @@ class VpcRecords:
     vpn_gateway: VpnGateway | None = None
 
 
-def compile_vpc(records: VpcRecords) -> Vpc:
+def compile_vpc(records: VpcRecords, memory: Memory) -> Vpc:
     """Everything of the VPC, each part in the order in which both readers look."""
     vpc = records.vpc
     cidrs = (vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs))
@@ -63,10 +65,7 @@ def compile_vpc(records: VpcRecords) -> Vpc:
         table.id: compile_route_table(table, cidrs, targets, records.prefix_lists, records.vpn_gateway)
         for table in records.route_tables
     }
-    groups = {
-        group.id: compile_group(group, records.rules.get(group.id, ()), known, records.prefix_lists)
-        for group in records.groups
-    }
+    groups = {group.id: _compile_group(group, records, known, memory) for group in records.groups}
     resolvers = (addresses.vpc_resolver(vpc.cidr), addresses.LINK_LOCAL_RESOLVER)
     name_servers, search = _name_servers(records.dhcp, resolvers[0])
     return Vpc(
@@ -92,6 +91,15 @@ def compile_vpc(records: VpcRecords) -> Vpc:
         name_servers=name_servers,
         search=search,
     )
+
+
+def _compile_group(
+    group: ec2.SecurityGroup, records: VpcRecords, known: frozenset[str], memory: Memory
+) -> SecurityGroup:
+    """Made again only if its own rules changed, or something that they name came or went."""
+    rules = records.rules.get(group.id, [])
+    named = known.intersection(rule.peering_connection_id or rule.referenced_group_id or "" for rule in rules)
+    return memory.keep(group.id, compile_group, group, rules, named, records.prefix_lists)
 
 
 def _name_servers(options: ec2.DhcpOptions | None, own: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
