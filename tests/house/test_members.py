@@ -28,6 +28,7 @@ _OUTER = "refused with the structure that it is in, whatever it holds"
 ALLOWED = {
     ("ec2", "*", "DryRun"): "the decorator of EC2's operations",
     ("ec2", "DescribeAvailabilityZones", "AllAvailabilityZones"): "all zones of the region are opted in",
+    ("ec2", "DescribeNetworkInterfaces", "IncludeManagedResources"): "no interface is managed by an operator",
     ("ec2", "CreateNetworkInterface", "Ipv6Addresses[]"): _OUTER,
     ("ec2", "CreateVpnConnection", "Options"): "refused by name, each level",
     ("sts", "AssumeRole", "ExternalId"): "a condition key: authorization reads it",

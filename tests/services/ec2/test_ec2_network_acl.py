@@ -50,6 +50,15 @@ def test_entries(ec2: Any) -> None:
     assert "InvalidNetworkAclEntry.NotFound" in ec2.error("DeleteNetworkAclEntry", **gone)
 
 
+def test_an_entry_of_ipv6_is_kept(ec2: Any) -> None:
+    id = ec2("CreateNetworkAcl", VpcId=ec2.vpc())["NetworkAcl"]["NetworkAclId"]
+    ec2("CreateNetworkAclEntry", NetworkAclId=id, Egress=False, Ipv6CidrBlock="2001:DB8::/32", **HTTPS)
+    (entry,) = [one for one in _acl(ec2, id)["Entries"] if one["RuleNumber"] == 100]
+    assert entry["Ipv6CidrBlock"] == "2001:db8::/32" and "CidrBlock" not in entry
+    filters = [{"Name": "entry.ipv6-cidr", "Values": ["2001:db8::/32"]}]
+    assert [one["NetworkAclId"] for one in ec2("DescribeNetworkAcls", Filters=filters)["NetworkAcls"]] == [id]
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -60,7 +69,7 @@ def test_entries(ec2: Any) -> None:
         ({"PortRange": {}}, "portRange"),
         ({"Protocol": "1"}, "icmpTypeCode"),
         ({"CidrBlock": "10.0.0.0"}, "InvalidParameterValue"),
-        ({"Ipv6CidrBlock": "::/0"}, "NotImplemented"),
+        ({"Ipv6CidrBlock": "::/0"}, "InvalidParameterCombination"),
     ],
 )
 def test_bad_entries(ec2: Any, change: dict[str, Any], error: str) -> None:

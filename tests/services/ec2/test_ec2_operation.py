@@ -51,3 +51,22 @@ def test_tags_at_creation_need_create_tags(ec2: Any) -> None:
         assert on(ec2.call(records), {"CidrBlock": "10.0.0.0/16"}) == []
         found = on(ec2.call(records), {"TagSpecifications": tags})
     assert found == ["arn:aws:ec2:us-west-2:123456789012:vpc/*"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("CreateVpc", {"CidrBlock": "10.0.0.0/16", "AmazonProvidedIpv6CidrBlock": True}),
+        ("CreateSubnet", {"VpcId": "vpc-00000000", "Ipv6CidrBlock": "2001:db8::/64"}),
+        ("AssociateVpcCidrBlock", {"VpcId": "vpc-00000000", "AmazonProvidedIpv6CidrBlock": True}),
+        ("CreateNetworkInterface", {"SubnetId": "subnet-00000000", "Ipv6AddressCount": 1}),
+        ("CreateRoute", {"RouteTableId": "rtb-00000000", "DestinationIpv6CidrBlock": "::/0"}),
+        ("CreateRoute", {"RouteTableId": "rtb-00000000", "EgressOnlyInternetGatewayId": "eigw-00000000"}),
+        ("CreateDefaultSubnet", {"AvailabilityZone": "us-west-2a", "Ipv6Native": True}),
+    ],
+)
+def test_ipv6_is_refused_in_one_way(ec2: Any, operation: str, members: dict[str, Any]) -> None:
+    member = list(members)[-1]
+    assert ec2.error(operation, **members) == (
+        f"NotImplemented: Ringfence does not implement IPv6: the parameter {member} of {operation}."
+    )

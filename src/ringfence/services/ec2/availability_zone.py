@@ -71,7 +71,10 @@ def _short(region: str) -> str:
 
 
 _ZONE_FILTERS: Filters = {
+    "group-long-name": lambda call, item: None,
     "group-name": lambda call, item: f"{item.region}-zg-1",
+    "parent-zone-id": lambda call, item: None,  # of Local and Wavelength Zones
+    "parent-zone-name": lambda call, item: None,
     "opt-in-status": lambda call, item: "opt-in-not-required",
     "region-name": lambda call, item: item.region,
     "state": lambda call, item: "available",

@@ -1,7 +1,7 @@
-"""IPv4 blocks as EC2 accepts them: canonical, within sizes, not overlapping; and the addresses a subnet can give."""
+"""Blocks as EC2 accepts them: canonical, within sizes, not overlapping; and the addresses a subnet can give."""
 
 from collections.abc import Iterable
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Network, NetmaskValueError
 
 from ringfence.core.errors import ServiceError
 
@@ -20,6 +20,19 @@ def parse_block(text: str, *, parameter: str = "cidrBlock") -> IPv4Network:
             raise ValueError(text)
         return IPv4Network((IPv4Address(address), int(length)), strict=False)
     except (AddressValueError, NetmaskValueError, ValueError):
+        raise ServiceError(
+            "InvalidParameterValue",
+            f"Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block.",
+        ) from None
+
+
+def parse_block6(text: str, *, parameter: str) -> IPv6Network:
+    """As `parse_block`. Rules and entries may hold IPv6 blocks, which match nothing: there is no IPv6 here."""
+    try:
+        if "/" not in text:
+            raise ValueError(text)
+        return IPv6Network(text, strict=False)
+    except ValueError:
         raise ServiceError(
             "InvalidParameterValue",
             f"Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block.",

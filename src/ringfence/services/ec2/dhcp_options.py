@@ -67,7 +67,7 @@ def _check_option(key: str, values: tuple[str, ...]) -> None:
             if len(values) != 1 or values[0] not in ("1", "2", "4", "8"):
                 raise ServiceError("InvalidParameterValue", f"Value ({values[0]}) for parameter {key} is invalid.")
         case "ipv6-address-preferred-lease-time":
-            raise not_implemented(f"the DHCP option {key}: there is no IPv6")
+            raise not_implemented(f"IPv6: the DHCP option {key}")
         case _:
             raise ServiceError(
                 "InvalidParameterValue", f"Value ({key}) for parameter Key is invalid. Unknown DHCP option"

@@ -1,14 +1,13 @@
 """IpPermissions: how the older security group operations spell rules, read and written. Serves the group nouns."""
 
 from collections.abc import Iterable
-from ipaddress import IPv6Network
 from typing import Any, NamedTuple
 
 from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.resources.ec2 import SecurityGroup, SecurityGroupRule
 from ringfence.services.ec2 import prefix_list
-from ringfence.services.ec2.cidr import parse_block
+from ringfence.services.ec2.cidr import parse_block, parse_block6
 from ringfence.services.ec2.group_reference import check_pair, describe_pair
 
 _NAMED = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
@@ -75,10 +74,8 @@ def parse_cidr(text: str | None) -> str:
 
 def parse_cidr6(text: str | None) -> str:
     try:
-        if not text or "/" not in text:
-            raise ValueError(text)
-        return str(IPv6Network(text, strict=False))
-    except ValueError:
+        return str(parse_block6(text or "", parameter="cidrIpv6"))
+    except ServiceError:
         raise ServiceError("InvalidParameterValue", f"CIDR block {text} is malformed") from None
 
 

@@ -127,7 +127,8 @@ _FILTERS: Filters = {
     "association.network-acl-id": lambda call, item: item.id if item.associations else None,
     "association.subnet-id": lambda call, item: [pair[1] for pair in item.associations],
     "default": lambda call, item: flag(item.is_default),
-    "entry.cidr": lambda call, item: [entry.cidr for entry in item.entries],
+    "entry.cidr": lambda call, item: [entry.cidr for entry in item.entries if ":" not in entry.cidr],
+    "entry.ipv6-cidr": lambda call, item: [entry.cidr for entry in item.entries if ":" in entry.cidr],
     "entry.icmp.code": lambda call, item: [_text(entry.icmp_code) for entry in item.entries],
     "entry.icmp.type": lambda call, item: [_text(entry.icmp_type) for entry in item.entries],
     "entry.port-range.from": lambda call, item: [_text(entry.from_port) for entry in item.entries],
@@ -169,7 +170,7 @@ def _entry(entry: NetworkAclEntry) -> Result:
         "Egress": entry.egress,
         "Protocol": entry.protocol,
         "RuleAction": entry.action,
-        "CidrBlock": entry.cidr,
+        "Ipv6CidrBlock" if ":" in entry.cidr else "CidrBlock": entry.cidr,
     }
     if entry.from_port is not None:
         shown["PortRange"] = {"From": entry.from_port, "To": entry.to_port}

@@ -5,16 +5,16 @@ from typing import Any
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
-from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import NetworkAcl, NetworkAclEntry
 from ringfence.services.ec2 import noun, quota
-from ringfence.services.ec2.cidr import parse_block
+from ringfence.services.ec2.cidr import parse_block, parse_block6
 from ringfence.services.ec2.network_acl import LAST
 from ringfence.services.ec2.operation import operation
 
-_TAKES = "NetworkAclId RuleNumber Protocol RuleAction Egress CidrBlock IcmpTypeCode PortRange"
+_TAKES = "NetworkAclId RuleNumber Protocol RuleAction Egress CidrBlock Ipv6CidrBlock IcmpTypeCode PortRange"
 _ON = ("network-acl/{NetworkAclId}",)
-_NUMBERS = {"tcp": "6", "udp": "17", "icmp": "1", "all": "-1"}
+_NUMBERS = {"tcp": "6", "udp": "17", "icmp": "1", "icmpv6": "58", "all": "-1"}
 
 
 @operation("CreateNetworkAclEntry", takes=_TAKES, on=_ON)
@@ -85,24 +85,34 @@ def _wanted(request: Request) -> NetworkAclEntry:
         raise ServiceError(
             "InvalidParameterValue", f"Value ({request['RuleAction']}) for parameter ruleAction is invalid."
         )
-    if "CidrBlock" not in request:
-        raise ServiceError("MissingParameter", "The request must contain the parameter cidrBlock")
     protocol = _protocol(request["Protocol"])
     return NetworkAclEntry(
         number=request["RuleNumber"],
         egress=request["Egress"],
         protocol=protocol,
         action=request["RuleAction"],
-        cidr=str(parse_block(request["CidrBlock"])),
+        cidr=_block(request),
         **_ports(protocol, request),
     )
+
+
+def _block(request: Request) -> str:
+    """An entry of IPv6 is kept, and matches nothing: popular modules write one beside each of IPv4."""
+    four, six = request.get("CidrBlock"), request.get("Ipv6CidrBlock")
+    if four and six:
+        raise ServiceError(
+            "InvalidParameterCombination", "The parameter cidrBlock cannot be used with the parameter ipv6CidrBlock"
+        )
+    if six:
+        return str(parse_block6(six, parameter="ipv6CidrBlock"))
+    if not four:
+        raise ServiceError("MissingParameter", "The request must contain the parameter cidrBlock or ipv6CidrBlock")
+    return str(parse_block(four))
 
 
 def _protocol(text: str) -> str:
     """ACLs show protocols as numbers."""
     number = _NUMBERS.get(text.lower(), text)
-    if number == "58":
-        raise not_implemented("ICMPv6 in network ACLs")
     if number != "-1" and not (number.isdecimal() and int(number) <= 255):
         raise ServiceError("InvalidParameterValue", f"Invalid value '{text}' for IP protocol. Unknown protocol.")
     return number
@@ -117,7 +127,7 @@ def _ports(protocol: str, request: Request) -> dict[str, Any]:
         if not 0 <= first <= last <= 65535:
             raise ServiceError("InvalidParameterValue", f"Invalid TCP/UDP port range ({first}:{last})")
         return {"from_port": first, "to_port": last}
-    if protocol == "1":
+    if protocol in ("1", "58"):
         icmp = request.get("IcmpTypeCode") or {}
         if icmp.get("Type") is None or icmp.get("Code") is None:
             raise ServiceError("MissingParameter", "The request must contain the parameter icmpTypeCode")

@@ -194,6 +194,8 @@ _FILTERS: Filters = {
     "ipv6-addresses.ipv6-address": lambda call, item: None,
     "mac-address": lambda call, item: item.mac,
     "network-interface-id": lambda call, item: item.id,
+    "operator.managed": lambda call, item: "false",
+    "operator.principal": lambda call, item: None,
     "owner-id": lambda call, item: item.account,
     "private-dns-name": lambda call, item: _private_dns_name(call, item),
     "private-ip-address": lambda call, item: item.private_ip,
@@ -206,7 +208,9 @@ _FILTERS: Filters = {
 }
 
 
-@operation("DescribeNetworkInterfaces", takes="NetworkInterfaceIds Filters MaxResults NextToken")
+@operation(
+    "DescribeNetworkInterfaces", takes="NetworkInterfaceIds Filters MaxResults NextToken IncludeManagedResources"
+)
 def describe_network_interfaces(call: Call, request: Request) -> Result:
     found, token = describe(call, request, NetworkInterface, ids="NetworkInterfaceIds", filters=_FILTERS)
     return paged("NetworkInterfaces", [describe_interface(call, interface) for interface in found], token)

@@ -6,6 +6,7 @@ needs ec2:CreateTags on what it tags.
 """
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 
 from ringfence.core import operation as core
@@ -96,9 +97,24 @@ def named(*always: str, optional: Mapping[str, str]) -> core.Resources:
     return arns
 
 
+def accept_off(member: str, value: bool) -> Result:
+    """Of a switch that is always off: turning it off again changes nothing, turning it on is refused."""
+    if value:
+        raise not_implemented(f"{_said(member)} that is on")
+    return {}
+
+
+def _said(member: str) -> str:
+    """A member as refusals call it: IPv6, of which there is nothing here, is always named."""
+    return (
+        f"IPv6: the parameter {member}"
+        if re.search("[iI]pv6|Dns64|AAAA|EgressOnly", member)
+        else f"the parameter {member}"
+    )
+
+
 def _refuse_unknown(name: str, request: Request) -> None:
     """A flag that is false and an empty value ask for nothing: they are as good as absent."""
     for member, value in request.items():
         if member not in TAKES[name] and value not in (None, False, "", [], {}):
-            ipv6 = "IPv6: " if "Ipv6" in member else ""
-            raise not_implemented(f"{ipv6}the parameter {member} of {name}")
+            raise not_implemented(f"{_said(member)} of {name}")

@@ -1,11 +1,10 @@
 """The entries of customer-managed prefix lists: CIDRs as AWS takes them. Serves `managed_prefix_list` alone."""
 
-from ipaddress import IPv6Network
 from typing import Any
 
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import PrefixList, PrefixListEntry
-from ringfence.services.ec2.cidr import parse_block
+from ringfence.services.ec2.cidr import parse_block, parse_block6
 
 _MOST_PER_REQUEST = 100
 _MOST = 1000
@@ -80,11 +79,4 @@ def _parse(one: PrefixList, cidr: str) -> str:
     """Of the list's family; AWS clears host bits. (100.68.0.18/18 becomes 100.68.0.0/18.)"""
     if one.address_family == "IPv4":
         return str(parse_block(cidr, parameter="Cidr"))
-    try:
-        if "/" not in cidr:
-            raise ValueError(cidr)
-        return str(IPv6Network(cidr, strict=False))
-    except ValueError:
-        raise ServiceError(
-            "InvalidParameterValue", f"Value ({cidr}) for parameter Cidr is invalid. This is not a valid CIDR block."
-        ) from None
+    return str(parse_block6(cidr, parameter="Cidr"))

@@ -191,7 +191,7 @@ def _destination(call: Call, request: Request) -> str:
 def _checked_list(call: Call, id: str) -> str:
     found = find(call, id)
     if isinstance(found, PrefixList) and found.address_family != "IPv4":
-        raise not_implemented(f"a route to {id}: its entries are of IPv6")
+        raise not_implemented(f"IPv6: a route to {id}")
     return found.id
 
 

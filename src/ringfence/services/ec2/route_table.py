@@ -178,10 +178,13 @@ _FILTERS: Filters = {
     "route.destination-cidr-block": lambda call, item: [one.destination_cidr for one in _routes(call, item)],
     "route.destination-ipv6-cidr-block": lambda call, item: None,
     "route.destination-prefix-list-id": lambda call, item: [one.destination_prefix_list_id for one in item.routes],
+    "route.egress-only-internet-gateway-id": lambda call, item: None,
     "route.gateway-id": lambda call, item: [one.gateway_id for one in _routes(call, item)],
+    "route.instance-id": lambda call, item: None,
     "route.nat-gateway-id": lambda call, item: [one.nat_gateway_id for one in item.routes],
     "route.origin": lambda call, item: [one.origin for one in _routes(call, item)],
     "route.state": lambda call, item: [_state(call, item, one) for one in _routes(call, item)],
+    "route.transit-gateway-id": lambda call, item: None,
     "route.vpc-peering-connection-id": lambda call, item: [one.peering_connection_id for one in item.routes],
     "vpc-id": lambda call, item: item.vpc_id,
 }

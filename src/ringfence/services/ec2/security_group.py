@@ -1,7 +1,7 @@
 """Security groups. Their rules are records of their own, changed by `security_group_rule`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
@@ -199,7 +199,7 @@ def _holds(rule: SecurityGroupRule, id: str) -> bool:
     return rule.referenced_group_id == id and rule.group_id != id and rule.peering_connection_id is None
 
 
-def _of_rules(egress: bool, field: str) -> Getter:
+def _of_rules(egress: bool, field: str) -> Callable[[Call, SecurityGroup], list[str]]:
     """A filter that compares one field of the group's rules of one direction."""
 
     def texts(call: Call, group: SecurityGroup) -> list[str]:
@@ -209,6 +209,18 @@ def _of_rules(egress: bool, field: str) -> Getter:
     return texts
 
 
+def _referenced(egress: bool, field: str) -> Getter:
+    """A filter that compares one field of the groups which the group's rules of one direction refer to."""
+    ids = _of_rules(egress, "referenced_group_id")
+
+    def texts(call: Call, group: SecurityGroup) -> list[str]:
+        found = (call.records.get(SecurityGroup, id) for id in ids(call, group))
+        return [str(getattr(one, field)) for one in found if one is not None]
+
+    return texts
+
+
+_REFERENCED_FIELDS = {"group-name": "name", "user-id": "account"}
 _RULE_FIELDS = {
     "cidr": "cidr_ipv4",
     "from-port": "from_port",
@@ -226,6 +238,8 @@ _FILTERS: Filters = {
     "vpc-id": lambda call, item: item.vpc_id,
     **{f"ip-permission.{name}": _of_rules(False, field) for name, field in _RULE_FIELDS.items()},
     **{f"egress.ip-permission.{name}": _of_rules(True, field) for name, field in _RULE_FIELDS.items()},
+    **{f"ip-permission.{name}": _referenced(False, field) for name, field in _REFERENCED_FIELDS.items()},
+    **{f"egress.ip-permission.{name}": _referenced(True, field) for name, field in _REFERENCED_FIELDS.items()},
 }
 
 

@@ -5,13 +5,13 @@ from ipaddress import IPv4Network
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
-from ringfence.core.errors import ServiceError
+from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.resources.ec2 import NetworkInterface, RouteTable, Subnet, Vpc
 from ringfence.services.ec2 import network_acl, noun, quota
 from ringfence.services.ec2.availability_zone import Zone, zone
 from ringfence.services.ec2.cidr import free_count, overlapping, parse_block
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
-from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.operation import accept_off, operation
 from ringfence.services.ec2.tagging import described, remove, tag_new
 
 
@@ -80,14 +80,43 @@ def delete_subnet(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("ModifySubnetAttribute", takes="SubnetId MapPublicIpOnLaunch", on=("subnet/{SubnetId}",))
+_ALWAYS_OFF = (
+    "AssignIpv6AddressOnCreation",
+    "EnableDns64",
+    "EnableResourceNameDnsARecordOnLaunch",
+    "EnableResourceNameDnsAAAARecordOnLaunch",
+    "MapCustomerOwnedIpOnLaunch",
+)
+_ATTRIBUTES = ("MapPublicIpOnLaunch", "PrivateDnsHostnameTypeOnLaunch", *_ALWAYS_OFF)
+
+
+@operation("ModifySubnetAttribute", takes=f"SubnetId {' '.join(_ATTRIBUTES)}", on=("subnet/{SubnetId}",))
 def modify_subnet_attribute(call: Call, request: Request) -> Result:
     """MapPublicIpOnLaunch is about EC2 instances, of which there are none: SageMaker's interfaces stay private."""
     subnet = noun.find(call, Subnet, request["SubnetId"])
-    value = (request.get("MapPublicIpOnLaunch") or {}).get("Value")
+    given = [name for name in _ATTRIBUTES if name in request]
+    if len(given) != 1:
+        problem = "Fields for multiple attribute types specified" if given else "No attributes specified."
+        raise ServiceError("InvalidParameterCombination", problem)
+    if given[0] == "PrivateDnsHostnameTypeOnLaunch":
+        return _accept_ip_names(request[given[0]])
+    value = request[given[0]].get("Value")
     if value is None:
-        raise ServiceError("InvalidParameterCombination", "No attributes specified.")
+        raise ServiceError("MissingParameter", f"The request must contain the parameter {given[0]}.Value")
+    if given[0] in _ALWAYS_OFF:
+        return accept_off(given[0], value)
     call.records.put(msgspec.structs.replace(subnet, map_public_ip_on_launch=value))
+    return {}
+
+
+def _accept_ip_names(kind: str) -> Result:
+    """Names that follow from addresses are the only ones here."""
+    if kind == "resource-name":
+        raise not_implemented("host names of the type resource-name")
+    if kind != "ip-name":
+        raise ServiceError(
+            "InvalidParameterValue", f"Value ({kind}) for parameter PrivateDnsHostnameTypeOnLaunch is invalid."
+        )
     return {}
 
 
@@ -103,15 +132,22 @@ _FILTERS: Filters = {
     "cidr-block": lambda call, item: item.cidr,
     "cidr": lambda call, item: item.cidr,
     "cidrBlock": lambda call, item: item.cidr,
+    "customer-owned-ipv4-pool": lambda call, item: None,
     "default-for-az": lambda call, item: flag(item.default_for_az),
     "defaultForAz": lambda call, item: flag(item.default_for_az),
+    "enable-dns64": lambda call, item: "false",
+    "enable-lni-at-device-index": lambda call, item: None,
     "ipv6-cidr-block-association.ipv6-cidr-block": lambda call, item: None,
     "ipv6-cidr-block-association.association-id": lambda call, item: None,
     "ipv6-cidr-block-association.state": lambda call, item: None,
     "ipv6-native": lambda call, item: "false",
+    "map-customer-owned-ip-on-launch": lambda call, item: "false",
     "map-public-ip-on-launch": lambda call, item: flag(item.map_public_ip_on_launch),
     "outpost-arn": lambda call, item: None,
     "owner-id": lambda call, item: item.account,
+    "private-dns-name-options-on-launch.hostname-type": lambda call, item: "ip-name",
+    "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": lambda call, item: "false",
+    "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": lambda call, item: "false",
     "state": lambda call, item: "available",
     "subnet-arn": lambda call, item: noun.arn(call, Subnet, item.id),
     "subnet-id": lambda call, item: item.id,

@@ -6,13 +6,20 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import Vpc
 from ringfence.services.ec2 import noun
-from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.operation import accept_off, operation
+
+# Request member -> field of the record; None: what is always off.
+_SETTABLE = {
+    "EnableDnsSupport": "dns_support",
+    "EnableDnsHostnames": "dns_hostnames",
+    "EnableNetworkAddressUsageMetrics": None,
+}
 
 
-@operation("ModifyVpcAttribute", takes="VpcId EnableDnsSupport EnableDnsHostnames", on=("vpc/{VpcId}",))
+@operation("ModifyVpcAttribute", takes=f"VpcId {' '.join(_SETTABLE)}", on=("vpc/{VpcId}",))
 def modify_vpc_attribute(call: Call, request: Request) -> Result:
     vpc = noun.find(call, Vpc, request["VpcId"])
-    given = [name for name in ("EnableDnsSupport", "EnableDnsHostnames") if name in request]
+    given = [name for name in _SETTABLE if name in request]
     if len(given) > 1:
         raise ServiceError("InvalidParameterCombination", "Fields for multiple attribute types specified")
     if not given:
@@ -20,7 +27,9 @@ def modify_vpc_attribute(call: Call, request: Request) -> Result:
     value = request[given[0]].get("Value")
     if value is None:
         raise ServiceError("MissingParameter", f"The request must contain the parameter {given[0]}.Value")
-    field = {"EnableDnsSupport": "dns_support", "EnableDnsHostnames": "dns_hostnames"}[given[0]]
+    field = _SETTABLE[given[0]]
+    if field is None:
+        return accept_off(given[0], value)
     call.records.put(msgspec.structs.replace(vpc, **{field: value}))
     return {}
 

@@ -34,7 +34,6 @@ _FILTERS: Filters = {
     "service-region": lambda call, item: call.region,
     "service-type": lambda call, item: item.kind,
     "supported-ip-address-types": lambda call, item: "ipv4",
-    "tag-key": lambda call, item: None,
 }
 
 
@@ -52,7 +51,9 @@ def describe_vpc_endpoint_services(call: Call, request: Request) -> Result:
         for kind in facts.endpoints
         if not names or name in names
     )
-    chosen = select(call, request, offers, _FILTERS)
+    chosen = select(
+        call, request, offers, _FILTERS, lambda offer: call.arn("ec2", f"vpc-endpoint-service/{offer.name}")
+    )
     kept, token = page(request, chosen, lambda offer: f"{offer.name}/{offer.kind}", least=1)
     more = {"NextToken": token} if token else {}
     return {
