@@ -338,6 +338,8 @@ def test_healthy_set_up_has_nothing_wrong(world: World) -> None:
     told = world.explain("model", "iris")
     assert not told["wrong"], "\n".join(told["lines"])
     assert {one["mark"] for one in told["facts"]["findings"]} == {"ok"}
+    (sts,) = [one for one in told["facts"]["findings"] if (one["check"], one["subject"]) == ("calls", "sts")]
+    assert "sts.amazonaws.com and iam.amazonaws.com, without a VPC endpoint" in sts["sentence"]
     assert told["lines"][-1] == "nothing is wrong"
 
 

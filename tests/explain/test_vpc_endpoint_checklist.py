@@ -67,3 +67,40 @@ def test_a_policy_that_only_denies(world: World) -> None:
 
 def test_unknown_id_is_not_found(world: World) -> None:
     assert world.explain("vpc-endpoint", "vpce-0") == {"found": False}
+
+
+def test_an_endpoint_of_a_service_that_is_not_served_says_so(world: World) -> None:
+    endpoint = world.client("ec2").create_vpc_endpoint(
+        VpcId=world.vpc,
+        VpcEndpointType="Interface",
+        ServiceName="aws.sagemaker.us-west-2.studio",
+        SubnetIds=world.subnets[:1],
+        SecurityGroupIds=[world.groups["sagemaker"]],
+    )["VpcEndpoint"]["VpcEndpointId"]
+    try:
+        found = {one["check"]: one for one in world.findings("vpc-endpoint", endpoint)}
+        assert found["service"]["mark"] == "note" and "is not served here" in found["service"]["sentence"]
+        assert "studio.us-west-2.sagemaker.aws is answered with the addresses" in found["private-dns"]["sentence"]
+        assert "no interface in" in found["endpoint-zones"]["sentence"]
+        assert found["clients"]["mark"] == "ok" and "(model)" in found["clients"]["sentence"]
+    finally:
+        world.client("ec2").delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    healthy = world.findings("vpc-endpoint", world.endpoint["sagemaker.runtime"])
+    assert "service" not in {one["check"] for one in healthy}
+
+
+def test_s3_names_for_inbound_resolvers_alone(world: World) -> None:
+    ec2 = world.client("ec2")
+    endpoint = ec2.create_vpc_endpoint(
+        VpcId=world.vpc,
+        VpcEndpointType="Interface",
+        ServiceName="com.amazonaws.us-west-2.s3",
+        SubnetIds=world.subnets,
+        SecurityGroupIds=[world.groups["others"]],
+        PrivateDnsEnabled=True,
+    )["VpcEndpoint"]["VpcEndpointId"]
+    try:
+        (found,) = [one for one in world.findings("vpc-endpoint", endpoint) if one["check"] == "private-dns"]
+    finally:
+        ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    assert found["mark"] == "note" and "for inbound resolver endpoints only" in found["sentence"]

@@ -5,11 +5,13 @@ Called by gateway.hosting for `ringfence explain vpc-endpoint`.
 
 from collections.abc import Iterator
 
+from ringfence.core.operation import REGISTRY
 from ringfence.explain.checks.endpoint_policy import check_document
 from ringfence.explain.checks.interface_endpoint import check_clients, check_names_and_zones
 from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground
 from ringfence.explain.standing import Standing, stand_in
+from ringfence.network.addresses import service_of
 from ringfence.network.explain import explain
 from ringfence.network.topology import Endpoint, Vpc
 from ringfence.network.trace import Trace
@@ -27,6 +29,7 @@ def find_of_endpoint(ground: Ground, record: ec2.VpcEndpoint) -> tuple[Finding, 
 
 def _look(ground: Ground, vpc: Vpc, endpoint: Endpoint, record: ec2.VpcEndpoint) -> Iterator[Finding]:
     yield check_document(record)
+    yield from _unserved(vpc, endpoint)
     # with every group of the VPC at once: what stops it then is a route, an ACL or the endpoint's own groups
     groups = tuple(vpc.groups)
     places = [stand_in(ground.topology, subnet, groups) for subnet in vpc.subnets]
@@ -41,6 +44,14 @@ def _look(ground: Ground, vpc: Vpc, endpoint: Endpoint, record: ec2.VpcEndpoint)
     if endpoint.kind == "Interface":
         yield check_clients(ground, vpc, endpoint)
         yield from check_names_and_zones(ground, vpc, endpoint, found)
+
+
+def _unserved(vpc: Vpc, endpoint: Endpoint) -> Iterator[Finding]:
+    """An endpoint can be made of services that Ringfence does not have: its network is real, what answers is not."""
+    facts = service_of(endpoint.service_name, vpc.region)
+    if facts is not None and facts.api not in {service for service, _ in REGISTRY}:
+        sentence = f"{endpoint.service_name} is not served here: who calls through {endpoint.id} gets NotImplemented"
+        yield note("service", endpoint.id, sentence, "names, routes and groups of it are as on AWS")
 
 
 def _target(vpc: Vpc, endpoint: Endpoint) -> str | None:

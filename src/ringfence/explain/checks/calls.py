@@ -13,6 +13,8 @@ from ringfence.network.explain import explain
 
 # https://github.com/aws/sagemaker-python-sdk/issues/2559 : clients that hang on STS
 _SERVICES = ("sts", "logs", "sagemaker.api", "sagemaker.runtime")
+# Their hosts are the whole world's and have no VPC endpoint. Older SDKs ask STS at its.
+_WORLD = ("sts.global", "iam")
 
 
 def check_calls(ground: Ground, plan: Plan) -> Iterator[Finding]:
@@ -38,8 +40,21 @@ def _judge(ground: Ground, service: str, found: list[Standing]) -> Finding:
         walked = standing.send(address, 443)
         if not walked.delivered:
             inside = any(endpoint.service == service for endpoint in standing.vpc.endpoints.values())
-            create = f"create an interface endpoint for com.amazonaws.{ground.region}.{service} in {vpc}"
+            create = f"create an interface endpoint for {facts.endpoint_service_name(ground.region)} in {vpc}"
             sentence = f"a container that calls {host} from {subnet} waits in vain: {explain(walked).sentence}"
             remedy = explain(walked).remedy if inside else f"{create}, if the container needs it"
             return note("calls", service, sentence, remedy, subnet, walked.deciding.owner)
-    return ok("calls", service, f"{host} is within reach of the container")
+    beyond = _out_of_reach(found) if service == "sts" else ""
+    return ok("calls", service, f"{host} is within reach of the container{beyond}")
+
+
+def _out_of_reach(found: list[Standing]) -> str:
+    """The hosts without an endpoint that a private subnet cannot call: worth knowing, and wrong with nothing."""
+    hosts = [facts.names[0] for one in _WORLD if (facts := service_facts(one)) is not None]
+    far = [host for host in hosts if not all(_reaches(standing, host) for standing in found)]
+    return f"; {' and '.join(far)}, without a VPC endpoint, only over the internet" if far else ""
+
+
+def _reaches(standing: Standing, host: str) -> bool:
+    address = standing.look_up_anyhow(host)
+    return address is not None and standing.send(address, 443).delivered
