@@ -104,7 +104,7 @@ async def test_the_interface_endpoint_answers_on_443_and_asks_its_groups(datapla
         close(held)
 
 
-@pytest.mark.statement("S2.25", "S2.26", "S2.27", "S3.1", "S3.2")
+@pytest.mark.statement("S2.25", "S2.26", "S2.27", "S3.1", "S3.2", "S3.3")
 async def test_the_platform_reaches_the_internet_and_nothing_else(dataplane: Dataplane) -> None:
     world = World()
     vpc = world.vpc()

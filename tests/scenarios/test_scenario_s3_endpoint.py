@@ -149,7 +149,7 @@ def test_dnf_installs_the_package_and_the_deny_stops_it(story: Story, tmp_path: 
         assert "Amazon Linux repository" in (root / "usr/share/ringfence-hello/hello.txt").read_text(), said
 
 
-@pytest.mark.statement("S0.25", "S0.26")
+@pytest.mark.statement("S0.25", "S0.26", "S3.3")
 def test_bucket_is_closed_to_the_role_outside_of_the_vpc_and_open_inside(story: Story) -> None:
     get = [str(BIN / "aws"), "s3api", "head-object", "--bucket", BUCKET, "--key", "iris/model.tar.gz"]
     assert "ContentLength" in story.inside(*get, role="execution")
