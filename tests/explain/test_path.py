@@ -6,7 +6,9 @@ import pytest
 
 from ringfence.explain.path import PathExplanation, explain_path, parse_question
 from ringfence.explain.place import Scene
+from ringfence.explain.supposed import SupposedRecords
 from ringfence.network.compile import NetworkSettings, compile_topology
+from ringfence.resources.job import ProcessingJob
 from tests.daemon import ACCOUNT, Daemon, local_daemon
 from tests.explain.hosting_world import IMAGE
 
@@ -148,3 +150,25 @@ def test_unknown_places_are_refused(daemon: Daemon, facts: dict[str, str], place
 def test_unknown_group_is_refused(daemon: Daemon, facts: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="is no security group"):
         ask(daemon, f"{facts['subnet']}:sg-0", "internet")
+
+
+def test_a_job_before_it_runs(daemon: Daemon, facts: dict[str, str]) -> None:
+    """A job's instances are those of its owner; before there are any, one in each of its subnets."""
+    assert daemon.app is not None
+    network = {"VpcConfig": {"Subnets": [facts["subnet"]], "SecurityGroupIds": [facts["b"]]}}
+    job = ProcessingJob(
+        name="clean",
+        arn="a",
+        account=ACCOUNT,
+        region="us-west-2",
+        created=daemon.app.now(),
+        spec={"NetworkConfig": network},
+    )
+    below = scene_of(daemon)
+    scene = Scene(SupposedRecords(below.records, job), below.topology, ACCOUNT, "us-west-2")
+    for name in ("clean", "job/clean", "processing-job/clean"):
+        (path,) = explain_path(scene, parse_question({"from": name, "to": RUNTIME})).facts["paths"]
+        assert path["from"]["groups"] == [facts["b"]]
+        assert not path["reachable"]
+    with pytest.raises(ValueError, match="there is no training-job"):
+        explain_path(scene, parse_question({"from": "training-job/clean", "to": RUNTIME}))

@@ -79,6 +79,24 @@ def vpc_endpoint(state: Path, id: str, as_json: bool) -> None:
     _hosting(state, "vpc-endpoint", id, as_json)
 
 
+@explain.command()
+@state_option
+@click.argument("id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def delete(state: Path, id: str, as_json: bool) -> None:
+    """Why a VPC, subnet, security group, route table, ACL, gateway, ENI or DHCP options cannot be deleted.
+
+    Nothing is deleted. Says what holds it, whose that is, and in which order to take it away. Exits 1 if it is held.
+    """
+    told = connect(state).call("POST", "explain/deletion", {"id": id})
+    if as_json:
+        click.echo(json.dumps(told["facts"], indent=2))
+    else:
+        for line in told["lines"]:
+            click.echo(line)
+    raise SystemExit(1 if told["held"] else 0)
+
+
 def _hosting(state: Path, kind: str, name: str, as_json: bool) -> None:
     told = connect(state).call("POST", "explain/hosting", {"kind": kind, "name": name})
     if not told["found"]:

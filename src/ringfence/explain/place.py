@@ -15,8 +15,10 @@ from ringfence.network.judge import inside
 from ringfence.network.resolve import instance_vantage
 from ringfence.network.topology import INTERNET, Interface, Topology, Vantage, Vpc
 from ringfence.resources.instance import Instance
+from ringfence.resources.job import Job, ProcessingJob, TrainingJob
 
 _AWS_ID = re.compile(r"(eni|i|vpce|subnet|sg|vpc|igw|nat|rtb)-[0-9a-f]{1,17}")
+_JOBS: dict[str, type[Job]] = {"processing-job": ProcessingJob, "training-job": TrainingJob}
 _HOSTING_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
 
 
@@ -154,6 +156,8 @@ def _of_owner(scene: Scene, text: str) -> tuple[Scene, tuple[Place, ...]] | None
     running = tuple(_running(scene, kind, name)) if kind != "model" else ()
     if running:
         return scene, running
+    if (planned := _of_job(scene, kind, name)) is not None:
+        return planned
     plan = None
     if kind in ("", "endpoint"):
         plan = plan_endpoint(scene.records, scene.account, scene.region, name)
@@ -178,18 +182,38 @@ def _running(scene: Scene, kind: str, name: str) -> Iterator[Place]:
             yield Place(f"{one.id} of {what} {name}", one.id)
 
 
+def _of_job(scene: Scene, kind: str, name: str) -> tuple[Scene, tuple[Place, ...]] | None:
+    """A job that has no instance (yet): one in each of its subnets, or in SageMaker's own network."""
+    for word, record_kind in _JOBS.items():
+        job = scene.records.get(record_kind, f"{scene.account}/{scene.region}/{name}")
+        if job is None or kind not in ("", "job", word):
+            continue
+        config = job.spec.get("VpcConfig") or (job.spec.get("NetworkConfig") or {}).get("VpcConfig")
+        network = (tuple(config["Subnets"]), tuple(config["SecurityGroupIds"])) if config else None
+        return _suppose(scene, name, (network,) if network else (), platform=network is None)
+    return None
+
+
 def _planned(scene: Scene, plan: Plan) -> tuple[Scene, tuple[Place, ...]]:
+    platform = any(not variant.subnet_ids for variant in plan.variants)
+    if not plan.networks and not platform:
+        raise ValueError(f"`{plan.name}` has no instance, and what it would have is gone: {', '.join(plan.absent)}")
+    return _suppose(scene, plan.name, plan.networks, platform)
+
+
+def _suppose(
+    scene: Scene, name: str, networks: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], platform: bool
+) -> tuple[Scene, tuple[Place, ...]]:
+    """An interface in each subnet, with its groups, and a host of SageMaker's own network."""
     places: list[Place] = []
-    for subnets, groups in plan.networks:
+    for subnets, groups in networks:
         for subnet in subnets:
             scene, (place,) = _in_subnet(scene, subnet, groups)
-            places.append(replace(place, label=f"{place.label} that {plan.name} would have"))
-    if any(not variant.subnet_ids for variant in plan.variants):
-        topology, name = suppose_host(scene.topology, "platform")
+            places.append(replace(place, label=f"{place.label} that {name} would have"))
+    if platform:
+        topology, host = suppose_host(scene.topology, "platform")
         scene = replace(scene, topology=topology)
-        places.append(Place(f"{name} that {plan.name} would have", name))
-    if not places:
-        raise ValueError(f"`{plan.name}` has no instance, and what it would have is gone: {', '.join(plan.absent)}")
+        places.append(Place(f"{host} that {name} would have", host))
     return scene, tuple(places)
 
 

@@ -153,6 +153,7 @@ _ROUTES: dict[tuple[str, str], Answer] = {
     ("POST", "interface"): _interface,
     ("POST", "explain/path"): answer_explain.answer_path,
     ("POST", "explain/live"): answer_live,
+    ("POST", "explain/deletion"): answer_explain.answer_deletion,
     ("POST", "explain/call"): answer_explain.answer_call,
     ("POST", "explain/hosting"): answer_explain.answer_hosting,
     ("GET", "images"): _list_images,

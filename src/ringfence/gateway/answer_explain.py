@@ -2,11 +2,17 @@
 
 from aiohttp import web
 
+from ringfence.core.call import Arrival, Call
+from ringfence.core.errors import ServiceError
 from ringfence.explain.call import explain_call
+from ringfence.explain.deletion import OPERATIONS, explain_deletion
 from ringfence.explain.path import explain_path, parse_question
 from ringfence.explain.place import Scene
+from ringfence.explain.supposed import SupposedRecords
 from ringfence.gateway.hosting import explain_hosted
+from ringfence.gateway.perform import find_operation
 from ringfence.gateway.running import Running, read_body
+from ringfence.gateway.session import root_principal
 
 
 async def answer_path(request: web.BaseRequest, app: Running) -> web.Response:
@@ -15,6 +21,29 @@ async def answer_path(request: web.BaseRequest, app: Running) -> web.Response:
     scene = Scene(app.store.snapshot(), topology, app.config.account, app.config.region)
     told = explain_path(scene, parse_question(await read_body(request)))
     return web.json_response(told.facts | {"lines": list(told.lines)})
+
+
+async def answer_deletion(request: web.BaseRequest, app: Running) -> web.Response:
+    """What the delete operation would answer, asked without any effect, and what is in its way."""
+    id = str((await read_body(request))["id"])
+    operation, member = OPERATIONS.get(id.rpartition("-")[0], ("", ""))
+    if not operation:
+        known = ", ".join(f"{prefix}-…" for prefix in OPERATIONS)
+        raise ValueError(f"`{id}` is nothing that this command knows: {known}")
+    records, account = app.store.snapshot(), app.config.account
+    supposed = SupposedRecords(records)
+    arrival = Arrival(source_ip="")
+    who = root_principal(account)
+    call = Call(supposed, account, app.config.region, who, arrival, app.now(), "", app.entropy)
+    refusal = None
+    try:
+        find_operation("ec2", operation).handler(call, {member: id})
+    except ServiceError as error:
+        if error.code.endswith((".NotFound", ".Malformed")):
+            raise
+        refusal = error
+    told = explain_deletion(records, id, refusal)
+    return web.json_response({"held": told.held, "lines": list(told.lines), "facts": told.facts})
 
 
 async def answer_call(request: web.BaseRequest, app: Running) -> web.Response:

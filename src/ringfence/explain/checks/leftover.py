@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ringfence.explain.finding import Finding, Seen, ok, wrong
+from ringfence.explain.holder import describe_owner, is_sagemakers
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import vpcs_of
 from ringfence.network.topology import Vpc
 from ringfence.resources.ec2 import NetworkInterface, SecurityGroupRule
-from ringfence.resources.instance import Instance
 
 _MOST = 8
 
@@ -28,7 +28,7 @@ def check_leftovers(ground: Ground, plan: Plan) -> Iterator[Finding]:
 
 def _left(vpc: Vpc, found: list[NetworkInterface]) -> Finding:
     """SageMaker's interfaces that are attached to nothing: the role may not delete them, or not any more."""
-    left = [one for one in found if one.attachment is None and _is_sagemakers(one)]
+    left = [one for one in found if one.attachment is None and is_sagemakers(one)]
     if not left:
         return ok("leftovers", vpc.id, f"SageMaker has left no network interface behind in {vpc.id}")
     ids = [one.id for one in left]
@@ -41,7 +41,7 @@ def _left(vpc: Vpc, found: list[NetworkInterface]) -> Finding:
 def _holding(ground: Ground, vpc: Vpc, found: list[NetworkInterface], groups: set[str]) -> Finding:
     by_owner: dict[str, list[str]] = defaultdict(list)
     for one in found:
-        by_owner[_owner(ground, one)].append(one.id)
+        by_owner[describe_owner(ground.records, one)].append(one.id)
     for rule in ground.records.all(SecurityGroupRule):
         if rule.referenced_group_id in groups and rule.group_id != rule.referenced_group_id:
             by_owner[f"rule {rule.id} of {rule.group_id}, which refers to {rule.referenced_group_id}"] = []
@@ -49,18 +49,3 @@ def _holding(ground: Ground, vpc: Vpc, found: list[NetworkInterface], groups: se
         return ok("holds", vpc.id, f"nothing keeps the model's subnets and groups in {vpc.id} from being deleted")
     shown = "; ".join(": ".join(filter(None, (who, ", ".join(ids[:_MOST])))) for who, ids in by_owner.items())
     return ok("holds", vpc.id, f"the model's subnets and groups cannot be deleted while these exist: {shown}", vpc.id)
-
-
-def _is_sagemakers(interface: NetworkInterface) -> bool:
-    by_it = (interface.requester_id or "").endswith(":SageMaker")
-    return by_it and interface.description.startswith("[DO NOT DELETE] ENI managed by SageMaker")
-
-
-def _owner(ground: Ground, interface: NetworkInterface) -> str:
-    attached = interface.attachment.instance_id if interface.attachment else None
-    instance = ground.records.get(Instance, attached) if attached else None
-    if instance is not None:
-        return f"{instance.owner} ({instance.id})"
-    if interface.interface_type != "interface":
-        return interface.description or interface.interface_type
-    return "SageMaker, left behind" if _is_sagemakers(interface) else "an interface of your own"

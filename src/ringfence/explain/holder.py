@@ -1,0 +1,56 @@
+"""Whose a network interface is, and how it goes. Pure; called by explain.deletion and explain.checks.leftover."""
+
+from ringfence.core.record import Reader
+from ringfence.resources.ec2 import NatGateway, NetworkInterface, RouteTable, VpcEndpoint
+from ringfence.resources.instance import Instance
+
+
+def is_sagemakers(interface: NetworkInterface) -> bool:
+    by_it = (interface.requester_id or "").endswith(":SageMaker")
+    return by_it and interface.description.startswith("[DO NOT DELETE] ENI managed by SageMaker")
+
+
+def is_main(table: RouteTable) -> bool:
+    return any(one.subnet_id is None for one in table.associations)
+
+
+def find_instance(records: Reader, interface: NetworkInterface) -> Instance | None:
+    attached = interface.attachment.instance_id if interface.attachment else None
+    return records.get(Instance, attached) if attached else None
+
+
+def describe_owner(records: Reader, interface: NetworkInterface) -> str:
+    """`arn:…:endpoint/iris (i-…)`, `VPC Endpoint Interface vpce-…`, `SageMaker, left behind`"""
+    instance = find_instance(records, interface)
+    if instance is not None:
+        return f"{instance.owner} ({instance.id})"
+    if interface.interface_type != "interface":
+        return interface.description or interface.interface_type
+    return "SageMaker, left behind" if is_sagemakers(interface) else "an interface of your own"
+
+
+def describe_interface(records: Reader, interface: NetworkInterface) -> str:
+    where = f"{interface.id} ({interface.private_ip}) in {interface.subnet_id}"
+    return f"{where} is {'attached to' if interface.attachment else 'of'} {describe_owner(records, interface)}"
+
+
+def mend_interface(records: Reader, interface: NetworkInterface) -> str:
+    """How the interface goes: with its owner, or by itself."""
+    for endpoint in records.all(VpcEndpoint):
+        if interface.id in endpoint.network_interface_ids:
+            return f"aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {endpoint.id}"
+    for nat in records.all(NatGateway):
+        if nat.network_interface_id == interface.id:
+            return f"aws ec2 delete-nat-gateway --nat-gateway-id {nat.id}"
+    instance = find_instance(records, interface)
+    if instance is None:
+        detach = ""
+        if interface.attachment is not None:
+            detach = f"aws ec2 detach-network-interface --attachment-id {interface.attachment.id}, then "
+        return f"{detach}aws ec2 delete-network-interface --network-interface-id {interface.id}"
+    if instance.owner.startswith("session/"):
+        return f"end the `ringfence exec` or `shell` of {instance.id}"
+    kind, _, name = instance.owner.split(":", 5)[-1].partition("/")
+    if kind == "endpoint":
+        return f"aws sagemaker delete-endpoint --endpoint-name {name}"
+    return f"aws sagemaker stop-{kind} --{kind}-name {name}" if kind.endswith("-job") else f"end {instance.owner}"
