@@ -185,3 +185,14 @@ async def test_two_customers_with_the_same_addresses(dataplane: Dataplane) -> No
     await dataplane.apply(topology)
     assert topology.instances[host.id].network == "none"
     assert agree(dataplane, topology, joined.host, joined.address(joined.server))
+
+
+async def test_an_answer_that_strays_to_a_neighbour_leaves_no_subnet(dataplane: Dataplane) -> None:
+    """The route back leads to a NAT gateway beside the target: no ACL is asked on the way there."""
+    joined = Joined()
+    nat = joined.world.nat_gateway(joined.subnet, public=False)
+    joined.world.change(ec2.RouteTable, joined.table.id, propagating=())
+    joined.world.route(joined.table, destination_cidr="0.0.0.0/0", nat_gateway_id=nat.id)
+    topology = joined.compile()
+    await dataplane.apply(topology)
+    assert not agree(dataplane, topology, joined.host, joined.address(joined.server))

@@ -271,8 +271,7 @@ def _to_peer(walk: _Walk, leg: Leg, vpc: Vpc, peering: Peering) -> str | None:
     target = there.interface_at[leg.destination]
     reached = _into(walk, leg, there, target, crossing=True)
     if reached is not None:
-        back = _way_back(there, target, leg.source, peering.id)
-        walk.answer(judge_acl_answer(there, target, "egress", leg), back)
+        _answer_by(walk, leg, there, target, peering.id)
     return reached
 
 
@@ -398,10 +397,15 @@ def _to_elastic_ip(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface) -> str | 
     inner = replace(leg, destination=target.address)
     reached = _into(walk, inner, vpc, target, crossing=True)
     if reached is not None:
-        if _crosses(vpc, target, leg.source, _route(vpc, target, leg.source)):
-            walk.answer(judge_acl_answer(vpc, target, "egress", inner))
-        walk.answer(_way_back(vpc, target, leg.source, gateway))
+        _answer_by(walk, inner, vpc, target, gateway)
     return reached
+
+
+def _answer_by(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface, by: str) -> None:
+    """The answer to what came from outside: a route to an interface beside the target leaves no subnet, so no ACL."""
+    if _crosses(vpc, target, leg.source, _route(vpc, target, leg.source)):
+        walk.answer(judge_acl_answer(vpc, target, "egress", leg))
+    walk.answer(_way_back(vpc, target, leg.source, by))
 
 
 def _way_back(vpc: Vpc, target: Interface, peer: str, by: str) -> Hop:
@@ -470,6 +474,6 @@ def _from_customer(walk: _Walk, leg: Leg, vpc: Vpc) -> str | None:
         return None
     reached = _into(walk, leg, vpc, target, crossing=True)
     if reached is not None:
-        back = _way_back(vpc, target, leg.source, gateway.id)
-        walk.answer(judge_acl_answer(vpc, target, "egress", leg), back, _learned(gateway, leg.source))
+        _answer_by(walk, leg, vpc, target, gateway.id)
+        walk.answer(_learned(gateway, leg.source))
     return reached
