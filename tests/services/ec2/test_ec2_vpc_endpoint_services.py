@@ -165,6 +165,15 @@ class TestPrivateDnsOfS3:
         ec2("ModifyVpcEndpoint", VpcEndpointId=id, PrivateDnsEnabled=False)
         assert _described(ec2, id)["DnsOptions"] == {"DnsRecordIpType": "ipv4"}
 
+    def test_the_option_needs_private_names(self, ec2: Any, vpc: str, subnet: str) -> None:
+        only = {"PrivateDnsOnlyForInboundResolverEndpoint": True}
+        ec2("CreateVpcEndpoint", VpcId=vpc, ServiceName=S3)
+        given = {"VpcId": vpc, "ServiceName": S3, "VpcEndpointType": "Interface", "SubnetIds": [subnet]}
+        needs = "PrivateDnsOnlyForInboundResolverEndpoint requires PrivateDnsEnabled to be true."
+        assert needs in ec2.error("CreateVpcEndpoint", DnsOptions=only, **given)
+        id = _interface(ec2, vpc, S3, SubnetIds=[subnet])["VpcEndpointId"]
+        assert needs in ec2.error("ModifyVpcEndpoint", VpcEndpointId=id, DnsOptions=only)
+
     def test_no_other_service_has_the_option(self, ec2: Any, vpc: str) -> None:
         name = f"com.amazonaws.{REGION}.sts"
         only = {"PrivateDnsOnlyForInboundResolverEndpoint": True}

@@ -111,6 +111,8 @@ def _add_interface(call: Call, request: Request, endpoint: VpcEndpoint, vpc: Vpc
     )
     if private_dns:
         endpoint = _give_private_dns(call, request, endpoint, vpc)
+    else:
+        _refuse_only_inbound(request)
     return wiring.add_interfaces(call, endpoint, request.get("SubnetIds") or [], _wanted_addresses(request))
 
 
@@ -138,6 +140,12 @@ def _check_dns_options(request: Request, facts: ServiceFacts) -> None:
     for member in ("PrivateDnsPreference", "PrivateDnsSpecifiedDomains"):
         if options.get(member):
             raise not_implemented(f"DnsOptions.{member} of VPC endpoints")
+
+
+def _refuse_only_inbound(request: Request) -> None:
+    """Without private names there is nothing to keep to inbound resolvers. Our wording."""
+    if (request.get("DnsOptions") or {}).get(_ONLY_INBOUND):
+        raise ServiceError("InvalidParameter", f"{_ONLY_INBOUND} requires PrivateDnsEnabled to be true.")
 
 
 def _give_private_dns(call: Call, request: Request, endpoint: VpcEndpoint, vpc: Vpc) -> VpcEndpoint:
@@ -260,6 +268,7 @@ def _change_private_dns(call: Call, endpoint: VpcEndpoint, request: Request) -> 
     chosen = _ONLY_INBOUND in (request.get("DnsOptions") or {})
     wanted = request.get("PrivateDnsEnabled", endpoint.private_dns_enabled)
     if not wanted:
+        _refuse_only_inbound(request)
         return msgspec.structs.replace(endpoint, private_dns_enabled=False, private_dns_only_inbound=False)
     if endpoint.private_dns_enabled and not chosen:
         return endpoint
