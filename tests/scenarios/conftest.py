@@ -8,6 +8,7 @@ import pytest
 from demo import data, leftovers, network
 from demo.story import Story
 from ringfence.config import Config
+from tests.scenarios.agreement import Agreement
 from tests.scenarios.hosting import BUCKET, ENDPOINT, Hosting
 from tests.scenarios.jobs import Jobs
 
@@ -53,3 +54,9 @@ def jobs(story: Story) -> Iterator[Jobs]:
     made = Jobs(story)
     yield made
     made.clean()
+
+
+@pytest.fixture
+def agree(story: Story) -> Agreement:
+    """A real connection and `explain path`, held against each other."""
+    return Agreement(story)

@@ -8,6 +8,7 @@ import pytest
 
 from demo.hosting import DESCRIBE, INVOKE, PYTHON, RESOLVE
 from demo.story import BIN, Story
+from tests.scenarios.agreement import Agreement
 from tests.scenarios.hosting import ENDPOINT, Hosting
 
 pytestmark = pytest.mark.root
@@ -31,8 +32,9 @@ def _body(story: Story) -> str:
 @pytest.mark.statement(
     "S2.1", "S2.2", "S2.3", "S2.4", "S2.5", "S2.6", "S2.7", "S2.12", "S2.13", "S2.14", "S2.15", "S2.41",
 )  # fmt: skip
-def test_api_and_runtime_by_their_default_names_inside_the_vpc(story: Story, endpoint: str) -> None:
+def test_api_and_runtime_by_their_default_names_inside_the_vpc(story: Story, endpoint: str, agree: Agreement) -> None:
     for name in ("api", "runtime"):
+        assert agree.check(agree.place(), f"{name}.sagemaker.{story.region}.amazonaws.com")
         addresses = story.inside(PYTHON, "-c", RESOLVE, f"{name}.sagemaker.{story.region}.amazonaws.com").split()
         assert len(addresses) == 2
         assert all(address.startswith("10.0.") for address in addresses)
