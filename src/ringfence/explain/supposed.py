@@ -18,6 +18,7 @@ from ringfence.network.addresses import (
     PLATFORM_RESOLVER,
     PUBLIC_RESOLVER,
 )
+from ringfence.network.compile.peering import with_vpc
 from ringfence.network.compile.route import add_propagated
 from ringfence.network.compile.vpn import compile_vpn_gateways
 from ringfence.network.topology import Instance, Interface, Topology, Vpc, VpnGateway
@@ -34,7 +35,7 @@ def suppose_interface(topology: Topology, vpc: Vpc, subnet_id: str, groups: tupl
     address = next((host for host in hosts if host not in vpc.interface_at), str(network[-2]))
     made = Interface(name, subnet_id, address, "", tuple(sorted(groups)), namespace=name)
     changed = replace(vpc, interfaces=vpc.interfaces | {name: made})
-    return replace(topology, vpcs=topology.vpcs | {vpc.id: changed}), name
+    return replace(topology, vpcs=with_vpc(topology.vpcs, changed)), name
 
 
 def suppose_host(

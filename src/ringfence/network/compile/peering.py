@@ -52,6 +52,17 @@ def with_peerings(vpcs: dict[str, Vpc], peerings: list[ec2.VpcPeeringConnection]
     return vpcs | changed
 
 
+def with_vpc(vpcs: dict[str, Vpc], changed: Vpc) -> dict[str, Vpc]:
+    """The VPCs with this one, which has other interfaces than before, in place of what it was; its peers know it."""
+    found = vpcs | {changed.id: changed}
+    for id, one in changed.peerings.items():
+        peer = found[one.vpc_id]
+        members = {group: _members(changed, group) for group in peer.peerings[id].members}
+        known = replace(peer.peerings[id], members=members)
+        found[peer.id] = replace(peer, peerings=peer.peerings | {id: known})
+    return found
+
+
 def _named_groups(vpc: Vpc, peering_id: str) -> Iterator[str]:
     """The groups behind the peering connection that rules of this VPC name."""
     for group in vpc.groups.values():
