@@ -75,6 +75,9 @@ class NoNetwork:
     async def stop_flows(self, vpc_id: str) -> None:
         return None
 
+    async def find_drift(self) -> tuple[str, ...]:
+        return ()
+
     def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:
         raise FileNotFoundError(f"`{namespace}`: this daemon has no namespaces")
 

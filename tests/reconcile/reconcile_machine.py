@@ -67,6 +67,9 @@ class FakeNetwork:
             raise RuntimeError("the kernel said no")
         self.applied.append(topology)
 
+    async def find_drift(self) -> tuple[str, ...]:
+        return ()
+
     def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:
         return socket.socket(family, kind)
 

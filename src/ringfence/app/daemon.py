@@ -150,6 +150,9 @@ class App:
     async def probe(self, probe: Probe) -> Probed:
         return await self._machine.network.probe(probe)
 
+    async def find_drift(self) -> tuple[str, ...]:
+        return await self._reconciler.find_drift()
+
     def container(self, instance_id: str) -> State:
         return self._machine.driver.state(instance_id)
 

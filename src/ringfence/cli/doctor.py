@@ -1,5 +1,6 @@
-"""`ringfence doctor`: what this machine lacks to run the daemon, and how to get it."""
+"""`ringfence doctor`: what this machine lacks to run the daemon, and what on it is not as a running daemon made it."""
 
+import json
 import os
 import platform
 import shutil
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from ringfence.cli.client import CommandError, find, state_option
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,52 @@ CHECKS = (
 
 
 @click.command()
-def doctor() -> None:
-    """Say what this machine lacks. Exits 1 if the daemon cannot run here."""
-    lacking = 0
-    for check in CHECKS:
-        try:
-            mark, fact = "✓", check.probe()
-        except (LookupError, OSError, subprocess.SubprocessError) as error:
-            mark, fact = ("✗" if check.needed else "–"), str(error)
-            lacking += check.needed
-            if not check.needed:
-                fact += " (only `ringfence image import` needs it)"
-        click.echo(f"{mark} {check.name:<8} {fact}")
+@state_option
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def doctor(state: Path, as_json: bool) -> None:
+    """Say what this machine lacks, and mend what others changed of a daemon's network.
+
+    Exits 1 if the daemon cannot run here or if its namespaces, links, routes, rules or settings were not as it made
+    them; these are mended at once.
+    """
+    found = [(check, *_try(check)) for check in CHECKS]
+    drift = _find_drift(state)
+    lacking = sum(check.needed and not fine for check, fine, _ in found)
+    if as_json:
+        machine = [{"name": c.name, "fine": fine, "needed": c.needed, "fact": fact} for c, fine, fact in found]
+        click.echo(json.dumps({"machine": machine, "drift": drift}, indent=2))
+    else:
+        _show(found, drift, lacking)
+    if lacking or drift:
+        raise SystemExit(1)
+
+
+def _try(check: Check) -> tuple[bool, str]:
+    try:
+        return True, check.probe()
+    except (LookupError, OSError, subprocess.SubprocessError) as error:
+        return False, str(error)
+
+
+def _find_drift(state: Path) -> list[str] | None:
+    """None if no daemon runs, or if it is somebody else's."""
+    try:
+        daemon = find(state)
+    except CommandError:
+        return None
+    return list(daemon.call("POST", "drift")["drift"]) if daemon else None
+
+
+def _show(found: list[tuple[Check, bool, str]], drift: list[str] | None, lacking: int) -> None:
+    for check, fine, fact in found:
+        mark = "✓" if fine else "✗" if check.needed else "–"
+        why = "" if fine or check.needed else " (only `ringfence image import` needs it)"
+        click.echo(f"{mark} {check.name:<8} {fact}{why}")
+    for words in drift or ():
+        click.echo(f"✗ drift    {words}")
+    if drift is not None and not drift:
+        click.echo("✓ drift    the network is as the daemon made it")
+    if drift:
+        click.echo("the daemon mends this now: run `ringfence doctor` again", err=True)
     if lacking:
         click.echo(f"{lacking} thing{'s' if lacking > 1 else ''} to mend before `ringfence up`", err=True)
-        raise SystemExit(1)

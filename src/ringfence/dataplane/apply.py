@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ringfence.dataplane import flow_count
-from ringfence.dataplane.execute import LINK_GROUP, Executor
+from ringfence.dataplane.drift import Drift, find_drift
+from ringfence.dataplane.execute import LINK_GROUP, DataplaneError, Executor
 from ringfence.dataplane.flow_read import FlowReader
-from ringfence.dataplane.host import HostState
+from ringfence.dataplane.host import Firewall, HostState
 from ringfence.dataplane.observe import is_router, list_namespaces, observe
 from ringfence.dataplane.plan import DeleteNamespaces, RunIp, plan
 from ringfence.dataplane.probe import send_probe
@@ -38,6 +39,7 @@ class Dataplane:
         self._executor = Executor(config.prefix)
         self._renderer = Renderer()
         self._applied: HostState | None = None  # None: not known, read it from the kernel
+        self._wrong_tables: set[str] = set()  # namespaces whose rules are not what their digest says
         self._lock = threading.Lock()
         self._flows = FlowReader(self._executor, self._lock)
         # VPC -> number of a mark -> interface that is logged; those that left since the last reading too
@@ -47,6 +49,10 @@ class Dataplane:
     async def apply(self, topology: Topology) -> None:
         """Returns when the kernel is as the topology says. After a failure the next call starts from what is there."""
         await asyncio.to_thread(self._apply, topology)
+
+    async def find_drift(self) -> tuple[str, ...]:
+        """What is not as the last apply left it, in words; the next apply mends it. Nothing while it is changing."""
+        return await asyncio.to_thread(self._find_drift)
 
     async def read_flows(self, vpc_id: str) -> FlowReading:
         """What the kernel counted at the VPC's interfaces that are logged since the last reading, or since ever.
@@ -119,10 +125,32 @@ class Dataplane:
                     self._logged.setdefault(vpc.id, {}).update(self._logged_now[vpc.id])
             self._executor.run(plan(desired, observed))
             self._applied = desired
+            self._wrong_tables.clear()
+
+    def _find_drift(self) -> tuple[str, ...]:
+        """Changes go on meanwhile: then what was seen means nothing."""
+        wanted = self._applied
+        if wanted is None:
+            return ()
+        try:
+            found = find_drift(self._executor, wanted, list_namespaces(self._prefix))
+        except (OSError, DataplaneError):
+            if self._applied is wanted and list_namespaces(self._prefix) == wanted.namespaces.keys():
+                raise
+            found = Drift(("namespaces came or went while they were looked at",), frozenset())
+        with self._lock:
+            if self._applied is not wanted:
+                return ()
+            if found.words:
+                self._applied = None
+                self._wrong_tables |= found.tables
+        return found.words
 
     def _observe(self) -> HostState:
         """What was applied last, while its namespaces are still the ones that exist; else what the kernel says."""
         existing = list_namespaces(self._prefix)
         if self._applied is not None and existing == self._applied.namespaces.keys():
             return self._applied
-        return observe(self._executor, existing)
+        seen = observe(self._executor, existing)
+        distrusted = dict.fromkeys(self._wrong_tables & existing, Firewall((), "drifted"))
+        return HostState({**seen.namespaces, **distrusted}, seen.parts)

@@ -107,7 +107,7 @@ def plan(desired: HostState, observed: HostState) -> list[Step]:
     """What to do. Nothing, if the states are equal."""
     gone = tuple(sorted(observed.namespaces.keys() - desired.namespaces.keys()))
     new = tuple(sorted(desired.namespaces.keys() - observed.namespaces.keys()))
-    removed, added = _changes(desired, observed)
+    removed, added = differences(desired, observed)
     steps: list[Step] = [AddNamespaces(new)] if new else []
     steps += _plan_firewalls(desired, observed, removed, added)
     sysctls = [one for one in added if isinstance(one, Sysctl)]
@@ -153,7 +153,7 @@ def _forget(removed: set[KernelObject], added: set[KernelObject]) -> list[Forget
     ]
 
 
-def _changes(desired: HostState, observed: HostState) -> tuple[set[KernelObject], set[KernelObject]]:
+def differences(desired: HostState, observed: HostState) -> tuple[set[KernelObject], set[KernelObject]]:
     """Objects to remove and to add. Parts that are the same object, or equal, are not looked into."""
     before: set[KernelObject] = set()
     after: set[KernelObject] = set()

@@ -51,6 +51,10 @@ def _error(text: str, status: int) -> web.Response:
     return web.json_response({"error": text}, status=status)
 
 
+async def _find_drift(_: web.BaseRequest, app: Running) -> web.Response:
+    return web.json_response({"drift": await app.find_drift()})
+
+
 async def _status(_: web.BaseRequest, app: Running) -> web.Response:
     snapshot = app.store.snapshot()
     topology = app.topology()
@@ -147,6 +151,7 @@ def _wish(body: Request) -> session.Wish:
 
 _ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "status"): _status,
+    ("POST", "drift"): _find_drift,
     ("POST", "shutdown"): _shut_down,
     ("POST", "sessions"): _session,
     ("DELETE", "sessions"): _end_session,

@@ -38,6 +38,10 @@ class Running(Protocol):
         """Send a packet and tell which of the kernel's rules it met."""
         ...
 
+    async def find_drift(self) -> tuple[str, ...]:
+        """What on the machine was changed by others; it is being mended."""
+        ...
+
     def container(self, instance_id: str) -> State: ...
     def topology(self) -> Topology | None:
         """The one that was applied last."""

@@ -18,6 +18,7 @@ from ringfence.store.database import Snapshot, Store
 log = logging.getLogger("ringfence.reconcile")
 
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds
+_LOOK_AGAIN = 60.0  # how long a machine on which nothing changes is believed
 
 # Kinds that the network compiler reads: only their changes start it. A test holds it to these modules.
 NETWORK_MODULES = (ec2, flow_log, instance, route53, vpn)
@@ -66,6 +67,7 @@ class Reconciler:
         self._last: Snapshot | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._drifted = asyncio.Event()
 
     async def run(self) -> None:
         """Returns after `stop()`; never because something failed."""
@@ -94,10 +96,35 @@ class Reconciler:
             if await self._cycle(records):
                 self.settled.set()
                 retry = _FIRST_RETRY
-                await self._store.wait(records.revision)
+                await self._rest(records.revision)
             else:
                 await asyncio.sleep(retry)
                 retry = min(retry * 2, _LAST_RETRY)
+
+    async def find_drift(self) -> tuple[str, ...]:
+        """What on the machine was changed by others, in words; the cycle that begins now mends it."""
+        found = await self._network.find_drift()
+        for words in found:
+            log.warning("the machine drifted, will mend: %s", words)
+        if found:
+            self._last = None
+            self._drifted.set()
+        return found
+
+    async def _rest(self, revision: int) -> None:
+        """Until the records change, somebody finds drift, or it is time to look for it."""
+        waiting = [asyncio.ensure_future(self._store.wait(revision)), asyncio.ensure_future(self._drifted.wait())]
+        try:
+            done, _ = await asyncio.wait(waiting, timeout=_LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+        if not done:
+            try:
+                await self.find_drift()
+            except Exception:
+                log.exception("looking for drift failed, will look again")
+        self._drifted.clear()
 
     async def _cycle(self, records: Snapshot) -> bool:
         """Whether everything came through."""

@@ -64,6 +64,10 @@ class Network(Protocol):
         """Make the kernel agree with the topology; returns when it does."""
         ...
 
+    async def find_drift(self) -> tuple[str, ...]:
+        """What is not as the last apply left it, in words; the next apply mends it."""
+        ...
+
     async def read_flows(self, vpc_id: str) -> FlowReading:
         """What was counted for flow logs since the last reading. FileNotFoundError if there is no such VPC."""
         ...
