@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import api, decision, endpoint, flow_count, interfaces, invoke, scale, table
+from bench import api, decision, endpoint, flow_count, forward, interfaces, invoke, scale, table
 from demo import data, hosting, network
 from demo.story import Story
 
@@ -35,6 +35,7 @@ def main() -> int:
     rows += interfaces.measure()
     rows += scale.measure()
     rows += flow_count.measure()
+    rows += forward.measure()
     rows += decision.measure(str(MOTO))
     print()
     table.show(rows)

@@ -146,16 +146,17 @@ def _make_vpc(records: Writer) -> None:
             )
         )
     for number, address in enumerate(_ADDRESSES):
-        _put_instance(records, number, address, f"10.0.{number}.0/24")
+        put_instance(records, number, address, f"10.0.{number}.0/24", ("sg-1",))
 
 
-def _put_instance(records: Writer, number: int, address: str, cidr: str) -> None:
+def put_instance(records: Writer, number: int, address: str, cidr: str, groups: tuple[str, ...]) -> None:
+    """An instance `i-<number>` in a subnet of its own."""
     where = {"vpc_id": "vpc-1", "availability_zone": "us-west-2a", **_WHERE}
     records.put(ec2.Subnet(id=f"subnet-{number}", cidr=cidr, availability_zone_id="usw2-az1", **where))
     records.put(
         ec2.NetworkInterface(
             id=f"eni-{number}", subnet_id=f"subnet-{number}", private_ip=address, mac=f"02:00:00:00:00:0{number}",
-            group_ids=("sg-1",), **where,
+            group_ids=groups, **where,
         )
     )  # fmt: skip
     records.put(

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 import raw
 import wire
+from flow_world import flow_log, interface_of, rows
 from world import World
 
 from ringfence.dataplane.apply import Dataplane
@@ -111,6 +112,45 @@ async def test_an_untracked_flow_ends_with_either_rule(
     assert not talks[0].goes_on()
     cut = f"{'ingress' if gone == 'in' else 'egress'} {two.servers.id}"
     assert wire.counters(dataplane, two.vpc.id)[cut] > before[cut]
+
+
+async def test_flow_logs_say_what_became_of_an_untracked_flow(dataplane: Dataplane) -> None:
+    """Packet by packet: accepted with the rule, rejected at the server without it; a tracked one stays accepted."""
+    for peer, verdicts in ((ANYWHERE, {True: 2, False: 3}), ("10.0.0.0/16", {True: 5})):
+        two = Two()
+        flow_log(two.world, two.vpc)
+        rule = two.world.rule(two.servers, port=90, protocol="udp", cidr_ipv4=peer)
+        await dataplane.apply(two.world.compile())
+        await dataplane.read_flows(two.vpc.id)
+        word = raw.packet("10.0.1.5", "10.0.2.5", UDP, raw.datagram(4000, 90))
+        answer = raw.packet("10.0.2.5", "10.0.1.5", UDP, raw.datagram(90, 4000))
+        with dataplane.open_socket(two.server.id, socket.SOCK_DGRAM) as sock:
+            sock.bind(("10.0.2.5", 90))
+            raw.send(dataplane, two.client.id, word)
+            raw.send(dataplane, two.server.id, answer)
+            raw.send(dataplane, two.client.id, word)
+            two.world.delete(rule)
+            await dataplane.apply(two.world.compile())
+            raw.send(dataplane, two.client.id, word, word, word)
+        found = rows(await dataplane.read_flows(two.vpc.id))
+        here, there = interface_of(two.client), interface_of(two.server)
+        key = ("10.0.1.5", "10.0.2.5", UDP, 4000, 90)
+        assert found[here, "egress", True, *key][0] == 5
+        arrived = {accepted: found[there, "ingress", accepted, *key][0] for accepted in verdicts}
+        assert arrived == verdicts
+        dataplane.remove_everything()
+
+
+async def test_a_stream_without_answers_is_one_flow(dataplane: Dataplane) -> None:
+    """Only its first datagram is held against the rules."""
+    two = Two()
+    rule = two.world.rule(two.servers, protocol="udp", port=90, cidr_ipv4="10.0.0.0/16")
+    await dataplane.apply(two.world.compile())
+    word = raw.packet("10.0.1.5", "10.0.2.5", UDP, raw.datagram(4000, 90))
+    with raw.Sniffer(dataplane, two.server.id) as seen:
+        raw.send(dataplane, two.client.id, word, word, word)
+        assert len(seen.packets(UDP)) == 3
+    assert wire.counters(dataplane, two.vpc.id)[rule.id] == 1
 
 
 async def test_an_untracked_flow_goes_on_by_a_narrower_rule(dataplane: Dataplane, talks: list[Talk]) -> None:

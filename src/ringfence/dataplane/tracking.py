@@ -17,6 +17,7 @@ SOURCE, TARGET, INWARD, OUTWARD = (1 << bit for bit in range(4))
 ALWAYS_TRACKED = "always_tracked"  # links of NAT gateways and interface endpoints
 FORWARDERS = "forwarders"  # links of interfaces without source/destination check
 _ENI = '"e-*"'
+_OF_FLOW = "ct state new,established"  # and not an error about it
 _INVALID = 'ct state invalid counter drop comment "invalid"'
 
 
@@ -34,14 +35,15 @@ def has_forwarders(vpc: Vpc) -> bool:
 def pass_tracked(vpc: Vpc, direction: Direction, sources: str) -> list[str]:
     """First rules of a groups' stage: the packets of flows that the end in question admitted and tracks.
 
-    What is no ENI has no groups. An ICMP error passes out if it is of a flow of the sender's own: the kernel has seen
-    to it that it goes to that flow's other end.
+    Answered or not: a stream of datagrams without an answer is one flow too. What is no ENI has no groups. An ICMP
+    error passes out if it is of a flow of the sender's own: the kernel has seen to it that it goes to that flow's other
+    end.
     """
     key = "iifname" if direction == "egress" else "oifname"
     first, second = (SOURCE, TARGET) if direction == "egress" else (TARGET, SOURCE)
     both = SOURCE | TARGET
     many = has_forwarders(vpc)
-    rules = [] if many else [f"ct state established ct mark & {both:#x} == {both:#x} accept"]
+    rules = [] if many else [f"{_OF_FLOW} ct mark & {both:#x} == {both:#x} accept"]
     rules.append(f"ct state established,related {key} != {_ENI} accept")
     if many:
         forwarding = (OUTWARD, INWARD) if direction == "egress" else (INWARD, OUTWARD)
@@ -57,7 +59,7 @@ def pass_tracked(vpc: Vpc, direction: Direction, sources: str) -> list[str]:
 
 def _by_bit(which: str, original: int, reply: int) -> list[str]:
     return [
-        f"ct state established {which} ct direction {way} ct mark & {bit:#x} != 0 accept".replace("  ", " ")
+        f"{_OF_FLOW} {which} ct direction {way} ct mark & {bit:#x} != 0 accept".replace("  ", " ")
         for way, bit in (("original", original), ("reply", reply))
     ]
 
