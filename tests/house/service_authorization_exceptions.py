@@ -95,5 +95,6 @@ EXCEPTIONS: dict[str, str] = {
     # SageMaker
     "sagemaker.AddTags | * | has no sagemaker:taggingaction on model": "set where a creation asks for AddTags",
     "sagemaker.CreateProcessingJob | * | does not pass the role in Proc*": "dataset definitions are refused",
-    "sagemaker.CreateModel | * | has no sagemaker:directgatedmodelaccess on model": "gated models are refused",
+    "sagemaker.Create* | * | has no sagemaker:directgatedmodelaccess on *": "gated models are refused",
+    "sagemaker.CreateTrainingJob | * | does not ask about optional *": "training plans are refused",
 }

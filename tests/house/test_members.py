@@ -45,6 +45,8 @@ ALLOWED = {
     ("sagemaker", "CreateModel", "Containers[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "ProductionVariants[]"): "refused by refuse_others",
     ("sagemaker", "CreateEndpointConfig", "ShadowProductionVariants[]"): _OUTER,
+    ("sagemaker", "CreateTrainingJob", "AlgorithmSpecification"): "refused by refuse_others",
+    ("sagemaker", "CreateTrainingJob", "InputDataConfig[].DataSource"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingInputs[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.Outputs[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.KmsKeyId"): "refused by refuse_others",

@@ -93,6 +93,45 @@ class Jobs:
             expect(time.monotonic() < deadline, f"{name} is still {told['ProcessingJobStatus']}")
             time.sleep(0.1)
 
+    def train(self, name: str, program: str, **request: Any) -> dict[str, Any]:
+        """Create a training job in the VPC that runs the program; the description once it has ended."""
+        self.begin_training(name, program, **request)
+        return self.settle_training(name)
+
+    def begin_training(self, name: str, program: str, *, instances: int = 1, **request: Any) -> None:
+        """The program comes by the channel `code`."""
+        self.script(name, program)
+        given = {
+            "TrainingJobName": name,
+            "RoleArn": self.role,
+            "AlgorithmSpecification": {
+                "TrainingImage": IMAGE,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/program.py"],
+            },
+            "InputDataConfig": [self.channel("code", f"s3://{BUCKET}/code/{name}"), *request.pop("channels", [])],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/trained"},
+            "ResourceConfig": {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+            "VpcConfig": self.vpc,
+        }
+        self.sagemaker.create_training_job(**{**given, **request})
+
+    def channel(self, name: str, uri: str, **changes: str) -> dict[str, Any]:
+        return {
+            "ChannelName": name,
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri, **changes}},
+        }
+
+    def settle_training(self, name: str, seconds: float = 60) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            told: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
+            if told["TrainingJobStatus"] in ENDED:
+                return told
+            expect(time.monotonic() < deadline, f"{name} is still {told['SecondaryStatus']}")
+            time.sleep(0.1)
+
     def log(self, name: str, group: str = "/aws/sagemaker/ProcessingJobs") -> dict[str, list[str]]:
         """Stream -> lines."""
         logs = self.story.client("logs")
@@ -101,6 +140,16 @@ class Jobs:
         for event in found:
             lines.setdefault(event["logStreamName"], []).append(event["message"])
         return lines
+
+    def wait_for_line(self, name: str, line: str, group: str = "/aws/sagemaker/ProcessingJobs") -> None:
+        """Until a container of the job has written this line."""
+        logs, deadline = self.story.client("logs"), time.monotonic() + 30
+        while True:
+            groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+            if groups and any(line in lines for lines in self.log(name, group).values()):
+                return
+            expect(time.monotonic() < deadline, f"{name} has not written `{line}`")
+            time.sleep(0.1)
 
     def keys(self, prefix: str) -> dict[str, bytes]:
         """Key below the prefix -> content."""

@@ -21,6 +21,8 @@ class Jobs:
         if self._adopting and not applied:
             return  # without namespaces there is no way to go on with what an earlier daemon began
         self._adopting = False
+        # as they are now: a job may have ended since the cycle began, and must not be begun again
+        records = self._parts.store.snapshot()
         jobs: list[Job] = [*records.all(ProcessingJob), *records.all(TrainingJob)]
         for job in jobs:
             status = records.get(JobStatus, job.arn)

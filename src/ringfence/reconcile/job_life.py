@@ -53,6 +53,10 @@ class JobLife:
 
     async def run(self) -> None:
         """Return once the job has ended and nothing of it is left but its records."""
+        status = self._record.status
+        # INVARIANT: what a job has come to is written once
+        if status is not None and status.phase == "Ended":
+            return
         outcome = await self._reach_outcome()
         self._record.advance("Ending", outcome=outcome)
         await self._fleet.end()

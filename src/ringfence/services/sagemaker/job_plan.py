@@ -9,7 +9,7 @@ from typing import Any
 from ringfence.resources.job import Job, ProcessingJob, TrainingJob
 
 # "The default value is 1 day." https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
-_DAY = 86_400
+DAY = 86_400
 _INPUT = "/opt/ml/input"
 TRAINING_MODEL, TRAINING_OUTPUT = "/opt/ml/model", "/opt/ml/output"
 
@@ -94,7 +94,7 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         role_arn=spec["RoleArn"],
         instance_type=cluster["InstanceType"],
         count=cluster["InstanceCount"],
-        max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY),
+        max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY),
         sources=tuple(_processing_source(one) for one in spec.get("ProcessingInputs", ())),
         sinks=tuple(
             Sink(
@@ -135,7 +135,7 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         role_arn=spec["RoleArn"],
         instance_type=resources["InstanceType"],
         count=resources["InstanceCount"],
-        max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY),
+        max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY),
         sources=tuple(_channel(one) for one in spec.get("InputDataConfig", ())),
         sinks=(),
         entrypoint=tuple(entrypoint) if entrypoint else None,

@@ -1,0 +1,232 @@
+"""Training jobs: containers that read channels and leave a model.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html
+"""
+
+import re
+from typing import Any
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
+from ringfence.resources.job import JobStatus, TrainingJob, Transition
+from ringfence.services.sagemaker.job import (
+    check_s3_uri,
+    check_unique,
+    create_job,
+    job_state,
+    job_status,
+    last_modified,
+    list_jobs,
+    stop_job,
+)
+from ringfence.services.sagemaker.job_plan import DAY
+from ringfence.services.sagemaker.lookup import arn_of, check_new, find
+from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
+from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
+
+_MEMBERS = frozenset(
+    {
+        "TrainingJobName",
+        "HyperParameters",
+        "AlgorithmSpecification",
+        "RoleArn",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "ResourceConfig",
+        "VpcConfig",
+        "StoppingCondition",
+        "Tags",
+        "EnableNetworkIsolation",
+        "Environment",
+    }
+)
+_HARMLESS: dict[str, Any] = {
+    "EnableInterContainerTrafficEncryption": False,
+    "EnableManagedSpotTraining": False,
+    "ProfilerConfig": {"DisableProfiler": True},
+    "RemoteDebugConfig": {"EnableRemoteDebug": False},
+    "InfraCheckConfig": {"EnableInfraCheck": False},
+    "SessionChainingConfig": {"EnableSessionTagChaining": False},
+}
+_ALGORITHM = frozenset(
+    {"TrainingImage", "TrainingInputMode", "MetricDefinitions", "ContainerEntrypoint", "ContainerArguments"}
+)
+_ALGORITHM_HARMLESS: dict[str, Any] = {
+    "EnableSageMakerMetricsTimeSeries": False,
+    "TrainingImageConfig": {"TrainingRepositoryAccessMode": "Platform"},
+}
+_CHANNEL = frozenset({"ChannelName", "DataSource", "ContentType", "RecordWrapperType", "InputMode"})
+_SOURCE = frozenset({"S3DataType", "S3Uri", "S3DataDistributionType"})
+_RESOURCES = frozenset({"InstanceType", "InstanceCount", "VolumeSizeInGB"})
+# "Maximum: 28 days": https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
+_LONGEST = 28 * DAY
+
+
+@operation(
+    "CreateTrainingJob",
+    on=("training-job/{TrainingJobName}",),
+    keys={
+        "sagemaker:FileSystemAccessMode": "InputDataConfig.DataSource.FileSystemDataSource.FileSystemAccessMode",
+        "sagemaker:FileSystemDirectoryPath": "InputDataConfig.DataSource.FileSystemDataSource.DirectoryPath",
+        "sagemaker:FileSystemId": "InputDataConfig.DataSource.FileSystemDataSource.FileSystemId",
+        "sagemaker:FileSystemType": "InputDataConfig.DataSource.FileSystemDataSource.FileSystemType",
+        "sagemaker:EnableRemoteDebug": "RemoteDebugConfig.EnableRemoteDebug",
+        "sagemaker:InstanceTypes": "ResourceConfig.InstanceType",
+        "sagemaker:InterContainerTrafficEncryption": "EnableInterContainerTrafficEncryption",
+        "sagemaker:KeepAlivePeriod": "ResourceConfig.KeepAlivePeriodInSeconds",
+        "sagemaker:MaxRuntimeInSeconds": "StoppingCondition.MaxRuntimeInSeconds",
+        "sagemaker:NetworkIsolation": "EnableNetworkIsolation",
+        "sagemaker:OutputKmsKeyArn": "OutputDataConfig.KmsKeyId",
+        "sagemaker:VolumeKmsKeyArn": "ResourceConfig.VolumeKmsKeyId",
+        "sagemaker:VpcSecurityGroupIds": "VpcConfig.SecurityGroupIds",
+        "sagemaker:VpcSubnets": "VpcConfig.Subnets",
+        **tagging_action("CreateTrainingJob"),
+    },
+    passes={"RoleArn": "sagemaker.amazonaws.com"},
+    also=(("sagemaker:AddTags", tagging_resources("training-job/{TrainingJobName}")),),
+)
+def create_training_job(call: Call, request: Request) -> Result:
+    refuse_others(request, _MEMBERS, harmless=_HARMLESS)
+    name = request["TrainingJobName"]
+    check_new(call, TrainingJob, name)
+    for member in ("AlgorithmSpecification", "RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition"):
+        if member not in request:
+            raise null_member(f"{member[0].lower()}{member[1:]}")
+    _check_algorithm(request["AlgorithmSpecification"])
+    _check_resources(request)
+    output = request["OutputDataConfig"]
+    refuse_others(output, frozenset({"S3OutputPath"}), "OutputDataConfig.", {"KmsKeyId": "", "CompressionType": "GZIP"})
+    check_s3_uri(output["S3OutputPath"], "OutputDataConfig.S3OutputPath")
+    channels = request.get("InputDataConfig", [])
+    check_unique(channels, "ChannelName", "InputDataConfig")
+    for index, channel in enumerate(channels):
+        _check_channel(channel, f"InputDataConfig[{index}]", request["AlgorithmSpecification"]["TrainingInputMode"])
+    arn = arn_of(call, TrainingJob, name)
+    spec = {member: value for member, value in request.items() if member not in ("TrainingJobName", "Tags")}
+    job = TrainingJob(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
+    create_job(call, job, request)
+    return {"TrainingJobArn": arn}
+
+
+@operation("DescribeTrainingJob", on=("training-job/{TrainingJobName}",))
+def describe_training_job(call: Call, request: Request) -> Result:
+    job = find(call, TrainingJob, request["TrainingJobName"])
+    status = job_status(call.records, job)
+    shown: Result = {
+        "EnableNetworkIsolation": False,
+        "EnableInterContainerTrafficEncryption": False,
+        "EnableManagedSpotTraining": False,
+        **job.spec,
+        "TrainingJobName": job.name,
+        "ModelArtifacts": {"S3ModelArtifacts": (status and status.artifacts) or ""},
+        "ProfilingStatus": "Disabled",
+        **_summary(call, job),
+    }
+    if status is not None:
+        shown |= _progress(status)
+    return shown
+
+
+@operation("StopTrainingJob", on=("training-job/{TrainingJobName}",))
+def stop_training_job(call: Call, request: Request) -> Result:
+    """The reconciler sends SIGTERM and, 120 seconds later, SIGKILL; what the model directory holds is uploaded."""
+    stop_job(call, TrainingJob, request["TrainingJobName"])
+    return {}
+
+
+@operation("ListTrainingJobs")
+def list_training_jobs(call: Call, request: Request) -> Result:
+    for member in ("WarmPoolStatusEquals", "TrainingPlanArnEquals"):
+        if member in request:
+            raise invalid(f"Ringfence does not implement {member}.")
+    jobs, token = list_jobs(call, TrainingJob, request)
+    listed = [{"TrainingJobName": job.name, **_summary(call, job)} for job in jobs]
+    return {"TrainingJobSummaries": listed, **({"NextToken": token} if token else {})}
+
+
+def _summary(call: Call, job: TrainingJob) -> Result:
+    """What a description and a listing both show."""
+    status = job_status(call.records, job)
+    last = status.transitions[-1].status if status and status.transitions else "Starting"
+    shown: Result = {
+        "TrainingJobArn": job.arn,
+        "TrainingJobStatus": job_state(call.records, job),
+        "SecondaryStatus": last,
+        "CreationTime": job.created,
+        "LastModifiedTime": last_modified(call.records, job),
+    }
+    if status is not None and status.ended is not None:
+        shown["TrainingEndTime"] = status.ended
+    return shown
+
+
+def _progress(status: JobStatus) -> Result:
+    shown: Result = {"SecondaryStatusTransitions": [_transition(one) for one in status.transitions]}
+    if status.started is not None:
+        shown["TrainingStartTime"] = status.started
+    if status.started is not None and status.ended is not None:
+        # both for one instance: "multiply by InstanceCount to get the total"
+        seconds = max(1, round((status.ended - status.started).total_seconds()))
+        shown |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+    if status.ended is not None and status.outcome is not None and status.outcome.failure_reason:
+        shown["FailureReason"] = status.outcome.failure_reason
+    if status.metrics:
+        shown["FinalMetricDataList"] = [
+            {"MetricName": one.name, "Value": one.value, "Timestamp": one.at} for one in status.metrics
+        ]
+    return shown
+
+
+def _transition(one: Transition) -> Result:
+    ended = {"EndTime": one.ended} if one.ended is not None else {}
+    return {"Status": one.status, "StatusMessage": one.message, "StartTime": one.started, **ended}
+
+
+def _check_algorithm(algorithm: dict[str, Any]) -> None:
+    refuse_others(algorithm, _ALGORITHM, "AlgorithmSpecification.", _ALGORITHM_HARMLESS)
+    if "TrainingImage" not in algorithm:
+        raise null_member("algorithmSpecification.trainingImage")
+    _check_mode(algorithm["TrainingInputMode"], "AlgorithmSpecification.TrainingInputMode")
+    for definition in algorithm.get("MetricDefinitions", []):
+        try:
+            re.compile(definition["Regex"])
+        except re.error:
+            # ours
+            raise invalid(f"The Regex of metric definition {definition['Name']} is not valid.") from None
+
+
+def _check_mode(mode: str, where: str) -> None:
+    if mode != "File":
+        raise invalid(f"Ringfence does not implement {where} {mode}.")
+
+
+def _check_resources(request: Request) -> None:
+    resources = request["ResourceConfig"]
+    refuse_others(resources, _RESOURCES, "ResourceConfig.", {"VolumeKmsKeyId": "", "KeepAlivePeriodInSeconds": 0})
+    for member in _RESOURCES:
+        if member not in resources:
+            raise null_member(f"resourceConfig.{member[0].lower()}{member[1:]}")
+    condition = request["StoppingCondition"]
+    refuse_others(condition, frozenset({"MaxRuntimeInSeconds"}), "StoppingCondition.")
+    if condition.get("MaxRuntimeInSeconds", DAY) > _LONGEST:
+        # (recalled)
+        raise invalid(f"MaxRuntimeInSeconds must be at most {_LONGEST}.")
+
+
+def _check_channel(channel: dict[str, Any], where: str, mode: str) -> None:
+    harmless = {"CompressionType": "None"}
+    refuse_others(channel, _CHANNEL, f"{where}.", harmless)
+    _check_mode(channel.get("InputMode", mode), f"{where}.InputMode")
+    source = channel["DataSource"]
+    refuse_others(source, frozenset({"S3DataSource"}), f"{where}.DataSource.")
+    if channel.get("RecordWrapperType", "None") != "None":
+        # "In File mode, leave this field unset or set it to None"
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Channel.html
+        raise invalid(f"{where}.RecordWrapperType can only be used in Pipe input mode.")
+    if "S3DataSource" not in source:
+        raise null_member(f"{where[0].lower()}{where[1:]}.dataSource.s3DataSource")
+    data = source["S3DataSource"]
+    refuse_others(data, _SOURCE, f"{where}.DataSource.S3DataSource.")
+    check_s3_uri(data["S3Uri"], f"{where}.DataSource.S3DataSource.S3Uri")
+    if data["S3DataType"] not in ("S3Prefix", "ManifestFile"):
+        raise invalid(f"Ringfence does not implement {where}.DataSource.S3DataSource.S3DataType {data['S3DataType']}.")
