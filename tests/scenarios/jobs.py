@@ -17,17 +17,29 @@ class Jobs:
 
     def __init__(self, story: Story) -> None:
         self.story = story
-        self.sagemaker: Any = story.client("sagemaker")
-        self.s3: Any = story.client("s3")
+        self.connect()
         self.role = self._role()
         self._endpoint = story.facts["s3_endpoint"]
         found = story.client("ec2").describe_vpc_endpoints(VpcEndpointIds=[self._endpoint])["VpcEndpoints"][0]
         self._policy: str = found["PolicyDocument"]
         self.endpoint_policy([{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}])
 
+    def connect(self) -> None:
+        """To the daemon that runs now."""
+        self.sagemaker: Any = self.story.client("sagemaker")
+        self.s3: Any = self.story.client("s3")
+
     def endpoint_policy(self, statements: list[dict[str, Any]]) -> None:
         """Of the S3 gateway endpoint; `clean` gives it back the one that it had."""
         self.story.client("ec2").modify_vpc_endpoint(VpcEndpointId=self._endpoint, PolicyDocument=_document(statements))
+
+    def bare_role(self) -> str:
+        """The same role without its EC2 permissions, until `clean`."""
+        statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        self.story.client("iam").put_role_policy(
+            RoleName="jobs", PolicyName="rights", PolicyDocument=_document([statement])
+        )
+        return self.role
 
     def _role(self) -> str:
         iam, name = self.story.client("iam"), "jobs"
@@ -158,6 +170,15 @@ class Jobs:
             one["Key"].removeprefix(prefix): self.s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
             for one in listed
         }
+
+    def explain(self, name: str) -> dict[str, Any]:
+        """What `ringfence explain job` says, as JSON."""
+        facts: dict[str, Any] = json.loads(self.story.ringfence("explain", "job", name, "--json").stdout)
+        return facts
+
+    def faults(self, name: str) -> dict[str, str]:
+        """Check -> sentence of what `ringfence explain job` finds wrong."""
+        return {one["check"]: one["sentence"] for one in self.explain(name)["findings"] if one["mark"] == "wrong"}
 
     def interfaces(self) -> list[dict[str, Any]]:
         filters = [{"Name": "group-id", "Values": [self.story.facts["groups"]["model"]]}]

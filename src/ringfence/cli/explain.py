@@ -70,6 +70,19 @@ def model(state: Path, name: str, as_json: bool) -> None:
     _hosting(state, "model", name, as_json)
 
 
+@explain.command()
+@state_option
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def job(state: Path, name: str, as_json: bool) -> None:
+    """Check everything that a processing or training job needs, and why it failed. Exits 1 if something is wrong.
+
+    Besides what `explain endpoint` looks at: every input and output, with the role and by the way that its transfer
+    takes; whether the hosts of a distributed job reach each other; how each container ended.
+    """
+    _hosting(state, "job", name, as_json)
+
+
 @explain.command("vpc-endpoint")
 @state_option
 @click.argument("id", metavar="VPCE-ID")
@@ -100,7 +113,11 @@ def delete(state: Path, id: str, as_json: bool) -> None:
 def _hosting(state: Path, kind: str, name: str, as_json: bool) -> None:
     told = connect(state).call("POST", "explain/hosting", {"kind": kind, "name": name})
     if not told["found"]:
-        listing = "ec2 describe-vpc-endpoints" if kind == "vpc-endpoint" else f"sagemaker list-{kind}s"
+        others = {
+            "vpc-endpoint": "ec2 describe-vpc-endpoints",
+            "job": "sagemaker list-processing-jobs` and `list-training-jobs",
+        }
+        listing = others.get(kind, f"sagemaker list-{kind}s")
         fail(f"there is no {kind} `{name}`: see `aws {listing}`", 64)
     if as_json:
         click.echo(json.dumps(told["facts"], indent=2))

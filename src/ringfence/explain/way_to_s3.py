@@ -37,7 +37,7 @@ def ways_to_s3(ground: Ground, plan: Plan) -> tuple[WayToS3, ...]:
     found = []
     for standing in standings(ground, plan):
         host = next(host for subnets, host in hosts.items() if standing.subnet.id in subnets)
-        found.append(_way(standing, host, ground.region))
+        found.append(find_way(standing, host, ground.region))
     return tuple(found)
 
 
@@ -63,7 +63,8 @@ def s3_endpoints(topology: Topology, vpc_id: str) -> tuple[str, ...]:
     return tuple(one.id for one in endpoints if one.service == "s3" and one.kind == "Gateway")
 
 
-def _way(standing: Standing, host: str, region: str) -> WayToS3:
+def find_way(standing: Standing, host: str, region: str) -> WayToS3:
+    """The way of a packet from there to the host, one of S3's."""
     address = standing.look_up_anyhow(host) or s3_public_address(region)
     walked = standing.send(address, 443)
     if walked.delivered:

@@ -1,4 +1,4 @@
-"""The ground of `explain endpoint`, `model` and `vpc-endpoint`: records, topology, the gateway's own authorizer.
+"""The ground of `explain endpoint`, `model`, `job` and `vpc-endpoint`: records, topology, the gateway's own authorizer.
 
 The admin API asks; nothing is written and no call is made. Called by gateway.admin.
 """
@@ -13,6 +13,7 @@ from ringfence.core.record import Reader, Record
 from ringfence.explain.checks.role import SUPPOSED_INTERFACE, SUPPOSED_PERMISSION
 from ringfence.explain.endpoint import HostingExplanation, explain_hosting, tell
 from ringfence.explain.hosting import Ground, Permits, Plan, plan_endpoint, plan_model
+from ringfence.explain.job import explain_job, find_job, place_of
 from ringfence.explain.logged_call import Question
 from ringfence.explain.supposed import SupposedRecords
 from ringfence.explain.vpc_endpoint import find_of_endpoint
@@ -41,20 +42,23 @@ def explain_hosted(
     now: datetime,
     entropy: Entropy,
 ) -> HostingExplanation | None:
-    """`place`: account and region. `wanted`: `endpoint`, `model` or `vpc-endpoint`, and its name or id.
+    """`place`: account and region. `wanted`: `endpoint`, `model`, `job` or `vpc-endpoint`, and its name or id.
 
     None if there is no such thing.
     """
     kind, name = wanted
+
+    def ground(plan: Plan | None) -> Ground:
+        supposed = SupposedRecords(records, *(_interface(records, plan) if plan else ()))
+        return Ground(records, topology, *place, make_permits(supposed, place[1], now, entropy), *machine)
+
     if kind == "vpc-endpoint":
-        permits = make_permits(SupposedRecords(records), place[1], now, entropy)
-        return _explain_vpc_endpoint(Ground(records, topology, *place, permits, *machine), name)
+        return _explain_vpc_endpoint(ground(None), name)
+    if kind == "job":
+        job = find_job(records, *place, name)
+        return explain_job(ground(place_of(job)), job) if job is not None else None
     plan = (plan_endpoint if kind == "endpoint" else plan_model)(records, *place, name)
-    if plan is None:
-        return None
-    supposed = SupposedRecords(records, *_interface(records, plan))
-    permits = make_permits(supposed, place[1], now, entropy)
-    return explain_hosting(Ground(records, topology, *place, permits, *machine), plan)
+    return explain_hosting(ground(plan), plan) if plan is not None else None
 
 
 def _explain_vpc_endpoint(ground: Ground, id: str) -> HostingExplanation | None:

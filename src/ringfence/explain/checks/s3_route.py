@@ -22,13 +22,14 @@ def _judge(ground: Ground, way: WayToS3, url: str | None) -> Finding:
     if way.trace.delivered:
         by = f"through {way.endpoint_id}" if way.endpoint_id else "over the internet"
         return ok("s3-route", subnet, f"{subnet} reaches S3 ({way.trace.packet.destination}) {by}", *ids)
-    sentence, remedy = _why(ground, way)
+    sentence, remedy = give_reason(ground, way, "the model")
     if url is None:
         return note("s3-route", subnet, f"{sentence}; the model has no data in S3", remedy, *ids)
     return wrong("s3-route", subnet, sentence, remedy, aws_message.data_unreachable(url), *ids)
 
 
-def _why(ground: Ground, way: WayToS3) -> tuple[str, str]:
+def give_reason(ground: Ground, way: WayToS3, who: str) -> tuple[str, str]:
+    """Why `who` does not reach S3 from there, and what to change."""
     said, hop, subnet = explain(way.trace), way.trace.deciding, way.standing.subnet
     table = subnet.route_table_id
     remedy = _give_way(way, table)
@@ -36,7 +37,7 @@ def _why(ground: Ground, way: WayToS3) -> tuple[str, str]:
         listed = prefix_list_of(f"com.amazonaws.{ground.region}.s3", ground.region)
         neither = f"which has neither a route to the S3 prefix list {listed} nor to a NAT gateway"
         nowhere = f": it {hop.detail}" if "leads nowhere" in hop.detail else ""
-        return f"the model reaches S3 by no route: {subnet.id} uses {table}, {neither}{nowhere}", remedy
+        return f"{who} reaches S3 by no route: {subnet.id} uses {table}, {neither}{nowhere}", remedy
     if hop.stage == "internet gateway":
         sentence = (
             f"{subnet.id} uses {table}, which sends S3's addresses to {hop.rule}: a route to an internet gateway takes "

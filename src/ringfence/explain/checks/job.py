@@ -1,0 +1,102 @@
+"""A job's image, its hosts among each other, and how its containers ended."""
+
+from collections.abc import Iterator
+
+from ringfence.explain.finding import Finding, Seen, note, ok, wrong
+from ringfence.explain.hosting import Ground
+from ringfence.explain.standing import stand_in
+from ringfence.explain.supposed import suppose_interface
+from ringfence.network.explain import explain
+from ringfence.network.trace import Packet, trace
+from ringfence.resources.job import HostEnd, Job, JobStatus
+from ringfence.resources.logs import LogEvent, LogStream
+from ringfence.services.sagemaker import job_failure
+from ringfence.services.sagemaker.job_plan import JobPlan
+
+_TCP = 6
+_A_PORT = 29500  # any: what frameworks meet on; a rule for one port would not do
+_LINES = 5
+
+
+def check_image(ground: Ground, plan: JobPlan) -> Iterator[Finding]:
+    image = ground.image(plan.image)
+    if image is not None:
+        yield ok("image", plan.image, f"image {plan.image} is here ({image.digest[:19]}…)")
+        return
+    remedy = f"`ringfence image import docker-archive:FILE {plan.image}`; see `ringfence image list`"
+    seen = Seen("M12", job_failure.image_missing(plan.image))
+    yield wrong("image", plan.image, f"no image on this machine is called {plan.image}", remedy, seen)
+
+
+def check_peers(ground: Ground, plan: JobPlan) -> Iterator[Finding]:
+    """Hosts of one job speak with each other: from each subnet to each, in both directions of a connection.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/process-vpc.html
+    """
+    if plan.count < 2 or not plan.subnet_ids:
+        return
+    subnets = plan.subnet_ids
+    for sender, receiver in ((a, b) for a in subnets for b in subnets if a <= b):
+        yield _judge_pair(ground, plan, sender, receiver)
+
+
+def _judge_pair(ground: Ground, plan: JobPlan, sender: str, receiver: str) -> Finding:
+    groups, subject = plan.group_ids, f"{sender} to {receiver}"
+    first = stand_in(ground.topology, sender, groups)
+    if first is None or receiver not in first.vpc.subnets:
+        return note("peers", subject, "not judged: there is no such subnet")
+    supposed, name = suppose_interface(first.topology, first.vpc, receiver, groups)
+    target = supposed.vpcs[first.vpc.id].interfaces[name].address
+    walked = trace(supposed, Packet(first.name, target, _TCP, _A_PORT))
+    if walked.delivered:
+        return ok("peers", subject, f"hosts of the job reach each other, {subject}", *groups)
+    hop, shown = walked.deciding, ", ".join(groups)
+    if "group" in hop.stage:
+        sentence = f"the hosts of a distributed job wait for each other in vain, {subject}: {shown} admits no traffic "
+        sentence += "from its own members" if hop.stage == "ingress group" else "to its own members"
+        way = "ingress" if hop.stage == "ingress group" else "egress"
+        remedy = f"add an {way} rule for all traffic to {groups[0]} whose source is {groups[0]} itself"
+        if way == "egress":
+            remedy = f"add an egress rule for all traffic to {groups[0]} whose destination is {groups[0]} itself"
+    else:
+        said = explain(walked)
+        sentence, remedy = f"the hosts of the job do not reach each other, {subject}: {said.sentence}", said.remedy
+    return wrong("peers", subject, sentence, remedy, None, *groups, hop.owner)
+
+
+def check_container(ground: Ground, job: Job, plan: JobPlan) -> Iterator[Finding]:
+    """The end of each host's container that did not end well, with its last words."""
+    status = ground.records.get(JobStatus, job.arn)
+    for end in status.exits if status else ():
+        last = " | ".join(_last_lines(ground, job, plan, end.host))
+        said = f"; its last output: {last}" if last else "; it wrote nothing"
+        yield _judge_end(plan, end, said)
+
+
+def _judge_end(plan: JobPlan, end: HostEnd, said: str) -> Finding:
+    if end.out_of_memory:
+        seen = Seen("", job_failure.OUT_OF_MEMORY)
+        sentence = f"the container of {end.host} was killed: more memory than {plan.instance_type} has{said}"
+        return wrong("container", end.host, sentence, "choose an instance type with more memory", seen)
+    match end.code:
+        case 0:
+            return ok("container", end.host, f"the container of {end.host} ended well")
+        case None:
+            seen = Seen("", job_failure.HOST_LOST)
+            sentence = f"nobody saw the container of {end.host} end: the machine or the daemon went down with it{said}"
+            return wrong("container", end.host, sentence, "create the job again", seen)
+        case code:
+            # what the container wrote into /opt/ml/output/failure stands between the two
+            seen = Seen("", "AlgorithmError: ")
+            sentence = f"the container of {end.host} ended with exit code {code}{said}"
+            return wrong("container", end.host, sentence, "`ringfence logs JOB` has all that it wrote", seen)
+
+
+def _last_lines(ground: Ground, job: Job, plan: JobPlan, host: str) -> list[str]:
+    group = f"{job.account}/{job.region}//aws/sagemaker/{plan.noun}s"
+    streams = list(ground.records.scan(LogStream, f"{group}\0{job.name}/{host}-"))
+    if not streams:
+        return []
+    newest = max(streams, key=lambda stream: stream.created)
+    events = list(ground.records.scan(LogEvent, f"{newest.key}\0"))
+    return [event.message.rstrip() for event in events[-_LINES:]]

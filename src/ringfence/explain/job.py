@@ -1,0 +1,99 @@
+"""Everything that a processing or training job needs of its network, role and data, before it ends or after it failed.
+
+Pure. Called by gateway.hosting for `ringfence explain job`; what a job has beyond hosting is in explain.checks.job and
+explain.checks.job_data, the rest is hosting's own checks.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ringfence.core.record import Reader
+from ringfence.explain.checks.calls import check_calls
+from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
+from ringfence.explain.checks.internet_route import check_internet_route
+from ringfence.explain.checks.job import check_container, check_image, check_peers
+from ringfence.explain.checks.job_data import check_data
+from ringfence.explain.checks.names import check_names
+from ringfence.explain.checks.role import check_role
+from ringfence.explain.endpoint import HostingExplanation, tell
+from ringfence.explain.finding import Finding
+from ringfence.explain.hosting import Ground, Plan
+from ringfence.resources.job import Job, JobHostStatus, JobStatus, ProcessingJob, TrainingJob
+from ringfence.resources.sagemaker import Variant
+from ringfence.services.sagemaker.job import job_state
+from ringfence.services.sagemaker.job_plan import JobPlan, plan_job
+
+
+def find_job(records: Reader, account: str, region: str, name: str) -> Job | None:
+    """Of two jobs of this name, one of each kind, the newer."""
+    key = f"{account}/{region}/{name}"
+    found: list[Job] = [job for kind in (ProcessingJob, TrainingJob) if (job := records.get(kind, key)) is not None]
+    return max(found, key=lambda job: job.created, default=None)
+
+
+def place_of(job: Job) -> Plan:
+    """The job's hosts as hosting's checks see instances: one kind of them, without a model."""
+    plan = plan_job(job)
+    variant = Variant(
+        name=job.name,
+        model_name=job.name,
+        container={"Image": plan.image},
+        role_arn=plan.role_arn,
+        instance_type=plan.instance_type,
+        count=plan.count,
+        weight=1.0,
+        subnet_ids=plan.subnet_ids,
+        group_ids=plan.group_ids,
+        isolated=plan.isolated,
+        download_timeout=0,
+        startup_timeout=0,
+    )
+    return Plan(job.name, (variant,))
+
+
+def explain_job(ground: Ground, job: Job) -> HostingExplanation:
+    """State, findings, and which of them are behind the FailureReason."""
+    plan, place = plan_job(job), place_of(job)
+    findings = tuple(dict.fromkeys(_find(ground, job, plan, place)))
+    status = ground.records.get(JobStatus, job.arn)
+    faults = [one for one in findings if one.mark == "wrong"]
+    facts: dict[str, Any] = {"job": job.arn, "status": job_state(ground.records, job)}
+    return tell([*_head(ground, job, plan, status), *_cause(status, faults)], findings, facts)
+
+
+def _find(ground: Ground, job: Job, plan: JobPlan, place: Plan) -> Iterator[Finding]:
+    yield from check_image(ground, plan)
+    yield from check_role(ground, place)
+    yield from check_names(ground, place)
+    yield from check_data(ground, job, plan, place)
+    yield from check_peers(ground, plan)
+    yield from check_container(ground, job, plan)
+    yield from check_calls(ground, place)
+    yield from check_internet_route(ground, place)
+    yield from check_endpoint_policies(ground, place)
+
+
+def _head(ground: Ground, job: Job, plan: JobPlan, status: JobStatus | None) -> Iterator[str]:
+    kind = "processing" if plan.noun == "ProcessingJob" else "training"
+    yield f"{kind} job {job.name}: {job_state(ground.records, job)}"
+    if status is not None and status.outcome is not None and status.outcome.failure_reason:
+        yield f"FailureReason: {status.outcome.failure_reason}"
+    where = f"{', '.join(plan.subnet_ids)} with {', '.join(plan.group_ids)}" if plan.subnet_ids else "no VPC"
+    yield f"  {plan.count} × {plan.instance_type}, {where}{', isolated' if plan.isolated else ''}"
+    for one in status.transitions if status else ():
+        yield f"  {one.started:%H:%M:%S} {one.status}"
+    for host in ground.records.all(JobHostStatus):
+        if host.job_arn == job.arn:
+            yield f"  host {host.host}: {host.phase}, instance {host.instance_id}"
+
+
+def _cause(status: JobStatus | None, faults: list[Finding]) -> Iterator[str]:
+    """Which of the findings says what SageMaker said."""
+    reason = status.outcome.failure_reason if status is not None and status.outcome is not None else None
+    if not reason:
+        return
+    likely = [one for one in faults if one.failure_reason and reason.startswith(one.failure_reason)]
+    for one in likely:
+        yield f"the likely cause: {one.sentence}"
+    if not likely:
+        yield "nothing that gives this reason is wrong now: its cause may be mended"

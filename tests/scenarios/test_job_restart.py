@@ -1,0 +1,78 @@
+"""The daemon is killed in each phase of a job; the next one goes on, or says truthfully why it cannot."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from demo.story import Story
+from tests.scenarios.hosting import BUCKET
+from tests.scenarios.jobs import Jobs
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+PHASES = ("Starting", "Downloading", "Training", "Uploading", "Completed")
+
+# writes a new random number at each start: one that was run twice would show another
+_ONCE = """
+import os, pathlib, time
+model = pathlib.Path("/opt/ml/model")
+print("started", flush=True)
+time.sleep(1.5)
+model.joinpath("large").write_bytes(os.urandom(48 << 20))
+print("ended", flush=True)
+"""
+
+
+def kill(story: Story) -> None:
+    pid = json.loads((story.state / "daemon.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    while _exists(pid):
+        time.sleep(0.01)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4, 1.0, 1.8, 2.3, 2.8, 3.4])
+def test_training_goes_on_after_a_kill(jobs: Jobs, delay: float) -> None:
+    """The delays fall into different phases; whatever they hit, the job completes and its model is whole."""
+    name = f"killed-{int(delay * 100)}"
+    data = os.urandom(16 << 20)
+    jobs.s3.put_object(Bucket=BUCKET, Key="bulk/data", Body=data)
+    jobs.begin_training(name, _ONCE, channels=[jobs.channel("bulk", f"s3://{BUCKET}/bulk/")])
+    time.sleep(delay)
+    before = jobs.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"]
+    kill(jobs.story)
+    jobs.story.up()
+    jobs.connect()
+    told = jobs.settle_training(name)
+    assert told["TrainingJobStatus"] == "Completed", (before, told.get("FailureReason"))
+    shown = [one["Status"] for one in told["SecondaryStatusTransitions"]]
+    assert shown[-1] == "Completed" and set(shown) == set(PHASES), shown
+    head = jobs.s3.head_object(Bucket=BUCKET, Key=f"trained/{name}/output/model.tar.gz")
+    assert head["ContentLength"] > 48 << 20
+    lines = [line for lines in jobs.log(name, "/aws/sagemaker/TrainingJobs").values() for line in lines]
+    if before == "Training":
+        assert lines == ["started", "ended"], "a container that ran was adopted, not run again"
+    assert jobs.interfaces() == []
+    assert not list((jobs.story.state / "instances").glob("i-*")), "nothing of the job is left"
+
+
+def test_a_container_that_is_lost_is_said_to_be(jobs: Jobs) -> None:
+    jobs.begin_training("lost", "import time\nprint('started', flush=True)\ntime.sleep(600)")
+    jobs.wait_for_line("lost", "started", "/aws/sagemaker/TrainingJobs")
+    done = jobs.story.ringfence("down")
+    assert done.returncode == 0, done.stderr
+    jobs.story.up()
+    jobs.connect()
+    told = jobs.settle_training("lost")
+    assert told["TrainingJobStatus"] == "Failed"
+    assert told["FailureReason"].startswith("InternalServerError: The instance that ran the container was lost")
+    assert jobs.interfaces() == []
