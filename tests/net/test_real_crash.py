@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import wire
 from test_real_restart import steps_after_restart, whole_world
 from world import World
 
@@ -125,3 +126,34 @@ async def test_nothing_is_left_of_what_came_and_went(dataplane: Dataplane) -> No
         await dataplane.apply(whole_world().compile())
         await dataplane.apply(World().compile())
     assert (count(), dataplane.namespaces()) == before
+
+
+async def test_an_elastic_ip_that_was_taken_away_keeps_no_flow(
+    dataplane: Dataplane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the daemon ended between the last translation and forgetting the flows."""
+    world = World()
+    vpc = world.vpc()
+    gateway, group = world.internet_gateway(vpc), world.group(vpc)
+    inside = world.instance(world.subnet(vpc, "10.0.1.0/24"), group)
+    world.route(world.main_table(vpc), destination_cidr="0.0.0.0/0", gateway_id=gateway.id)
+    outside = world.instance(network="internet", public_ip="203.0.113.7")
+    elastic = world.elastic_ip(inside.network_interface_id)
+    await dataplane.apply(world.compile())
+    stop = wire.echo(dataplane, outside.id, "203.0.113.7", 9000)
+    try:
+        assert wire.ask(dataplane, inside.id, "203.0.113.7", 9000)
+    finally:
+        stop()
+    world.delete(elastic)
+    with monkeypatch.context() as patch:
+        patch.setattr("ringfence.dataplane.execute.forget_flows", _killed)
+        with pytest.raises(Killed):
+            await dataplane.apply(world.compile())
+    other = Dataplane(type("Config", (), {"prefix": dataplane._prefix})())
+    await other.apply(world.compile())
+    assert wire.forget(other, vpc.id, elastic.public_ip) == 0
+
+
+def _killed(_: object) -> int:
+    raise Killed

@@ -16,9 +16,10 @@ from ringfence.dataplane.execute import LINK_GROUP, DataplaneError, Executor
 from ringfence.dataplane.flow_read import FlowReader
 from ringfence.dataplane.host import Firewall, HostState
 from ringfence.dataplane.observe import is_router, list_namespaces, observe
-from ringfence.dataplane.plan import DeleteNamespaces, RunIp, plan
+from ringfence.dataplane.plan import DeleteNamespaces, ForgetFlows, RunIp, Step, plan
 from ringfence.dataplane.probe import send_probe
 from ringfence.dataplane.render import Renderer
+from ringfence.network import addresses
 from ringfence.network.flow import FlowReading
 from ringfence.network.probe import Probe, Probed
 from ringfence.network.topology import Topology
@@ -118,12 +119,15 @@ class Dataplane:
         with self._lock:
             desired = self._renderer.render(topology)
             observed = self._observe()
-            self._applied = None
+            remembered, self._applied = self._applied, None
             for vpc in topology.vpcs.values():
                 if vpc.flow_logs:
                     self._logged_now[vpc.id] = {number: id for id, number in flow_count.numbers_of(vpc).items()}
                     self._logged.setdefault(vpc.id, {}).update(self._logged_now[vpc.id])
-            self._executor.run(plan(desired, observed))
+            steps = plan(desired, observed)
+            if observed is not remembered:
+                steps += _forget_strays(topology, observed)
+            self._executor.run(steps)
             self._applied = desired
             self._wrong_tables.clear()
 
@@ -154,3 +158,14 @@ class Dataplane:
         seen = observe(self._executor, existing)
         distrusted = dict.fromkeys(self._wrong_tables & existing, Firewall((), "drifted"))
         return HostState({**seen.namespaces, **distrusted}, seen.parts)
+
+
+def _forget_strays(topology: Topology, observed: HostState) -> list[Step]:
+    """Flows of Elastic IPs that are nobody's any more in a VPC: whoever took them away may have ended before this."""
+    steps: list[Step] = []
+    for vpc in topology.vpcs.values():
+        if vpc.internet_gateway is not None and vpc.id in observed.namespaces:
+            used = {interface.public_address for interface in vpc.public.values()}
+            strays = tuple(address for address in addresses.elastic_addresses() if address not in used)
+            steps.append(ForgetFlows(vpc.id, strays, left=True))
+    return steps
