@@ -120,3 +120,37 @@ def test_further_blocks(ec2: Any) -> None:
     ec2("DisassociateVpcCidrBlock", AssociationId=id)
     assert len(ec2("DescribeVpcs")["Vpcs"][0]["CidrBlockAssociationSet"]) == 1
     assert len(ec2("DescribeRouteTables")["RouteTables"][0]["Routes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("primary", "more", "taken"),
+    [
+        ("10.0.0.0/16", "10.1.0.0/16", True),
+        ("10.0.0.0/16", "100.64.0.0/16", True),
+        ("10.0.0.0/16", "192.168.0.0/16", False),
+        ("10.0.0.0/16", "198.19.0.0/16", False),
+        ("172.16.0.0/16", "172.17.0.0/16", True),
+        ("172.16.0.0/16", "172.31.0.0/16", False),
+        ("192.168.0.0/24", "10.0.0.0/16", False),
+        ("100.64.0.0/16", "10.0.0.0/16", False),
+        ("100.64.0.0/16", "100.65.0.0/16", True),
+    ],
+)
+def test_which_blocks_go_together(ec2: Any, primary: str, more: str, taken: bool) -> None:
+    vpc = ec2.vpc(primary)
+    if taken:
+        ec2("AssociateVpcCidrBlock", VpcId=vpc, CidrBlock=more)
+        return
+    assert ec2.error("AssociateVpcCidrBlock", VpcId=vpc, CidrBlock=more).startswith(
+        f"InvalidVpc.Range: The CIDR '{more}' is restricted."
+    )
+
+
+def test_a_block_that_a_route_leads_out_of_the_vpc(ec2: Any) -> None:
+    vpc = ec2.vpc()
+    gateway = ec2("CreateInternetGateway")["InternetGateway"]["InternetGatewayId"]
+    ec2("AttachInternetGateway", InternetGatewayId=gateway, VpcId=vpc)
+    (table,) = ec2("DescribeRouteTables")["RouteTables"]
+    ec2("CreateRoute", RouteTableId=table["RouteTableId"], DestinationCidrBlock="10.1.2.0/24", GatewayId=gateway)
+    assert "InvalidVpc.Conflict" in ec2.error("AssociateVpcCidrBlock", VpcId=vpc, CidrBlock="10.1.0.0/16")
+    ec2("AssociateVpcCidrBlock", VpcId=vpc, CidrBlock="10.1.2.0/25")

@@ -12,6 +12,10 @@ from ringfence.services.ec2.cidr import overlapping, parse_block
 from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.peering_state import connections_of, other_vpc
 
+_PRIVATE_B = IPv4Network("172.16.0.0/12")
+_RESTRICTED = (IPv4Network("10.0.0.0/8"), _PRIVATE_B, IPv4Network("192.168.0.0/16"), IPv4Network("198.19.0.0/16"))
+_DEFAULT_VPC = IPv4Network("172.31.0.0/16")
+
 
 @operation("AssociateVpcCidrBlock", takes="VpcId CidrBlock", on=("vpc/{VpcId}",))
 def associate_vpc_cidr_block(call: Call, request: Request) -> Result:
@@ -25,6 +29,8 @@ def associate_vpc_cidr_block(call: Call, request: Request) -> Result:
     if overlapping(block, taken):
         raise ServiceError("InvalidVpc.Conflict", f"The CIDR '{block}' conflicts with another CIDR of the VPC {vpc.id}")
     _check_peers(call, vpc, block)
+    _check_range(vpc, block)
+    _check_routes(call, vpc, block)
     quota.check(len(taken), quota.CIDRS_PER_VPC, "CidrLimitExceeded", "CIDR blocks per VPC")
     id = call.new_id("vpc-cidr-assoc")
     call.records.put(msgspec.structs.replace(vpc, secondary_cidrs=(*vpc.secondary_cidrs, (id, str(block)))))
@@ -42,6 +48,35 @@ def _check_peers(call: Call, vpc: Vpc, block: IPv4Network) -> None:
             raise ServiceError(
                 "InvalidVpc.Conflict", f"The CIDR '{block}' conflicts with the CIDR of a VPC peered by {peering.id}"
             )
+
+
+def _check_range(vpc: Vpc, block: IPv4Network) -> None:
+    """Which ranges go with which is a table of AWS's: the primary block's own private range, shared or public ones.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html#add-cidr-block-restrictions
+    """
+    own = next((one for one in _RESTRICTED if IPv4Network(vpc.cidr).subnet_of(one)), None)
+    restricted = [one for one in _RESTRICTED if one != own]
+    restricted += [_DEFAULT_VPC] if own == _PRIVATE_B else []
+    if any(block.overlaps(one) for one in restricted):
+        raise ServiceError(
+            "InvalidVpc.Range",
+            f"The CIDR '{block}' is restricted. Use a CIDR from the same private address range as the current VPC "
+            "CIDR, or use a publicly-routable CIDR. For additional restrictions, see "
+            "https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Subnets.html#add-cidr-block-restrictions",
+        )
+
+
+def _check_routes(call: Call, vpc: Vpc, block: IPv4Network) -> None:
+    """What a route leads out of the VPC cannot become a part of it."""
+    for table in route_table.tables_of(call, vpc.id):
+        for route in table.routes:
+            if route.destination_cidr and IPv4Network(route.destination_cidr).subnet_of(block):
+                raise ServiceError(
+                    "InvalidVpc.Conflict",
+                    f"The CIDR '{block}' is the same as or larger than the destination {route.destination_cidr} of a "
+                    f"route in {table.id}",
+                )
 
 
 def _vpc_of(call: Call, request: Request) -> list[str]:
