@@ -51,7 +51,8 @@ def make_probe(topology: Topology, path: Path, number: int) -> Probe | None:
     hops = (*path.trace.forward, *path.trace.reply)
     named = {path.trace.reached, *(hop.rule for hop in hops), *(hop.owner for hop in hops)}
     gateways = [id for vpc in topology.vpcs.values() for id in (*vpc.endpoints, *vpc.nat_gateways) if id in named]
-    watched = (*topology.vpcs, *gateways, INTERNET, PLATFORM)
+    beyond = sorted(id for id in named if id is not None and id.startswith("vgw-"))
+    watched = (*topology.vpcs, *gateways, *beyond, INTERNET, PLATFORM)
     port = EPHEMERAL + number % _PORTS
     return Probe(namespace, watched, packet.destination, packet.protocol, packet.port, port)
 
@@ -79,6 +80,8 @@ def _is_counted(hop: Hop) -> bool:
     """A route that is taken, an absent neighbour, a destination that nobody has: no rule of the kernel's."""
     if hop.stage in ("address", "source", "platform") or "nobody on the internet" in hop.detail:
         return False
+    if hop.passed and hop.stage in ("VPC peering", "virtual private gateway", "customer network"):
+        return False  # links, which have no rule where they let through
     return not (hop.stage == "route" and hop.passed)
 
 
