@@ -1,0 +1,111 @@
+"""Processing and training jobs as records: what is kept, what is refused and in which words."""
+
+from typing import Any
+
+import pytest
+from sagemaker_caller import IMAGE, ROLE, VPC_CONFIG, SageMaker
+
+from ringfence.resources.job import JobStatus, Outcome
+
+_INPUT = {
+    "InputName": "rows",
+    "S3Input": {
+        "S3Uri": "s3://models/rows",
+        "LocalPath": "/opt/ml/processing/rows",
+        "S3DataType": "S3Prefix",
+        "S3InputMode": "File",
+    },
+}
+
+
+def processing(**changes: Any) -> dict[str, Any]:
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    given = {
+        "ProcessingJobName": "job",
+        "RoleArn": ROLE,
+        "AppSpecification": {"ImageUri": IMAGE},
+        "ProcessingResources": {"ClusterConfig": cluster},
+        "NetworkConfig": {"VpcConfig": VPC_CONFIG},
+        "ProcessingInputs": [_INPUT],
+    }
+    return {**given, **changes}
+
+
+def training(**changes: Any) -> dict[str, Any]:
+    given = {
+        "TrainingJobName": "fit",
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://models/out"},
+        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }
+    return {**given, **changes}
+
+
+def changed(**data: Any) -> list[dict[str, Any]]:
+    return [{**_INPUT, "S3Input": {**_INPUT["S3Input"], **data}}]  # type: ignore[dict-item]
+
+
+def network(**members: Any) -> dict[str, Any]:
+    return {"NetworkConfig": {"VpcConfig": VPC_CONFIG, **members}}
+
+
+def cluster(**changes: Any) -> dict[str, Any]:
+    given = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1, **changes}
+    return {"ProcessingResources": {"ClusterConfig": given}}
+
+
+def test_a_job_is_described_as_it_was_asked_for(sagemaker: SageMaker) -> None:
+    sagemaker("CreateProcessingJob", **processing(Tags=[{"Key": "team", "Value": "a"}]))
+    told = sagemaker("DescribeProcessingJob", ProcessingJobName="job")
+    assert told["ProcessingJobStatus"] == "InProgress" and told["ProcessingInputs"] == [_INPUT]
+    assert sagemaker("ListTags", ResourceArn=told["ProcessingJobArn"])["Tags"] == [{"Key": "team", "Value": "a"}]
+    sagemaker("StopProcessingJob", ProcessingJobName="job")
+    assert sagemaker("DescribeProcessingJob", ProcessingJobName="job")["ProcessingJobStatus"] == "Stopping"
+    outcome = Outcome(status="Stopped", secondary="Stopped")
+    job = told["ProcessingJobArn"]
+    sagemaker.put(
+        JobStatus(
+            job_arn=job, phase="Ended", modified=told["CreationTime"], ended=told["CreationTime"], outcome=outcome
+        )
+    )
+    assert sagemaker.error("StopProcessingJob", ProcessingJobName="job").message == (
+        "The request was rejected because the processing job is in status Stopped."
+    )
+    listed = sagemaker("ListProcessingJobs", StatusEquals="Stopped")["ProcessingJobSummaries"]
+    assert [one["ProcessingJobName"] for one in listed] == ["job"]
+    assert sagemaker("ListProcessingJobs", StatusEquals="InProgress")["ProcessingJobSummaries"] == []
+
+
+def test_a_training_job_begins_with_starting(sagemaker: SageMaker) -> None:
+    sagemaker("CreateTrainingJob", **training())
+    told = sagemaker("DescribeTrainingJob", TrainingJobName="fit")
+    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("InProgress", "Starting")
+    assert sagemaker.error("CreateTrainingJob", **training()).code == "ResourceInUse"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"AppSpecification": {"ImageUri": "python:3"}}, "ValidationException", "non-ECR image"),
+        (cluster(InstanceType="ml.p3.2xlarge"), "ResourceLimitExceeded", "ml.p3.2xlarge for processing job usage"),
+        ({"RoleArn": ROLE.replace("exec", "nobody")}, "ValidationException", "Could not assume role"),
+        ({"ProcessingInputs": changed(S3InputMode="Pipe")}, "ValidationException", "S3InputMode Pipe"),
+        ({"ProcessingInputs": changed(S3CompressionType="Gzip")}, "ValidationException", "Gzip can only"),
+        ({"ProcessingInputs": changed(LocalPath="/opt/ml/processing/../x")}, "ValidationException", "LocalPath"),
+        ({"ProcessingInputs": changed(S3Uri="http://x")}, "ValidationException", "must have the form s3://"),
+        ({"ProcessingInputs": [_INPUT, _INPUT]}, "ValidationException", "must be unique"),
+        ({"ProcessingInputs": [{**_INPUT, "AppManaged": True}]}, "ValidationException", "AppManaged"),
+        (network(EnableInterContainerTrafficEncryption=True), "ValidationException", "TrafficEncryption"),
+        ({**network(EnableNetworkIsolation=True), **cluster(InstanceCount=2)}, "ValidationException", "more than one"),
+        ({"NetworkConfig": {"VpcConfig": {**VPC_CONFIG, "Subnets": ["subnet-x"]}}}, "ValidationException", "subnet-x"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_kept(
+    sagemaker: SageMaker, changes: dict[str, Any], code: str, words: str
+) -> None:
+    error = sagemaker.error("CreateProcessingJob", **processing(**changes))
+    assert error.code == code and words in error.message
+    missing = sagemaker.error("DescribeProcessingJob", ProcessingJobName="job")
+    assert missing.message.startswith('Could not find processing job "arn:aws:sagemaker:')
