@@ -35,6 +35,7 @@ _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
 _ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:hot"
 _MODEL = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/model"
+_LINE = f"arn:aws:directconnect:{REGION}:{ACCOUNT}:dxcon/dxcon-01234567"
 _REPOSITORY = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/x"
 _GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:group"
 # What members of these names hold, in any operation; or, with the service before it, in those of one.
@@ -97,6 +98,8 @@ _VALUES: dict[str, Any] = {
     "ResourceARN": _ALARM,
     "resourceArn": _GROUP,
     "ecr.resourceArn": _REPOSITORY,
+    "directconnect.resourceArn": _LINE,
+    "resourceArns": _LINE,
     "registryId": ACCOUNT,
     "logGroupName": "group",
     "Bucket": "bucket",

@@ -61,6 +61,11 @@ EXCEPTIONS: dict[str, str] = {
     "cloudwatch.PutMetricAlarm | * | has no cloudwatch:alarmtags* on alarm": "ActionConfiguration is refused",
     "cloudwatch.*Metric* | * | asks about [*]": "AWS lists datasets as the only resource; policies name `*`",
     "ecr.ListTagsForResource | * | has no aws:*": "its request has no tags, whatever the reference says",
+    # Direct Connect
+    "directconnect.* | * | does not ask about optional dxlag": "there are no LAGs",
+    "directconnect.DescribeTags | * | does not ask about optional *": "each is asked about if its ARN is given",
+    "directconnect.CreateConnection | * | asks about [*]": "of the resources listed it names only LAGs, not there",
+    "directconnect.CreatePrivate* | * | has no aws:*": "its tags are in a structure, whose keys AWS does not tell",
     # S3
     "s3.* | * | has no s3:buckettag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
     "s3.* | * | has no aws:resourcetag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",

@@ -41,6 +41,7 @@ ALLOWED = {
     ("route53", "*", "ChangeBatch.Changes[].ResourceRecordSet.GeoLocation"): _OUTER,
     ("route53", "*", "ChangeBatch.Changes[].ResourceRecordSet.CidrRoutingConfig"): _OUTER,
     ("route53", "*", "ChangeBatch.Changes[].ResourceRecordSet.GeoProximityLocation"): _OUTER,
+    ("directconnect", "CreatePrivateVirtualInterface", "newPrivateVirtualInterface"): "refused member by member",
     ("sagemaker", "CreateModel", "PrimaryContainer"): "refused by refuse_others, each level",
     ("sagemaker", "CreateModel", "Containers[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "ProductionVariants[]"): "refused by refuse_others",

@@ -258,6 +258,40 @@ def test_bgp_knows_the_office_while_somebody_is_there(joined: Office) -> None:
         ec2.create_vpn_connection_route(VpnConnectionId=joined.vpn, DestinationCidrBlock=OFFICE)
 
 
+@pytest.mark.statement("S2.42")
+def test_invoke_endpoint_by_direct_connect(story: Story, joined: Office, hosted: None) -> None:
+    """A virtual interface is preferred to the VPN's route, and is enough without any VPN."""
+    line = story.client("directconnect")
+    building = line.describe_locations()["locations"][0]["locationCode"]
+    connection = line.create_connection(location=building, bandwidth="1Gbps", connectionName="office")["connectionId"]
+    wanted = {"virtualInterfaceName": "office", "vlan": 101, "asn": 65010, "virtualGatewayId": joined.vgw}
+    interface = line.create_private_virtual_interface(connectionId=connection, newPrivateVirtualInterface=wanted)
+    id = interface["virtualInterfaceId"]
+    try:
+        deadline = time.monotonic() + 20
+        while (told := _interface(line, id))["virtualInterfaceState"] != "available":
+            expect(time.monotonic() < deadline, f"the interface is {told['virtualInterfaceState']}")
+            time.sleep(0.1)
+        assert told["bgpPeers"][0]["bgpStatus"] == "up"
+        joined.ec2.delete_vpn_connection_route(VpnConnectionId=joined.vpn, DestinationCidrBlock=OFFICE)
+        text = joined.agree(True)
+        assert f"{id} (BGP)" in text and joined.vpn not in text
+        done, answer = joined.invoke()
+        assert done and json.loads(answer) == {"classes": story.facts["classes"]}, answer
+        assert last_arrival(story)["vpce_id"] == joined.endpoint
+        with pytest.raises(line.exceptions.DirectConnectClientException):
+            line.delete_connection(connectionId=connection)
+    finally:
+        line.delete_virtual_interface(virtualInterfaceId=id)
+        line.delete_connection(connectionId=connection)
+        joined.ec2.create_vpn_connection_route(VpnConnectionId=joined.vpn, DestinationCidrBlock=OFFICE)
+
+
+def _interface(line: Any, id: str) -> dict[str, Any]:
+    (told,) = line.describe_virtual_interfaces(virtualInterfaceId=id)["virtualInterfaces"]
+    return dict(told)
+
+
 def test_where_nobody_can_stand_is_said(joined: Office) -> None:
     def refused(*where: str) -> str:
         done = joined.story.ringfence("exec", "--customer-network", *where, "true")

@@ -184,3 +184,5 @@ def _pairs(given: Any) -> Iterator[tuple[str, str | None]]:
             yield from _pairs(item["Tags"])
         elif "Key" in item:
             yield item["Key"], item.get("Value", "")
+        elif "key" in item:
+            yield item["key"], item.get("value", "")

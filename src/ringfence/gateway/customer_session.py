@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
 from ringfence.network.addresses import may_be_customer_network
-from ringfence.network.compile.vpn import connections_of, learned_routes
+from ringfence.network.compile.vpn import is_joined, learned_routes
 from ringfence.resources.ec2 import Vpc
 from ringfence.resources.vpn import VpnGateway
 
@@ -20,8 +20,11 @@ def find_customer_network(records: Reader, text: str, via: str | None) -> tuple[
     gateway = _named(records, via) if via else _only(records, block)
     if gateway.vpc_id is None:
         raise ServiceError("Gateway.NotAttached", f"{gateway.id} is attached to no VPC: `aws ec2 attach-vpn-gateway`")
-    if not connections_of(records, gateway.id):
-        message = f"{gateway.id} has no VPN connection: `aws ec2 create-vpn-connection --vpn-gateway-id {gateway.id}`"
+    if not is_joined(records, gateway.id):
+        message = (
+            f"{gateway.id} has neither a VPN connection nor a virtual interface: "
+            f"`aws ec2 create-vpn-connection --vpn-gateway-id {gateway.id}`"
+        )
         raise ServiceError("IncorrectState", message)
     vpc = records.get(Vpc, gateway.vpc_id)
     for cidr in (vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs)) if vpc is not None else ():
@@ -51,12 +54,13 @@ def _named(records: Reader, id: str) -> VpnGateway:
 
 def _only(records: Reader, block: IPv4Network) -> VpnGateway:
     """The one gateway with a connection; of several the one that has a route to the block."""
-    found = [one for one in records.all(VpnGateway) if one.vpc_id is not None and connections_of(records, one.id)]
+    found = [one for one in records.all(VpnGateway) if one.vpc_id is not None and is_joined(records, one.id)]
     if len(found) > 1:
         found = [one for one in found if _covers(records, one, block)] or found
     if not found:
         message = (
-            "no virtual private gateway is attached to a VPC and has a VPN connection: make one, or name it: --via"
+            "no virtual private gateway is attached to a VPC and has a VPN connection or a virtual interface: "
+            "make one, or name it: --via"
         )
         raise ServiceError("Gateway.NotAttached", message)
     if len(found) > 1:

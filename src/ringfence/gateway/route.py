@@ -55,6 +55,7 @@ _BY_TARGET: Mapping[str, str] = {
     "AWSOrganizationsV20161128": "organizations",
     "secretsmanager": "secretsmanager",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "OvertureService": "directconnect",
 }
 
 # Four services sign as "sagemaker": where the host does not tell, their paths do.

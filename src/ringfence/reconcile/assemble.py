@@ -4,6 +4,7 @@ from ringfence.config import Config
 from ringfence.reconcile.alarm import Alarms
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.clock import SystemEdge
+from ringfence.reconcile.direct_connect import DirectConnect
 from ringfence.reconcile.dns_change import DnsChanges
 from ringfence.reconcile.endpoint import Endpoints
 from ringfence.reconcile.flow_delivery import Delivery
@@ -63,6 +64,7 @@ def make_reconciler(
         VpcPeeringConnections(store, applied, parts.edge),
         PrefixLists(store),
         VpnConnections(store, applied, parts.edge),
+        DirectConnect(store, applied),
         DnsChanges(store, parts.edge),
         NetworkInsightsAnalyses(store, applied, parts.edge),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),

@@ -13,6 +13,7 @@ from ringfence.network.compile.cidr import canonical
 from ringfence.network.compile.route import propagated
 from ringfence.network.topology import LearnedRoute, VpnGateway
 from ringfence.resources import ec2, vpn
+from ringfence.resources.direct_connect import VirtualInterface
 from ringfence.resources.instance import Instance
 from ringfence.resources.vpn import CustomerGateway, VpnConnection
 
@@ -29,7 +30,7 @@ def compile_vpn_gateways(records: Reader) -> dict[str, VpnGateway]:
 
 def _compile(records: Reader, gateway_id: str, taken: set[str]) -> VpnGateway:
     connections = connections_of(records, gateway_id)
-    if not connections:
+    if not is_joined(records, gateway_id):
         return VpnGateway(gateway_id)
     routes = learned_routes(records, gateway_id)
     blocks = {route.destination for route in routes} | {*advertised(records, gateway_id)}
@@ -63,6 +64,17 @@ def connections_of(records: Reader, gateway_id: str) -> list[VpnConnection]:
     return sorted(found, key=lambda one: (one.created, one.id))
 
 
+def is_joined(records: Reader, gateway_id: str) -> bool:
+    """Whether a customer's network is behind the gateway, by VPN or Direct Connect."""
+    return bool(connections_of(records, gateway_id) or virtual_interfaces_of(records, gateway_id))
+
+
+def virtual_interfaces_of(records: Reader, gateway_id: str) -> list[VirtualInterface]:
+    """Direct Connect's ways to the gateway, the oldest first."""
+    found = (one for one in records.all(VirtualInterface) if one.vpn_gateway_id == gateway_id)
+    return sorted(found, key=lambda one: (one.created, one.id))
+
+
 def learned_routes(records: Reader, gateway_id: str) -> tuple[LearnedRoute, ...]:
     """Most specific first, one per destination: a static route beats what BGP says.
 
@@ -90,11 +102,15 @@ def propagated_routes(records: Reader, table: ec2.RouteTable) -> tuple[ec2.Route
 
 
 def _candidates(records: Reader, gateway_id: str) -> Iterator[LearnedRoute]:
-    """In the order of preference."""
-    connections = connections_of(records, gateway_id)
+    """In the order of preference: Direct Connect before VPN, and of VPN what is static before what BGP tells.
+
+    https://docs.aws.amazon.com/vpn/latest/s2svpn/VPNRoutingTypes.html#vpn-route-priority
+    """
+    connections, told = connections_of(records, gateway_id), advertised(records, gateway_id)
+    for interface in virtual_interfaces_of(records, gateway_id):
+        yield from (LearnedRoute(cidr, interface.id, "BGP") for cidr in told)
     for connection in connections:
         yield from (LearnedRoute(canonical(cidr), connection.id, "static") for cidr in connection.static_routes)
-    told = advertised(records, gateway_id)
     for connection in connections:
         if not connection.static_routes_only:
             yield from (LearnedRoute(cidr, connection.id, "BGP") for cidr in told)

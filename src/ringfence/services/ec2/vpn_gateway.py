@@ -7,8 +7,9 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.network.compile.vpn import is_joined
 from ringfence.resources.ec2 import RouteTable, Vpc
-from ringfence.resources.vpn import VpnConnection, VpnGateway, VpnGatewayStatus
+from ringfence.resources.vpn import VpnGateway, VpnGatewayStatus
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.listing import Filters, describe
 from ringfence.services.ec2.operation import operation
@@ -74,8 +75,7 @@ def detach_vpn_gateway(call: Call, request: Request) -> Result:
 @operation("DeleteVpnGateway", takes="VpnGatewayId", on=("vpn-gateway/{VpnGatewayId}",))
 def delete_vpn_gateway(call: Call, request: Request) -> Result:
     gateway = noun.find(call, VpnGateway, request["VpnGatewayId"])
-    connected = any(one.vpn_gateway_id == gateway.id and one.deleting is None for one in noun.mine(call, VpnConnection))
-    if gateway.vpc_id is not None or connected:
+    if gateway.vpc_id is not None or is_joined(call.records, gateway.id):
         raise ServiceError("IncorrectState", "The VPN gateway is in use.")
     remove(call, gateway)
     return {}
