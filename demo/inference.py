@@ -28,6 +28,9 @@ def predict_fn(data, model):
         return {"connect": connect(*data["connect"])}
     if "started" in data:
         return {"started": STARTED}
+    if "sleep" in data:
+        time.sleep(data["sleep"])
+        return {"slept": data["sleep"]}
     if "interfaces" in data:
         return {"interfaces": [name for _, name in socket.if_nameindex()]}
     return {"classes": model.predict(data["rows"]).tolist()}

@@ -44,7 +44,7 @@ class Story:
     region: str = "us-west-2"
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **settings: Any) -> Any:
         """A boto3 client of the account's administrator, on this machine's loopback."""
         return boto3.client(
             service,
@@ -52,6 +52,7 @@ class Story:
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             region_name=self.region,
+            **settings,
         )
 
     def up(self) -> str:

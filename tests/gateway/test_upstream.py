@@ -50,7 +50,7 @@ async def upstream(sockets):
 
 def forward(port, timeout=5.0, body=b"in"):
     headers = {"Content-Type": "text/csv", "X-Amzn-SageMaker-Custom-Attributes": "a"}
-    return Forward("i-1", "POST", "/invocations", headers, body, timeout, lambda reply: {}, port)
+    return Forward(("i-1",), "POST", "/invocations", headers, body, timeout, lambda reply: {}, port)
 
 
 async def test_a_reply_comes_back_as_it_is_and_the_connection_is_kept(upstream, sockets):
@@ -291,3 +291,26 @@ async def test_a_namespace_that_is_gone(sockets):
     assert (await upstream.perform(forward(1))).failure == "refused"
     upstream.forget({"i-2"})
     upstream.close()
+
+
+async def test_the_instance_with_the_fewest_requests_under_way_and_drained_when_it_has_none(upstream, sockets):
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def handler(request):
+        asked.set()
+        await answer.wait()
+        return web.Response(body=b"out")
+
+    async with container(handler) as (port, _):
+        first = dataclasses.replace(forward(port), instance_ids=("i-1", "i-2"))
+        calls = [asyncio.create_task(upstream.perform(first)) for _ in range(3)]
+        await asked.wait()
+        assert [upstream.outstanding(id) for id in ("i-1", "i-2", "i-3")] == [2, 1, 0]
+        drained = asyncio.create_task(upstream.drained("i-1"))
+        await asyncio.sleep(0.01)
+        assert not drained.done()
+        answer.set()
+        await drained
+        assert upstream.outstanding("i-1") == 0
+        assert [reply.status for reply in await asyncio.gather(*calls)] == [200, 200, 200]
+    await upstream.drained("i-2")

@@ -51,6 +51,7 @@ ALLOWED = {
     ("sagemaker", "CreateTrainingJob", "ResourceConfig"): "refused by refuse_others",
     ("sagemaker", "CreateTrainingJob", "StoppingCondition"): "refused by refuse_others",
     ("sagemaker", "CreateTrainingJob", "ProfilerConfig"): _OUTER,
+    ("sagemaker", "UpdateEndpointWeightsAndCapacities", "DesiredWeightsAndCapacities[]"): "refused by refuse_others",
     ("sagemaker", "CreateProcessingJob", "ProcessingInputs[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.Outputs[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.KmsKeyId"): "refused by refuse_others",

@@ -16,6 +16,7 @@ from ringfence.core.record import Reader
 from ringfence.network.topology import Instance as Place
 from ringfence.network.topology import Topology
 from ringfence.reconcile.assemble import make_reconciler
+from ringfence.reconcile.health import Pace
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.ports import Compile, Images
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
@@ -92,6 +93,26 @@ class FakeLogs:
 
     async def finish(self, path: Path) -> None:
         self.finished.append(path)
+
+
+class FakeTraffic:
+    """`under_way`: instance -> requests; a test takes them away and calls `end`."""
+
+    def __init__(self) -> None:
+        self.under_way: dict[str, int] = {}
+        self._ended = asyncio.Event()
+
+    def outstanding(self, instance_id: str) -> int:
+        return self.under_way.get(instance_id, 0)
+
+    async def drained(self, instance_id: str) -> None:
+        while self.outstanding(instance_id):
+            await self._ended.wait()
+
+    def end(self, instance_id: str) -> None:
+        del self.under_way[instance_id]
+        self._ended.set()
+        self._ended = asyncio.Event()
 
 
 class FakeImages:
@@ -229,6 +250,8 @@ class Machine:
         self.listeners = FakeListeners()
         self.compile: Compile = compile_network
         self.caller = FakeCaller(self.store)
+        self.traffic = FakeTraffic()
+        self.pace = Pace()
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Reconciler]:
@@ -243,6 +266,8 @@ class Machine:
             caller=self.caller,
             logs=self.logs,
             blobs=BlobStore(self.config.blobs),
+            traffic=self.traffic,
+            pace=self.pace,
         )
         run = asyncio.create_task(reconciler.run())
         try:

@@ -18,9 +18,15 @@ class Hosting:
         self.story = story
         self.sagemaker: Any = story.client("sagemaker")
         self._made: list[str] = []
+        self._models: list[str] = []
+        self._configs: list[str] = []
 
     def create(self, name: str, *, instances: int = 1, role: str = "execution", **model: Any) -> dict[str, Any]:
         """Create model, configuration and endpoint `name`; the description once it is InService or Failed."""
+        self.create_model(name, role=role, **model)
+        return self.create_endpoint(name, self.variant("one", name, InitialInstanceCount=instances))
+
+    def create_model(self, name: str, *, role: str = "execution", **model: Any) -> None:
         container = {
             "Image": IMAGE,
             "ModelDataUrl": self.story.facts["data"],
@@ -32,23 +38,34 @@ class Hosting:
             ExecutionRoleArn=self.story.facts["roles"][role],
             **model,
         )
-        variant = {
-            "VariantName": "one",
-            "ModelName": name,
-            "InitialInstanceCount": instances,
+        self._models.append(name)
+
+    def variant(self, name: str, model: str, **more: Any) -> dict[str, Any]:
+        """A production variant of one instance."""
+        return {
+            "VariantName": name,
+            "ModelName": model,
+            "InitialInstanceCount": 1,
             "InstanceType": "ml.m5.large",
-        }
-        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        } | more
+
+    def create_config(self, name: str, *variants: dict[str, Any]) -> None:
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants))
+        self._configs.append(name)
+
+    def create_endpoint(self, name: str, *variants: dict[str, Any]) -> dict[str, Any]:
+        """Configuration and endpoint `name` of models that are there; the description once InService or Failed."""
+        self.create_config(name, *variants)
         self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
         self._made.append(name)
         return self.settle(name)
 
     def settle(self, name: str) -> dict[str, Any]:
-        """Wait at most two minutes until the endpoint is neither Creating nor Updating."""
+        """Wait at most two minutes until the endpoint has come to rest."""
         deadline = time.monotonic() + 120
         while True:
             told: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
-            if told["EndpointStatus"] not in ("Creating", "Updating"):
+            if told["EndpointStatus"] not in ("Creating", "Updating", "RollingBack"):
                 return told
             expect(time.monotonic() < deadline, f"{name} is still {told['EndpointStatus']}")
             time.sleep(0.1)
@@ -68,7 +85,9 @@ class Hosting:
         """Delete what was made, and wait until SageMaker has let go of the model group's ENIs."""
         for name in self._made:
             self.sagemaker.delete_endpoint(EndpointName=name)
+        for name in self._configs:
             self.sagemaker.delete_endpoint_config(EndpointConfigName=name)
+        for name in self._models:
             self.sagemaker.delete_model(ModelName=name)
         filters = [{"Name": "group-id", "Values": [self.story.facts["groups"]["model"]]}]
         deadline = time.monotonic() + 60

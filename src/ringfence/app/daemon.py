@@ -126,6 +126,7 @@ class App:
             caller=self._caller,
             logs=self._logs,
             blobs=self._blobs,
+            traffic=self._upstream,
             applied=self._applied,
             flow_interval=machine.flow_interval,
         )

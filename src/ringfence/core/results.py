@@ -48,10 +48,11 @@ class ForwardReply:
 class Forward:
     """An HTTP request to port `port` of an instance's container, through its own loopback.
 
+    `instance_ids`: those that may answer; it goes to the one with the fewest requests under way, the first of several.
     `finish` is pure: it makes the operation's result of the reply, or raises ServiceError.
     """
 
-    instance_id: str
+    instance_ids: tuple[str, ...]
     method: str
     path: str
     headers: Mapping[str, str]

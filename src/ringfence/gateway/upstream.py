@@ -2,7 +2,8 @@
 
 The connection goes to 127.0.0.1 there, so it crosses neither the customer's interface nor its security groups, and
 works in a container that has nothing but loopback. A client of its own, because a general one costs each invocation a
-tenth more of the processor. Called by `gateway.serve`, after the commit.
+tenth more of the processor. Called by `gateway.serve`, after the commit. Knows how many requests are under way to each
+instance: the reconciler asks before it ends one (`reconcile.ports.Traffic`).
 """
 
 import asyncio
@@ -142,19 +143,29 @@ class Upstream:
         self._open_socket = open_socket
         self._namespace_of = namespace_of
         self._pools: dict[tuple[str, int], _Pool] = {}
+        self._under_way: dict[str, int] = {}
+        self._drained: dict[str, asyncio.Event] = {}
 
     async def perform(self, forward: Forward) -> ForwardReply:
-        """The container's reply, or the reason why there is none; never raises."""
+        """The container's reply, or the reason why there is none; never raises.
+
+        INVARIANT: counted before the first await, so that no request is on its way to an instance that is drained.
+        """
+        instance_id = min(forward.instance_ids, key=self.outstanding)
+        self._under_way[instance_id] = self.outstanding(instance_id) + 1
         try:
-            async with asyncio.timeout(forward.timeout):
-                reply = await self._ask(self._pool(forward), _encode(forward))
-            return ForwardReply(reply.status, reply.headers, reply.body)
-        except TimeoutError:
-            return _failed("timeout")
-        except _Refused:
-            return _failed("refused")
-        except (ConnectionError, ValueError):
-            return _failed("reset")
+            return await self._perform(forward, instance_id)
+        finally:
+            self._end(instance_id)
+
+    def outstanding(self, instance_id: str) -> int:
+        """Requests under way to the instance."""
+        return self._under_way.get(instance_id, 0)
+
+    async def drained(self, instance_id: str) -> None:
+        """Return once no request is under way to the instance."""
+        while self.outstanding(instance_id):
+            await self._drained.setdefault(instance_id, asyncio.Event()).wait()
 
     def forget(self, live: Container[str]) -> None:
         """Close the connections to instances that are no more."""
@@ -163,6 +174,27 @@ class Upstream:
 
     def close(self) -> None:
         self.forget(())
+
+    async def _perform(self, forward: Forward, instance_id: str) -> ForwardReply:
+        try:
+            async with asyncio.timeout(forward.timeout):
+                reply = await self._ask(self._pool(instance_id, forward.port), _encode(forward))
+            return ForwardReply(reply.status, reply.headers, reply.body)
+        except TimeoutError:
+            return _failed("timeout")
+        except _Refused:
+            return _failed("refused")
+        except (ConnectionError, ValueError):
+            return _failed("reset")
+
+    def _end(self, instance_id: str) -> None:
+        left = self.outstanding(instance_id) - 1
+        if left:
+            self._under_way[instance_id] = left
+            return
+        del self._under_way[instance_id]
+        if drained := self._drained.pop(instance_id, None):
+            drained.set()
 
     async def _ask(self, pool: _Pool, request: tuple[bytes, bytes]) -> ContainerReply:
         async with pool.free:
@@ -197,11 +229,11 @@ class Upstream:
             raise
         return connection
 
-    def _pool(self, forward: Forward) -> _Pool:
-        key = forward.instance_id, forward.port
+    def _pool(self, instance_id: str, port: int) -> _Pool:
+        key = instance_id, port
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = _Pool(self._namespace_of(forward.instance_id), forward.port)
+            pool = self._pools[key] = _Pool(self._namespace_of(instance_id), port)
         return pool
 
 

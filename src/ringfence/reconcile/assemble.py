@@ -9,6 +9,7 @@ from ringfence.reconcile.dns_change import DnsChanges
 from ringfence.reconcile.endpoint import Endpoints
 from ringfence.reconcile.flow_delivery import Delivery
 from ringfence.reconcile.flow_log import FlowLogs
+from ringfence.reconcile.health import Pace
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.job import Jobs
 from ringfence.reconcile.loop import Reconciler
@@ -16,7 +17,7 @@ from ringfence.reconcile.nat_gateway import NatGateways
 from ringfence.reconcile.network_insights import NetworkInsightsAnalyses
 from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
-from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network
+from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network, Traffic
 from ringfence.reconcile.prefix_list import PrefixLists
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
 from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
@@ -38,13 +39,15 @@ def make_reconciler(
     caller: Caller,
     logs: ContainerLogs,
     blobs: BlobStore,
+    traffic: Traffic,
     edge: Edge | None = None,
     applied: Applied | None = None,
     flow_interval: float | None = None,
+    pace: Pace | None = None,
 ) -> Reconciler:
     """`applied`, if given, tells its maker how far the kernel has come (`ringfence exec` waits for its namespace).
 
-    `flow_interval`: for tests, the aggregation interval of all flow logs.
+    `flow_interval`: for tests, the aggregation interval of all flow logs. `pace`: for tests, of health checks.
     """
     applied = applied or Applied()
     parts = Parts(
@@ -57,6 +60,7 @@ def make_reconciler(
         logs=logs,
         edge=edge or SystemEdge(),
         applied=applied,
+        traffic=traffic,
     )
     nouns = (
         VpcEndpoints(store),
@@ -70,7 +74,7 @@ def make_reconciler(
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge),
         Orphans(parts),
-        Endpoints(parts, Hosts(parts)),
+        Endpoints(parts, Hosts(parts, pace or Pace())),
         Jobs(parts),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)

@@ -6,6 +6,7 @@ Sole writer of EndpointStatus; removes the records of an endpoint that is delete
 import logging
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -14,12 +15,15 @@ from ringfence.core.record import Record
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.parts import Parts
-from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus, Variant
+from ringfence.resources.sagemaker import Capacity, Endpoint, EndpointStatus, Fleet, HostStatus, Variant
 from ringfence.store.database import Snapshot, Transaction
 
 log = logging.getLogger("ringfence.reconcile")
 
 _LONGEST_DELAY = 30.0  # seconds between replacements of an instance that keeps failing
+
+_LONGEST_REASON = 1024
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What is done once the decisions are on disk.
 _Actions = list[Callable[[], None]]
@@ -120,44 +124,79 @@ class _Decision:
                     modified=self._parts.edge.now(),
                     serving_generation=fleet.generation,
                     instances=_behind(fleet, hosts),
+                    fleet_revision=fleet.revision,
+                    capacities=_capacities(fleet),
                 )
             )
 
     def _settle_failure(self, status: EndpointStatus | None, fleet: Fleet, reason: str | None) -> None:
         serving = status.serving_generation if status else None
+        before = status or EndpointStatus(
+            endpoint_key=self._endpoint.key, status="Failed", generation=0, modified=_NEVER
+        )
         self._put(
-            EndpointStatus(
-                endpoint_key=self._endpoint.key,
-                status=status.status if status and serving is not None else "Failed",
+            msgspec.structs.replace(
+                before,
+                status=before.status if serving is not None else "Failed",
                 generation=fleet.generation,
                 modified=self._parts.edge.now(),
-                failure_reason=(reason or "")[:1024],
-                serving_generation=serving,
-                instances=status.instances if status and serving is not None else {},
+                failure_reason=(reason or "")[:_LONGEST_REASON],
             )
         )
 
     def _keep(self, status: EndpointStatus, fleet: Fleet, hosts: list[HostStatus]) -> EndpointStatus:
-        """The fleet that serves: what failed is replaced; OutOfService while a variant has no instance."""
+        """The fleet that serves: what failed is replaced; OutOfService while a variant has no instance.
+
+        Weights and counts that were changed are current once every instance that they ask for serves.
+        """
         failed = [host for host in hosts if host.phase == "failed"]
         self._end(failed)
         for host in failed:
             self._failures[self._endpoint.key, host.variant] += 1
-        for variant in fleet.variants:
-            mine = [host for host in hosts if host.variant == variant.name and host not in failed]
-            key = (self._endpoint.key, variant.name)
-            for _ in range(variant.count - len(mine)):
-                failures = self._failures[key]
-                self._launch(fleet, variant, min(2.0 ** (failures - 1), _LONGEST_DELAY) if failures > 1 else 0.0)
-            if len(mine) == variant.count and all(host.phase == "serving" for host in mine):
-                self._failures.pop(key, None)
-        instances = _behind(fleet, hosts)
+        after = status
+        if fleet.revision > status.fleet_revision and (never := _never_served(status, failed)):
+            fleet, after = self._give_up(fleet, status, never.reason)
+        alive = [host for host in hosts if host not in failed]
+        kept = [host for variant in fleet.variants for host in self._fit(fleet, variant, alive)]
+        instances = _behind(fleet, kept)
         state = "InService" if all(instances.values()) else "OutOfService"
-        if (state, instances) == (status.status, status.instances):
-            return status
-        changed = msgspec.structs.replace(status, status=state, instances=instances, modified=self._parts.edge.now())
-        self._put(changed)
-        return changed
+        after = msgspec.structs.replace(after, status=state, instances=instances)
+        if fleet.revision > after.fleet_revision and _is_whole(fleet, instances):
+            after = msgspec.structs.replace(
+                after, fleet_revision=fleet.revision, capacities=_capacities(fleet), failure_reason=None
+            )
+        if after != status:
+            after = msgspec.structs.replace(after, modified=self._parts.edge.now())
+            self._put(after)
+        return after
+
+    def _fit(self, fleet: Fleet, variant: Variant, alive: list[HostStatus]) -> list[HostStatus]:
+        """Bring the variant to its count: the instances that it keeps. Those that serve are the last to go."""
+        mine = [host for host in alive if host.variant == variant.name]
+        key = (self._endpoint.key, variant.name)
+        failures = self._failures[key]
+        for _ in range(variant.count - len(mine)):
+            self._launch(fleet, variant, min(2.0 ** (failures - 1), _LONGEST_DELAY) if failures > 1 else 0.0)
+        mine.sort(key=lambda host: host.phase != "serving")
+        self._end(mine[variant.count :])
+        kept = mine[: variant.count]
+        if len(kept) == variant.count and all(host.phase == "serving" for host in kept):
+            self._failures.pop(key, None)
+        return kept
+
+    def _give_up(self, fleet: Fleet, status: EndpointStatus, reason: str | None) -> tuple[Fleet, EndpointStatus]:
+        """A change of weights and counts for which an instance could not be had is undone, as with AWS."""
+        reached = status.capacities
+        variants = tuple(
+            msgspec.structs.replace(one, weight=reached[one.name].weight, count=reached[one.name].count)
+            if one.name in reached
+            else one
+            for one in fleet.variants
+        )
+        fleet = msgspec.structs.replace(fleet, variants=variants)
+        self._put(fleet)
+        told = (reason or "")[:_LONGEST_REASON]
+        return fleet, msgspec.structs.replace(status, fleet_revision=fleet.revision, failure_reason=told)
 
     def _launch(self, fleet: Fleet, variant: Variant, delay: float) -> None:
         """The record first: a daemon that dies in between finds it and cleans up."""
@@ -199,7 +238,8 @@ class _Decision:
 
 
 def _ending(hosts: Hosts, host: HostStatus) -> Callable[[], None]:
-    return lambda: hosts.end(host.instance_id)
+    """An instance that serves may have been asked something a moment ago."""
+    return lambda: hosts.end(host.instance_id, drain=host.phase == "serving")
 
 
 def _behind(fleet: Fleet, hosts: list[HostStatus]) -> dict[str, tuple[str, ...]]:
@@ -210,3 +250,17 @@ def _behind(fleet: Fleet, hosts: list[HostStatus]) -> dict[str, tuple[str, ...]]
         )
         for variant in fleet.variants
     }
+
+
+def _capacities(fleet: Fleet) -> dict[str, Capacity]:
+    return {variant.name: Capacity(weight=variant.weight, count=variant.count) for variant in fleet.variants}
+
+
+def _is_whole(fleet: Fleet, instances: dict[str, tuple[str, ...]]) -> bool:
+    return all(len(instances[variant.name]) == variant.count for variant in fleet.variants)
+
+
+def _never_served(status: EndpointStatus, failed: list[HostStatus]) -> HostStatus | None:
+    """One that failed in its launch, not later."""
+    served = {id for ids in status.instances.values() for id in ids}
+    return next((host for host in failed if host.instance_id not in served), None)

@@ -4,10 +4,12 @@
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from ringfence.reconcile.health import Pace, wait_until_unhealthy
 from ringfence.reconcile.host_end import end_host
 from ringfence.reconcile.host_launch import Launch, follow_log, set_phase
 from ringfence.reconcile.instance_launch import LaunchFailed, container_namespace
@@ -22,6 +24,9 @@ log = logging.getLogger("ringfence.reconcile")
 
 # "SIGKILL 30 seconds later": https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 _GRACE = 30.0
+# A request that was under way when its instance was taken out may take as long as any:
+# "must respond to requests within 60 seconds", on the same page.
+_DRAIN = 65.0
 _RETRY = 2.0  # seconds
 _ADOPT_PINGS = 3
 
@@ -29,8 +34,9 @@ _ADOPT_PINGS = 3
 class Hosts:
     """Which instances have a task; the records say which there are."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, pace: Pace) -> None:
         self._parts = parts
+        self._pace = pace
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
 
@@ -38,12 +44,15 @@ class Hosts:
         """Start an instance whose HostStatus has been written; after `delay` seconds if others failed before it."""
         self._begin(instance_id, self._launch(endpoint, variant, instance_id, delay))
 
-    def end(self, instance_id: str, grace: float = _GRACE) -> None:
-        """Begin to end an instance, at whatever point it is; no-op if that is under way."""
+    def end(self, instance_id: str, grace: float = _GRACE, *, drain: bool = False) -> None:
+        """Begin to end an instance, at whatever point it is; no-op if that is under way.
+
+        `drain`: first let it answer what it was asked; the records say already that it gets no more.
+        """
         if instance_id not in self._ends:
             life = self._lives.pop(instance_id, None)
             self._ends[instance_id] = asyncio.create_task(
-                self._end(instance_id, life, grace), name=f"end {instance_id}"
+                self._end(instance_id, life, grace, drain), name=f"end {instance_id}"
             )
 
     def is_ending(self, instance_id: str) -> bool:
@@ -81,11 +90,33 @@ class Hosts:
             await self._watch(instance_id)
 
     async def _watch(self, instance_id: str) -> None:
-        """Until the container of a serving instance ends by itself."""
-        state = await self._parts.driver.wait(instance_id)
-        detail = ", out of memory" if isinstance(state, Exited) and state.out_of_memory else ""
-        log.warning("the container of `%s` ended by itself%s", instance_id, detail)
-        set_phase(self._parts, instance_id, "failed", f"The container ended by itself{detail}.")
+        """Until the container of a serving instance ends by itself, or does not answer /ping any more."""
+        parts = self._parts
+        instance = parts.store.snapshot().get(Instance, instance_id)
+        assert instance is not None, "it has just been seen to serve"
+        ended = asyncio.create_task(parts.driver.wait(instance_id))
+        unhealthy = asyncio.create_task(
+            wait_until_unhealthy(
+                parts.network,
+                container_namespace(instance),
+                lambda: parts.traffic.outstanding(instance_id) > 0,
+                self._pace,
+            )
+        )
+        try:
+            await asyncio.wait({ended, unhealthy}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (ended, unhealthy):
+                task.cancel()
+        state = parts.driver.state(instance_id)
+        if isinstance(state, Running):
+            reason = "The container does not answer /ping any more."
+        elif isinstance(state, Exited) and state.out_of_memory:
+            reason = "The container ended by itself, out of memory."
+        else:
+            reason = "The container ended by itself."
+        log.warning("`%s` will be replaced: %s", instance_id, reason)
+        set_phase(parts, instance_id, "failed", reason)
 
     async def _adopt(self, status: HostStatus) -> None:
         records = self._parts.store.snapshot()
@@ -99,10 +130,13 @@ class Hosts:
                 self._begin(instance.id, self._watch(instance.id))
                 return
 
-    async def _end(self, instance_id: str, life: asyncio.Task[None] | None, grace: float) -> None:
+    async def _end(self, instance_id: str, life: asyncio.Task[None] | None, grace: float, drain: bool) -> None:
         if life is not None:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
+        if drain:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._parts.traffic.drained(instance_id), _DRAIN)
         while True:
             try:
                 await end_host(self._parts, instance_id, grace)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.reconcile.applied import Applied
-from ringfence.reconcile.ports import Caller, ContainerLogs, Edge, Images, Network
+from ringfence.reconcile.ports import Caller, ContainerLogs, Edge, Images, Network, Traffic
 from ringfence.runtime.driver import Driver
 from ringfence.store.database import Store
 
@@ -21,6 +21,7 @@ class Parts:
     logs: ContainerLogs
     edge: Edge
     applied: Applied
+    traffic: Traffic
 
     def directory(self, instance_id: str) -> Path:
         """Where an instance's model and log are."""

@@ -101,6 +101,18 @@ class Images(Protocol):
         ...
 
 
+class Traffic(Protocol):
+    """The invocations under way (`gateway.upstream.Upstream`)."""
+
+    def outstanding(self, instance_id: str) -> int:
+        """How many are under way to the instance."""
+        ...
+
+    async def drained(self, instance_id: str) -> None:
+        """Return once none is."""
+        ...
+
+
 class ContainerLogs(Protocol):
     """Ships what containers write to CloudWatch Logs (`container_log`)."""
 

@@ -49,7 +49,8 @@ class Endpoint(SageMakerRecord, frozen=True, kw_only=True):
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A production variant and the model behind it, as they were when the endpoint was created or updated.
 
-    `container` is the model's ContainerDefinition. No subnets: SageMaker's own network.
+    `container` is the model's ContainerDefinition. No subnets: SageMaker's own network. `count` and `weight` are the
+    desired ones. `routing`: RANDOM or LEAST_OUTSTANDING_REQUESTS.
     """
 
     name: str
@@ -64,15 +65,27 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     isolated: bool = False
     download_timeout: int
     startup_timeout: int
+    routing: str = "RANDOM"
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant's weight and instance count."""
+
+    weight: float
+    count: int
 
 
 class Fleet(Record, frozen=True, kw_only=True):
-    """What one generation of an endpoint runs. It stands on its own: model and configuration may be deleted."""
+    """What one generation of an endpoint runs. It stands on its own: model and configuration may be deleted.
+
+    `revision`: how often its weights and instance counts were changed.
+    """
 
     endpoint_key: str
     generation: int
     config_name: str
     variants: tuple[Variant, ...]
+    revision: int = 0
 
     @property
     def key(self) -> str:
@@ -83,7 +96,8 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
     """What the reconciler saw.
 
     `generation` is the Endpoint's that has come to its end, well or not; `serving_generation` the one that serves.
-    `instances`: the serving instances behind each variant of that fleet.
+    `instances`: the serving instances behind each variant of that fleet. `fleet_revision`: its revision that has been
+    reached or given up; `capacities`: the weights, by which traffic is split, and the counts of the last one reached.
     """
 
     endpoint_key: str
@@ -93,10 +107,17 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
     failure_reason: str | None = None
     serving_generation: int | None = None
     instances: dict[str, tuple[str, ...]] = {}
+    fleet_revision: int = 0
+    capacities: dict[str, Capacity] = {}
 
     @property
     def key(self) -> str:
         return self.endpoint_key
+
+    def weight(self, variant: Variant) -> float:
+        """The variant's current weight."""
+        reached = self.capacities.get(variant.name)
+        return variant.weight if reached is None else reached.weight
 
 
 class HostStatus(Record, frozen=True, kw_only=True):

@@ -61,13 +61,11 @@ def invoke_endpoint(call: Call, request: Request) -> Forward:
         raise _validation_error(f"The request body is larger than {MAX_BODY} bytes.")
     endpoint, status, fleet = _serving(call, request["EndpointName"])
     variant = _choose_variant(call, fleet, status, request.get("TargetVariant"))
-    instances = status.instances[variant.name]
-    instance_id = instances[int(_fraction(call) * len(instances))]
     headers = {"Content-Type": "application/octet-stream"} | {
         header: request[member] for member, header in _HEADERS.items() if member in request
     }
     return Forward(
-        instance_id=instance_id,
+        instance_ids=_candidates(call, variant, status.instances[variant.name]),
         method="POST",
         path="/invocations",
         headers=headers,
@@ -78,15 +76,20 @@ def invoke_endpoint(call: Call, request: Request) -> Forward:
 
 
 def _serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet]:
-    """The endpoint, its status and the fleet that serves; ValidationError if it is not there or does not serve."""
+    """The endpoint, its status and the fleet that serves.
+
+    ValidationError if it is not there or never served, ServiceUnavailable while none of its containers does.
+    """
     records: Reader = call.records
     endpoint = records.get(Endpoint, call.scoped(name.lower()))
     if endpoint is None:
         raise _validation_error(f"Endpoint {name} of account {call.account} not found.")
     status = records.get(EndpointStatus, endpoint.key)
     fleet = records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
-    if endpoint.deleting or status is None or fleet is None or not any(status.instances.values()):
+    if endpoint.deleting or status is None or fleet is None:
         raise _validation_error(f"Endpoint {name} of account {call.account} is not InService.")
+    if not any(status.instances.values()):
+        raise _unavailable(f"No container of endpoint {name} of account {call.account} is healthy.")
     return endpoint, status, fleet
 
 
@@ -96,14 +99,24 @@ def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: st
         for variant in fleet.variants:
             if variant.name == target and status.instances.get(target):
                 return variant
+            if variant.name == target:
+                raise _unavailable(f"No container of variant {target} is healthy.")
         raise _validation_error(f"Variant {target} not found in endpoint configuration {fleet.config_name}.")
     able = [variant for variant in fleet.variants if status.instances.get(variant.name)]
-    left = _fraction(call) * sum(variant.weight for variant in able)
+    left = _fraction(call) * sum(status.weight(variant) for variant in able)
     for variant in able:
-        left -= variant.weight
+        left -= status.weight(variant)
         if left < 0:
             return variant
     return able[-1]
+
+
+def _candidates(call: Call, variant: Variant, instances: tuple[str, ...]) -> tuple[str, ...]:
+    """One at random, or all, of which the gateway takes the one with the least to do; at random among equals."""
+    first = int(_fraction(call) * len(instances))
+    if variant.routing == "RANDOM":
+        return (instances[first],)
+    return instances[first:] + instances[:first]
 
 
 def _fraction(call: Call) -> float:
@@ -144,6 +157,11 @@ def _model_error(endpoint: Endpoint, reply: ForwardReply) -> ServiceError:
             "LogStreamArn": f"arn:aws:logs:{endpoint.region}:{endpoint.account}:log-group:{group}",
         },
     )
+
+
+def _unavailable(message: str) -> ServiceError:
+    """The text is ours."""
+    return ServiceError("ServiceUnavailable", message, 503)
 
 
 def _validation_error(message: str) -> ServiceError:

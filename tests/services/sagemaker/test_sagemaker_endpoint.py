@@ -52,6 +52,10 @@ def test_config_round_trip(made: SageMaker) -> None:
             "Ringfence does not implement ProductionVariants[0].ServerlessConfig.",
         ),
         ({"ProductionVariants": [variant(AcceleratorType="ml.eia1.medium")]}, "AcceleratorType"),
+        (
+            {"ProductionVariants": [variant(RoutingConfig={"RoutingStrategy": "PREFIX_AWARE"})]},
+            "ProductionVariants[0].RoutingConfig.RoutingStrategy PREFIX_AWARE",
+        ),
         ({"ProductionVariants": [variant(VolumeSizeInGB=5)]}, "VolumeSizeInGB"),
         ({"KmsKeyId": "k"}, "KmsKeyId"),
         ({"ShadowProductionVariants": [variant()]}, "ShadowProductionVariants"),

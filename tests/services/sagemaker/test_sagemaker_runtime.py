@@ -7,7 +7,7 @@ from sagemaker_caller import ACCOUNT, NOW, SageMaker, variant
 
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Forward, ForwardReply
-from ringfence.resources.sagemaker import EndpointStatus
+from ringfence.resources.sagemaker import Capacity, EndpointStatus
 from ringfence.store.database import open_store
 
 KEY = f"{ACCOUNT}/us-west-2/ep"
@@ -55,7 +55,12 @@ def refusal(made: SageMaker, **request: Any) -> ServiceError:
 
 def test_forwards_to_an_instance_and_makes_the_result_of_its_reply(sagemaker: SageMaker) -> None:
     forward = invoke(sagemaker, ContentType="text/csv", Accept="text/csv", CustomAttributes="a", TargetVariant="small")
-    assert (forward.instance_id, forward.method, forward.path, forward.body) == ("i-3", "POST", "/invocations", b"1,2")
+    assert (forward.instance_ids, forward.method, forward.path, forward.body) == (
+        ("i-3",),
+        "POST",
+        "/invocations",
+        b"1,2",
+    )
     assert dict(forward.headers) == {
         "Content-Type": "text/csv",
         "Accept": "text/csv",
@@ -71,7 +76,7 @@ def test_forwards_to_an_instance_and_makes_the_result_of_its_reply(sagemaker: Sa
 
 
 def test_variants_by_weight_and_instances_at_random(sagemaker: SageMaker) -> None:
-    counts = Counter(invoke(sagemaker).instance_id for _ in range(400))
+    counts = Counter(invoke(sagemaker).instance_ids[0] for _ in range(400))
     assert counts["i-4"] == 0
     assert 60 < counts["i-3"] < 140
     assert min(counts["i-1"], counts["i-2"]) > 100
@@ -109,6 +114,8 @@ def test_endpoints_that_do_not_serve(sagemaker: SageMaker) -> None:
     assert (error.code, error.message) == ("ValidationError", f"Endpoint none of account {ACCOUNT} not found.")
     status(sagemaker, status="Failed", serving_generation=None, instances={})
     assert refusal(sagemaker).message == f"Endpoint ep of account {ACCOUNT} is not InService."
+    status(sagemaker, status="OutOfService", instances={"big": (), "small": (), "shadow": ()})
+    assert (refusal(sagemaker).code, refusal(sagemaker).status) == ("ServiceUnavailable", 503)
     status(sagemaker)
     sagemaker("DeleteEndpoint", EndpointName="ep")
     assert refusal(sagemaker).message == f"Endpoint ep of account {ACCOUNT} is not InService."
@@ -118,3 +125,29 @@ def test_what_is_refused(sagemaker: SageMaker) -> None:
     assert "Ringfence does not implement TargetModel." in refusal(sagemaker, TargetModel="m").message
     assert "Variant other not found" in refusal(sagemaker, TargetVariant="other").message
     assert "larger than" in refusal(sagemaker, Body=b"0" * (25 * 1024 * 1024 + 1)).message
+
+
+def test_current_weights_split_the_traffic(sagemaker: SageMaker) -> None:
+    """Desired ones do not, until the reconciler has reached them."""
+    capacities = {"big": Capacity(weight=0.0, count=2), "small": Capacity(weight=0.0, count=1)}
+    status(sagemaker, capacities=capacities | {"shadow": Capacity(weight=1.0, count=1)})
+    assert {invoke(sagemaker).instance_ids for _ in range(20)} == {("i-4",)}
+
+
+def test_a_variant_without_a_healthy_container(sagemaker: SageMaker) -> None:
+    status(sagemaker, instances={"big": ("i-1", "i-2"), "small": (), "shadow": ("i-4",)})
+    error = refusal(sagemaker, TargetVariant="small")
+    assert (error.code, error.status) == ("ServiceUnavailable", 503)
+    assert {invoke(sagemaker).instance_ids for _ in range(40)} == {("i-1",), ("i-2",)}
+
+
+def test_least_outstanding_requests_leaves_the_choice_to_the_gateway(tmp_path: Path) -> None:
+    made = SageMaker(open_store(tmp_path))
+    made.model()
+    made.config("config", variant(RoutingConfig={"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}))
+    made.endpoint()
+    status(made, instances={"AllTraffic": ("i-1", "i-2", "i-3")})
+    seen = {invoke(made).instance_ids for _ in range(40)}
+    assert seen == {("i-1", "i-2", "i-3"), ("i-2", "i-3", "i-1"), ("i-3", "i-1", "i-2")}
+    told = made("DescribeEndpoint", EndpointName="ep")["ProductionVariants"][0]
+    assert told["RoutingConfig"] == {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}

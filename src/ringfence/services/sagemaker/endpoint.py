@@ -60,11 +60,7 @@ def update_endpoint(call: Call, request: Request) -> Result:
     """All at once: a new fleet starts, takes over when it serves, and the old one ends."""
     refuse_others(request, _UPDATE_MEMBERS, harmless=_UPDATE_HARMLESS)
     endpoint = find(call, Endpoint, request["EndpointName"])
-    state = endpoint_state(call.records, endpoint)
-    if state == "Failed":
-        raise invalid(f'Cannot update endpoint "{endpoint.arn}" in status Failed: it can only be deleted.')
-    if state not in ("InService", "OutOfService"):
-        raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+    check_updatable(call.records, endpoint)
     config = find(call, EndpointConfig, request["EndpointConfigName"])
     updated = msgspec.structs.replace(
         endpoint, config_name=config.name, modified=call.now, generation=endpoint.generation + 1
@@ -137,9 +133,24 @@ def endpoint_state(records: Reader, endpoint: Endpoint) -> str:
         return "Deleting"
     if status is None:
         return "Creating"
-    if status.generation < endpoint.generation:
+    if status.generation < endpoint.generation or _is_changing(records, endpoint, status):
         return "Updating"
     return status.status
+
+
+def _is_changing(records: Reader, endpoint: Endpoint, status: EndpointStatus) -> bool:
+    """Whether weights and instance counts are on their way to what was asked for."""
+    fleet = records.get(Fleet, f"{endpoint.key}/{status.serving_generation}")
+    return fleet is not None and status.fleet_revision < fleet.revision
+
+
+def check_updatable(records: Reader, endpoint: Endpoint) -> None:
+    """Raise ValidationException unless the endpoint has come to rest."""
+    state = endpoint_state(records, endpoint)
+    if state == "Failed":
+        raise invalid(f'Cannot update endpoint "{endpoint.arn}" in status Failed: it can only be deleted.')
+    if state not in ("InService", "OutOfService"):
+        raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
 
 def _modified(records: Reader, endpoint: Endpoint) -> datetime:
@@ -151,11 +162,13 @@ def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant) 
     serving = status.instances.get(variant.name, ())
     summary: Result = {
         "VariantName": variant.name,
-        "CurrentWeight": variant.weight,
+        "CurrentWeight": status.weight(variant),
         "DesiredWeight": variant.weight,
         "CurrentInstanceCount": len(serving),
         "DesiredInstanceCount": variant.count,
     }
+    if variant.routing != "RANDOM":
+        summary["RoutingConfig"] = {"RoutingStrategy": variant.routing}
     host = records.get(HostStatus, serving[0]) if serving else None
     if host and host.resolved_image and host.started:
         summary["DeployedImages"] = [

@@ -23,10 +23,11 @@ _VARIANT_MEMBERS = frozenset(
         "InitialVariantWeight",
         "ModelDataDownloadTimeoutInSeconds",
         "ContainerStartupHealthCheckTimeoutInSeconds",
+        "RoutingConfig",
     }
 )
-# RANDOM is what InvokeEndpoint does
-_VARIANT_HARMLESS: dict[str, Any] = {"EnableSSMAccess": False, "RoutingConfig": {"RoutingStrategy": "RANDOM"}}
+_VARIANT_HARMLESS: dict[str, Any] = {"EnableSSMAccess": False}
+_ROUTING_STRATEGIES = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 
 def _model_arns(call: Call, request: Request) -> list[str]:
@@ -105,8 +106,16 @@ def _check_variant(call: Call, variant: dict[str, Any], where: str) -> None:
         if member not in variant:
             raise null_member(f"p{where[1:]}.{member[0].lower()}{member[1:]}")
     find(call, Model, variant["ModelName"])
+    _check_routing(variant.get("RoutingConfig", {}), f"{where}.RoutingConfig")
     if limits(variant["InstanceType"]) is None:
         raise invalid(f"Ringfence does not implement the instance type {variant['InstanceType']}.")
+
+
+def _check_routing(routing: dict[str, Any], where: str) -> None:
+    refuse_others(routing, frozenset({"RoutingStrategy"}), f"{where}.")
+    strategy = routing.get("RoutingStrategy", "RANDOM")
+    if strategy not in _ROUTING_STRATEGIES:
+        raise invalid(f"Ringfence does not implement the {where}.RoutingStrategy {strategy}.")
 
 
 def _check_together(variants: list[dict[str, Any]]) -> None:

@@ -47,5 +47,6 @@ def variant_of(spec: dict[str, Any], model: Model) -> Variant:
         group_ids=tuple(network["SecurityGroupIds"]) if network else (),
         isolated=model.spec.get("EnableNetworkIsolation", False),
         download_timeout=spec.get("ModelDataDownloadTimeoutInSeconds", _DOWNLOAD_SECONDS),
+        routing=spec.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
         startup_timeout=spec.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
     )

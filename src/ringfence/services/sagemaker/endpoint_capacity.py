@@ -1,0 +1,79 @@
+"""UpdateEndpointWeightsAndCapacities: the desired weights and instance counts of the fleet that serves.
+
+The reconciler starts and ends instances, and says when the desired are the current ones. Scaling policies change counts
+by the same way (`change_capacities`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
+from ringfence.core.record import Writer
+from ringfence.resources.sagemaker import Capacity, Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.services.sagemaker.endpoint import check_updatable
+from ringfence.services.sagemaker.instance_limit import check_instance_limit
+from ringfence.services.sagemaker.lookup import find
+from ringfence.services.sagemaker.refusal import invalid, refuse_others
+
+_MEMBERS = frozenset({"VariantName", "DesiredWeight", "DesiredInstanceCount"})
+
+
+@operation(
+    "UpdateEndpointWeightsAndCapacities",
+    on=("endpoint/{EndpointName}",),
+    takes="EndpointName DesiredWeightsAndCapacities",
+)
+def update_endpoint_weights_and_capacities(call: Call, request: Request) -> Result:
+    endpoint = find(call, Endpoint, request["EndpointName"])
+    check_updatable(call.records, endpoint)
+    fleet = serving_fleet(call.records, endpoint)
+    assert fleet is not None, "an endpoint at rest has a fleet that serves, or it failed"
+    wanted = _read(fleet, request["DesiredWeightsAndCapacities"])
+    change_capacities(call.records, fleet, wanted)
+    call.records.put(msgspec.structs.replace(endpoint, modified=call.now))
+    return {"EndpointArn": endpoint.arn}
+
+
+def serving_fleet(records: Writer, endpoint: Endpoint) -> Fleet | None:
+    """What the endpoint runs, as desired; None before it has served."""
+    status = records.get(EndpointStatus, endpoint.key)
+    return records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
+
+
+def change_capacities(records: Writer, fleet: Fleet, wanted: Mapping[str, Capacity]) -> None:
+    """Write the desired weights and counts of these variants; the others keep theirs."""
+    variants = tuple(_changed(variant, wanted.get(variant.name)) for variant in fleet.variants)
+    records.put(msgspec.structs.replace(fleet, variants=variants, revision=fleet.revision + 1))
+
+
+def _changed(variant: Variant, wanted: Capacity | None) -> Variant:
+    return variant if wanted is None else msgspec.structs.replace(variant, weight=wanted.weight, count=wanted.count)
+
+
+def _read(fleet: Fleet, given: list[dict[str, Any]]) -> dict[str, Capacity]:
+    """ValidationException for variants that are not there. All texts but the one on names are ours."""
+    known = {variant.name: variant for variant in fleet.variants}
+    wanted: dict[str, Capacity] = {}
+    for index, one in enumerate(given):
+        refuse_others(one, _MEMBERS, f"DesiredWeightsAndCapacities[{index}].")
+        name = one["VariantName"]
+        if name not in known:
+            # https://github.com/getmoto/moto/pull/5082
+            raise invalid(
+                f'The variant name(s) "{name}" is/are not present within endpoint configuration "{fleet.config_name}".'
+            )
+        if name in wanted:
+            raise invalid(f'The variant "{name}" must not be named twice.')
+        variant = known[name]
+        count = one.get("DesiredInstanceCount", variant.count)
+        if count < 1:
+            raise invalid(f'The DesiredInstanceCount of the variant "{name}" must be at least 1.')
+        if count > variant.count:
+            check_instance_limit(variant.instance_type, count - variant.count, "endpoint")
+        wanted[name] = Capacity(weight=one.get("DesiredWeight", variant.weight), count=count)
+    if not sum(wanted[name].weight if name in wanted else known[name].weight for name in known):
+        raise invalid("At least one production variant must have a DesiredWeight greater than 0.")
+    return wanted

@@ -1,0 +1,114 @@
+"""Several variants behind one endpoint, their weights and counts, and containers that hang or crash; all of it real."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from demo.story import Story
+from tests.scenarios.hosting import Hosting
+from tests.scenarios.load import asked_by, patient_runtime
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+
+
+def test_weights_split_the_traffic_and_change_without_a_lost_request(story: Story, hosting: Hosting) -> None:
+    hosting.create_model("split", VpcConfig=hosting.vpc_config())
+    told = hosting.create_endpoint(
+        "split",
+        hosting.variant("big", "split", InitialVariantWeight=3.0),
+        hosting.variant("small", "split", InitialVariantWeight=1.0),
+        hosting.variant("none", "split", InitialVariantWeight=0.0),
+    )
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+    runtime = patient_runtime(story)
+    with asked_by(story, "split", 2, {"started": True}) as met:
+        _wait(lambda: met.answers.total() > 600)
+    assert set(met.answers) == {"big", "small"}
+    # 600 draws of 3 to 1: five standard deviations are 0.09
+    assert 0.66 < met.answers["big"] / met.answers.total() < 0.84
+    asked = {"EndpointName": "split", "ContentType": "application/json", "Body": json.dumps({"started": True})}
+    assert runtime.invoke_endpoint(TargetVariant="none", **asked)["InvokedProductionVariant"] == "none"
+    with pytest.raises(ClientError, match="Variant other not found"):
+        runtime.invoke_endpoint(TargetVariant="other", **asked)
+
+    with asked_by(story, "split", 4, {"sleep": 0.3}) as met:
+        hosting.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName="split",
+            DesiredWeightsAndCapacities=[
+                {"VariantName": "big", "DesiredWeight": 1.0, "DesiredInstanceCount": 2},
+                {"VariantName": "none", "DesiredWeight": 1.0},
+            ],
+        )
+        told = hosting.sagemaker.describe_endpoint(EndpointName="split")
+        assert told["EndpointStatus"] == "Updating"
+        shown = {one["VariantName"]: one for one in told["ProductionVariants"]}
+        assert (shown["none"]["CurrentWeight"], shown["none"]["DesiredWeight"]) == (0.0, 1.0)
+        assert (shown["big"]["CurrentInstanceCount"], shown["big"]["DesiredInstanceCount"]) == (1, 2)
+        told = hosting.settle("split")
+        shown = {one["VariantName"]: one for one in told["ProductionVariants"]}
+        assert (shown["big"]["CurrentInstanceCount"], shown["none"]["CurrentWeight"]) == (2, 1.0)
+        hosting.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName="split", DesiredWeightsAndCapacities=[{"VariantName": "big", "DesiredInstanceCount": 1}]
+        )
+        hosting.settle("split")
+        _wait(lambda: len(_instances(story)) == 3)
+    assert met.errors == []
+    assert {"big", "small", "none"} == set(met.answers)
+
+
+def test_a_container_that_hangs_or_is_killed_is_replaced(story: Story, hosting: Hosting) -> None:
+    before = set(_instances(story))
+    hosting.create_model("sick", VpcConfig=hosting.vpc_config())
+    routing = {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
+    told = hosting.create_endpoint(
+        "sick", hosting.variant("one", "sick", InitialInstanceCount=2, RoutingConfig=routing)
+    )
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+    first, second = set(_instances(story)) - before
+    _signal(story, first, signal.SIGSTOP)
+    _wait(lambda: _serving(hosting, "sick") == 1)
+    _wait(lambda: _serving(hosting, "sick") == 2)
+    _wait(lambda: first not in _instances(story))
+    with asked_by(story, "sick", 2, {"sleep": 0.05}) as met:
+        _wait(lambda: met.answers["one"] > 20)
+        for instance in set(_instances(story)) - before:
+            _signal(story, instance, signal.SIGKILL)
+        _wait(lambda: _serving(hosting, "sick") == 2)
+        good = met.answers["one"]
+        _wait(lambda: met.answers["one"] > good + 20)
+    assert set(met.answers) <= {"one", "ModelError", "ServiceUnavailable"}
+    assert second not in _instances(story)
+
+
+def _serving(hosting: Hosting, name: str) -> int:
+    told = hosting.sagemaker.describe_endpoint(EndpointName=name)
+    return int(told["ProductionVariants"][0]["CurrentInstanceCount"])
+
+
+def _wait(condition: object, seconds: float = 60) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _instances(story: Story) -> list[str]:
+    told = json.loads(story.ringfence("status", "--json").stdout)
+    return sorted(row[0] for row in told["tables"]["instances"])
+
+
+def _signal(story: Story, instance: str, number: int) -> None:
+    """To every process in the instance's container."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/cgroup") as stream:
+                inside = f"/{story.facts['prefix']}/{instance}/" in stream.read()
+        except OSError:
+            continue
+        if inside:
+            os.kill(int(entry), number)
