@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ringfence.runtime.cgroup import Cgroups
+from ringfence.runtime.driver import Usage
 
 
 def make(path: Path, **files: str) -> None:
@@ -37,6 +38,19 @@ def test_version_2(tmp_path: Path) -> None:
     assert not groups.can_limit_swap()
     assert groups.pids("i-1") == {9}
     assert groups.out_of_memory("i-1")
+
+
+def test_usage_leaves_out_what_is_only_cached(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    make(one / "cpuacct/rf1/i-1/container", cpuacct__usage="2500000000\n")
+    stat = "cache 9\ninactive_file 1\ntotal_inactive_file 30\n"
+    make(one / "memory/rf1/i-1/container", memory__usage_in_bytes="100\n", memory__stat=stat)
+    assert Cgroups("rf1", one).usage("i-1") == Usage(2.5, 70)
+    make(two / "rf1/i-1/container", memory__current="100\n", memory__stat="anon 60\ninactive_file 30\n")
+    (two / "cgroup.controllers").write_text("cpu memory pids\n")
+    assert Cgroups("rf1", two).usage("i-1") is None, "not all is there (yet)"
+    (two / "rf1/i-1/container/cpu.stat").write_text("usage_usec 2500000\nuser_usec 1\n")
+    assert Cgroups("rf1", two).usage("i-1") == Usage(2.5, 70)
 
 
 def test_remove_takes_directories_only(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network, Traffic
 from ringfence.reconcile.prefix_list import PrefixLists
+from ringfence.reconcile.utilization import Utilization
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
 from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
 from ringfence.reconcile.vpn import VpnConnections
@@ -76,5 +77,6 @@ def make_reconciler(
         Orphans(parts),
         Endpoints(parts, Hosts(parts, pace or Pace())),
         Jobs(parts),
+        Utilization(store, driver, parts.edge, parts.directory),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)

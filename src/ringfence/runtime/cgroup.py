@@ -11,6 +11,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from ringfence.runtime.driver import Usage
+
 ROOT = Path("/sys/fs/cgroup")
 LEAF = "container"
 
@@ -61,6 +63,30 @@ class Cgroups:
                 fields = dict(line.split(" ", 1) for line in (self._root / name).read_text().splitlines())
                 return int(fields.get("oom_kill", 0)) > 0
         return False
+
+    def usage(self, id: str) -> Usage | None:
+        """What the container has used; None if it has no group (any more)."""
+        leaf = self.path(id)[1:]
+        try:
+            if self.unified:
+                seconds = self._fields(f"{leaf}/cpu.stat")["usage_usec"] / 1e6
+                used, dropped = self._number(f"{leaf}/memory.current"), "inactive_file"
+                stat = self._fields(f"{leaf}/memory.stat")
+            else:
+                seconds = self._number(f"cpuacct/{leaf}/cpuacct.usage") / 1e9
+                used, dropped = self._number(f"memory/{leaf}/memory.usage_in_bytes"), "total_inactive_file"
+                stat = self._fields(f"memory/{leaf}/memory.stat")
+        except (OSError, KeyError, ValueError):
+            return None
+        # cached file pages that the kernel would give back at once are no use of the container's, as in `docker stats`
+        return Usage(seconds, max(0, used - stat.get(dropped, 0)))
+
+    def _number(self, name: str) -> int:
+        return int((self._root / name).read_text())
+
+    def _fields(self, name: str) -> dict[str, int]:
+        pairs = (line.split(" ", 1) for line in (self._root / name).read_text().splitlines())
+        return {key: int(value) for key, value in pairs}
 
     def kill(self, id: str) -> None:
         """SIGKILL to all that is in the container now."""

@@ -99,6 +99,14 @@ class Absent:
 State = Running | Exited | Absent
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """`cpu_seconds`: of all cores together, since the container's start. `memory_bytes`: without mere cache."""
+
+    cpu_seconds: float
+    memory_bytes: int
+
+
 class StartFailed(Exception):
     """The container's first process never ran. `reason` is the runtime's, as `exec: "serve": executable file not found
     in $PATH`; nothing of the container is left."""
@@ -117,6 +125,10 @@ class Driver(Protocol):
 
     def state(self, id: str) -> State:
         """What is now; cheap."""
+        ...
+
+    def usage(self, id: str) -> Usage | None:
+        """What it uses now; cheap. None if it does not run."""
         ...
 
     async def wait(self, id: str) -> State:

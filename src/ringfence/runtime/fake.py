@@ -2,16 +2,19 @@
 
 import asyncio
 
-from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State
+from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
 
 
 class FakeDriver:
-    """`specs`: what runs or ran. `failures`: image name -> reason of the StartFailed that starting it raises."""
+    """`specs`: what runs or ran. `failures`: image name -> reason of the StartFailed that starting it raises.
+    `usages`: what running containers are said to use.
+    """
 
     def __init__(self) -> None:
         self.specs: dict[str, ContainerSpec] = {}
         self.failures: dict[str, str] = {}
         self.stopped: list[str] = []
+        self.usages: dict[str, Usage] = {}
         self._states: dict[str, State] = {}
         self._changed = asyncio.Event()
 
@@ -29,6 +32,9 @@ class FakeDriver:
 
     def state(self, id: str) -> State:
         return self._states.get(id, Absent())
+
+    def usage(self, id: str) -> Usage | None:
+        return self.usages.get(id) if isinstance(self.state(id), Running) else None
 
     async def wait(self, id: str) -> State:
         while isinstance(self.state(id), Running):

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.runtime.cgroup import Cgroups
-from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State
+from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
 from ringfence.runtime.spec import BadUser, Host, User, build_config, build_files, resolve_user
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -101,6 +101,9 @@ class OciDriver:
             return Running(self._first_process(id, place))
         code = place.read("exit")  # it may have been written since the first look
         return self._exited(id, int(code) if code is not None else None)
+
+    def usage(self, id: str) -> Usage | None:
+        return self._cgroups.usage(id)
 
     async def wait(self, id: str) -> State:
         while isinstance(state := self.state(id), Running):

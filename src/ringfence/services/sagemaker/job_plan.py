@@ -47,6 +47,7 @@ class JobPlan:
     role_arn: str
     instance_type: str
     count: int
+    volume_gigabytes: int
     max_seconds: int
     sources: tuple[Source, ...]
     sinks: tuple[Sink, ...]
@@ -94,6 +95,7 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         role_arn=spec["RoleArn"],
         instance_type=cluster["InstanceType"],
         count=cluster["InstanceCount"],
+        volume_gigabytes=cluster["VolumeSizeInGB"],
         max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY),
         sources=tuple(_processing_source(one) for one in spec.get("ProcessingInputs", ())),
         sinks=tuple(
@@ -135,6 +137,7 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         role_arn=spec["RoleArn"],
         instance_type=resources["InstanceType"],
         count=resources["InstanceCount"],
+        volume_gigabytes=resources["VolumeSizeInGB"],
         max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY),
         sources=tuple(_channel(one) for one in spec.get("InputDataConfig", ())),
         sinks=(),

@@ -1,0 +1,67 @@
+"""What CloudWatch is told of jobs and endpoints: https://docs.aws.amazon.com/sagemaker/latest/dg/process-vpc.html"""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.scenarios.hosting import Hosting
+from tests.scenarios.jobs import Jobs
+
+pytestmark = pytest.mark.root
+NAMES = {"CPUUtilization", "MemoryUtilization", "DiskUtilization"}
+
+# one core is busy, 512 MiB of memory and 128 MiB of disk are taken
+_BUSY = """
+import time
+taken = bytearray(b"x") * (512 << 20)
+with open("/opt/ml/output/large", "wb") as stream:
+    stream.write(bytes(128 << 20))
+print("taken", flush=True)
+end = time.monotonic() + 14
+while time.monotonic() < end:
+    pass
+"""
+
+
+def measured(cloudwatch: Any, namespace: str, dimensions: list[dict[str, str]]) -> dict[str, dict[str, Any]]:
+    """Metric -> its only datapoint's statistics."""
+    now, found = datetime.now(UTC), {}
+    for name in NAMES:
+        points = cloudwatch.get_metric_statistics(
+            Namespace=namespace, MetricName=name, Dimensions=dimensions, StartTime=now - timedelta(minutes=10),
+            EndTime=now + timedelta(minutes=1), Period=3600, Statistics=["Maximum", "SampleCount"],
+        )["Datapoints"]  # fmt: skip
+        if points:
+            found[name] = points[0]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.statement("S4.45", "S4.46", "S4.47", "S4.48")
+def test_a_job_leaves_metrics_and_its_log(jobs: Jobs) -> None:
+    told = jobs.process("busy", _BUSY)
+    assert told["ProcessingJobStatus"] == "Completed", (told.get("FailureReason"), jobs.log("busy"))
+    cloudwatch = jobs.story.client("cloudwatch")
+    dimensions = [{"Name": "Host", "Value": "busy/algo-1"}]
+    listed = cloudwatch.list_metrics(Namespace="/aws/sagemaker/ProcessingJobs", Dimensions=dimensions)["Metrics"]
+    assert {one["MetricName"] for one in listed} == NAMES
+    found = measured(cloudwatch, "/aws/sagemaker/ProcessingJobs", dimensions)
+    assert {one["Unit"] for one in found.values()} == {"Percent"}
+    assert 20 < found["CPUUtilization"]["Maximum"] < 250, "about one core's time, on a machine that others use too"
+    assert 6 < found["MemoryUtilization"]["Maximum"] < 9, "512 MiB and the interpreter of 8 GiB"
+    assert 12.5 < found["DiskUtilization"]["Maximum"] < 16, "128 MiB of 1 GiB"
+    assert list(jobs.log("busy").values()) == [["taken"]]
+
+
+@pytest.mark.slow
+def test_an_endpoints_instances_are_measured(hosting: Hosting) -> None:
+    hosting.create("measured", VpcConfig=hosting.vpc_config())
+    cloudwatch = hosting.story.client("cloudwatch")
+    dimensions = [{"Name": "EndpointName", "Value": "measured"}, {"Name": "VariantName", "Value": "one"}]
+    deadline = time.monotonic() + 30
+    while (found := measured(cloudwatch, "/aws/sagemaker/Endpoints", dimensions)).keys() != NAMES:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
+    assert 0 < found["MemoryUtilization"]["Maximum"] < 100
