@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ringfence.runtime.builtin import registry
 from ringfence.runtime.builtin.rootfs import Python, resolve, this_python
 
 NAME = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -16,6 +17,8 @@ NAME = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-
         "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:0.23-1-cpu-py3",
         "450853457545.dkr.ecr.cn-north-1.amazonaws.com.cn/sagemaker-scikit-learn:1.0-1",
         "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn",
+        "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1",
+        "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3",
     ],
 )
 def test_names(name: str, tmp_path: Path) -> None:
@@ -26,7 +29,10 @@ def test_names(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1",
+        "123456789012.dkr.ecr.us-west-2.amazonaws.com/sagemaker-xgboost:1.7-1",
+        "246618743249.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
+        "246618743249.dkr.ecr.us-west-2.amazonaws.com.cn/sagemaker-scikit-learn:1.2-1-cpu-py3",
+        "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-tensorflow:2",
         "246618743249.dkr.ecr.us-west-2.amazonaws.com/mine/sagemaker-scikit-learn:1",
         "sagemaker-scikit-learn:1.2-1-cpu-py3",
         "evil.example/246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1",
@@ -61,10 +67,18 @@ def test_only_usr_and_the_environment_are_mounted(tmp_path: Path) -> None:
     image = resolve(NAME, tmp_path, python)
     assert image is not None
     targets = {mount.target for mount in image.mounts} - {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
-    assert targets == {"/usr", "/srv/base", "/srv/venv", "/opt/ringfence/serve.py"}
+    assert targets == {"/usr", "/srv/base", "/srv/venv", "/opt/ringfence/ringfence/runtime/builtin"}
     assert all(mount.read_only for mount in image.mounts)
+    layered = {mount.target for mount in image.mounts if mount.layered}
+    assert layered == {"/usr", "/srv/base", "/srv/venv"}
     assert '"/srv/venv/bin/python"' in (image.rootfs / "opt/ringfence/bin/serve").read_text()
 
 
 def test_prefixes_inside_usr_need_no_mount() -> None:
     assert not any(path.is_relative_to("/usr") for path in this_python().prefixes)
+
+
+def test_a_framework_that_is_not_installed_has_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    assert resolve(NAME, tmp_path) is None
+    assert resolve("123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3", tmp_path) is not None

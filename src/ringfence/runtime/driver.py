@@ -13,11 +13,15 @@ MIB = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """`source`: a directory or file of this machine, bind-mounted at `target`."""
+    """`source`: a directory or file of this machine, bind-mounted at `target`.
+
+    `layered`: a container whose root can be written sees a layer of its own over it, so that it can be written too.
+    """
 
     source: Path
     target: str
     read_only: bool = True
+    layered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

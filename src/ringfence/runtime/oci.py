@@ -24,7 +24,7 @@ from pathlib import Path
 from ringfence.config import Config
 from ringfence.runtime.cgroup import Cgroups
 from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
-from ringfence.runtime.spec import BadUser, Host, User, build_config, build_files, resolve_user
+from ringfence.runtime.spec import BadUser, Host, User, build_config, build_files, layers_of, resolve_user
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 START_TIMEOUT = 120.0
@@ -183,6 +183,9 @@ class OciDriver:
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         for name, content in build_files(spec).items():
             (generated / name).write_text(content)
+        for layer in layers_of(spec, place.directory).values():
+            (layer / "upper").mkdir(parents=True)
+            (layer / "work").mkdir()
         (place.directory / "lower").symlink_to(spec.image.rootfs.absolute())
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         host = Host(

@@ -58,6 +58,7 @@ class User:
 def build_config(spec: ContainerSpec, host: Host, user: User, cgroup: str, generated: Path) -> Json:
     """The bundle's config.json. `generated`: where `build_files` were written. `cgroup`: absolute, below each root."""
     limit = min(host.files, NOFILE)
+    layers = layers_of(spec, generated.parent)
     return {
         "ociVersion": "1.0.2",
         "hostname": spec.hostname,
@@ -75,7 +76,10 @@ def build_config(spec: ContainerSpec, host: Host, user: User, cgroup: str, gener
                 {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
             ],
         },
-        "mounts": [*_system_mounts(spec), *(_bind(mount) for mount in _binds(spec, generated))],
+        "mounts": [
+            *_system_mounts(spec),
+            *(_overlay(mount, layers[mount]) if mount in layers else _bind(mount) for mount in _binds(spec, generated)),
+        ],
         "linux": {
             "namespaces": _namespaces(spec, host),
             "cgroupsPath": cgroup,
@@ -196,6 +200,27 @@ def _binds(spec: ContainerSpec, generated: Path) -> list[Mount]:
         ours += [Mount(spec.ca_bundle, CA_BUNDLE), Mount(spec.ca_bundle, SYSTEM_CA_BUNDLE)]
     lots = (spec.image.mounts, spec.mounts, ours)
     return [mount for lot in lots for mount in sorted(lot, key=lambda m: len(PurePosixPath(m.target).parts))]
+
+
+def layers_of(spec: ContainerSpec, directory: Path) -> dict[Mount, Path]:
+    """Mount -> the directory, below that of the container, whose `upper` holds what is written over it."""
+    if spec.read_only_root:
+        return {}
+    return {mount: directory / "layers" / str(n) for n, mount in enumerate(spec.image.mounts) if mount.layered}
+
+
+def _overlay(mount: Mount, layer: Path) -> Json:
+    places = {"lowerdir": mount.source, "upperdir": layer / "upper", "workdir": layer / "work"}
+    # https://docs.kernel.org/filesystems/overlayfs.html: colons and commas part directories and options
+    told = [
+        f"{name}={str(path).replace(':', chr(92) + ':').replace(',', chr(92) + ',')}" for name, path in places.items()
+    ]
+    return {
+        "destination": mount.target,
+        "type": "overlay",
+        "source": "overlay",
+        "options": [*told, "nosuid", "nodev"],
+    }
 
 
 def _bind(mount: Mount) -> Json:

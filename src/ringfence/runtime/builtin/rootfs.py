@@ -1,32 +1,30 @@
-"""The built-in image: AWS's scikit-learn container, and a plain Python, made of this machine without a download.
+"""The built-in images: AWS's scikit-learn and XGBoost containers, and a plain Python, made of this machine without a
+download.
 
 Its root is a small directory of ours; /usr and the daemon's Python environment are mounted read-only over it, at their
 own paths, and nothing else of this machine is there: no /home, no /root but a Python environment that lies there, no
-/var, of /etc only what programs need to run. What it serves with is serve.py beside this file. Called by image.py.
+/var, of /etc only what programs need to run. What it serves and trains with lies beside this file. The tag of a name
+selects no version: what the Python environment has is what runs. Called by image.py.
 """
 
 import hashlib
 import json
-import re
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from ringfence.runtime.builtin.registry import framework_of
 from ringfence.runtime.driver import Image, Mount
 
-# https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/sagemaker-algo-docker-registry-paths.html
-# `ringfence-python` is ours: AWS has no container that is only Python
-PATTERN = re.compile(
-    r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?:sagemaker-scikit-learn|ringfence-python)(?::[\w.-]+)?"
-)
-PROGRAM = "/opt/ringfence/serve.py"
+PROGRAMS = Path(__file__).parent
+INSIDE = "/opt/ringfence/ringfence/runtime/builtin"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOST = Path("/")
 DIRECTORIES = (
-    "dev", "etc", "etc/ssl/certs", "opt/ml/model", "opt/ringfence/bin", "proc", "root", "run", "sys", "tmp", "usr",
-    "var/tmp", "var/log", "var/lib", "var/cache",
+    "dev", "etc", "etc/ssl/certs", "opt/ml/model", "opt/ringfence/bin", INSIDE.lstrip("/"), "proc", "root",
+    "run", "sys", "tmp", "usr", "var/tmp", "var/log", "var/lib", "var/cache",
 )  # fmt: skip
 # On a merged-/usr system each of these is a link; elsewhere it is a directory and is mounted.
 TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -58,8 +56,9 @@ def this_python() -> Python:
 
 
 def resolve(name: str, directory: Path, python: Python | None = None) -> Image | None:
-    """The image if the name is of AWS's scikit-learn containers or our plain one; its root is made on first use."""
-    if not PATTERN.fullmatch(name):
+    """The image if the name is of one of these containers and its framework is installed; made on first use."""
+    framework = framework_of(name)
+    if framework is None or not framework.installed():
         return None
     python = python or this_python()
     files, links, mounts = _plan(python)
@@ -68,10 +67,10 @@ def resolve(name: str, directory: Path, python: Python | None = None) -> Image |
     rootfs = directory / f"builtin-{tree[:16]}"
     if not rootfs.exists():
         _build(rootfs, files, links)
-    program = (Path(__file__).parent / "serve.py").read_bytes()
+    program = b"".join(path.read_bytes() for path in sorted(PROGRAMS.glob("*.py")))
     return Image(
         name=name,
-        digest="sha256:" + hashlib.sha256(tree.encode() + program).hexdigest(),
+        digest="sha256:" + hashlib.sha256(f"{framework.module}{tree}".encode() + program).hexdigest(),
         rootfs=rootfs,
         command=("serve",),
         env={
@@ -80,6 +79,7 @@ def resolve(name: str, directory: Path, python: Python | None = None) -> Image |
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
+            "RINGFENCE_FRAMEWORK": framework.module,
         },
         working_directory="/opt/ml",
         labels=LABELS,
@@ -89,9 +89,14 @@ def resolve(name: str, directory: Path, python: Python | None = None) -> Image |
 
 def _plan(python: Python) -> tuple[dict[str, str], dict[str, str], tuple[Mount, ...]]:
     """Files and links of the root, and what is mounted over it."""
-    serve = f'#!/bin/sh\nexec "{python.executable}" {PROGRAM} "$@"\n'
+    commands = {}
+    for name in ("serve", "train"):
+        commands[f"opt/ringfence/bin/{name}"] = f'#!/bin/sh\nexec "{python.executable}" /opt/ringfence/{name}.py "$@"\n'
+        commands[f"opt/ringfence/{name}.py"] = (
+            f"from ringfence.runtime.builtin.{name} import main\n\nraise SystemExit(main())\n"
+        )
     links = {"etc/mtab": "/proc/self/mounts", "var/run": "/run", "etc/localtime": "/usr/share/zoneinfo/Etc/UTC"}
-    mounts = [Mount(HOST / "usr", "/usr")]
+    mounts = [Mount(HOST / "usr", "/usr", layered=True)]
     for top in TOP_LEVEL:
         path = HOST / top
         if path.is_symlink():
@@ -102,9 +107,9 @@ def _plan(python: Python) -> tuple[dict[str, str], dict[str, str], tuple[Mount, 
     for path in sorted((HOST / "etc/alternatives").glob("*")):
         if path.is_symlink():
             links[f"etc/alternatives/{path.name}"] = str(path.readlink())
-    mounts += [Mount(prefix, str(prefix)) for prefix in python.prefixes]
-    mounts.append(Mount(Path(__file__).parent / "serve.py", PROGRAM))
-    return {**FILES, "opt/ringfence/bin/serve": serve, "opt/ringfence/serve.py": ""}, links, tuple(mounts)
+    mounts += [Mount(prefix, str(prefix), layered=True) for prefix in python.prefixes]
+    mounts.append(Mount(PROGRAMS, INSIDE))
+    return {**FILES, **commands}, links, tuple(mounts)
 
 
 def _copied_state() -> bytes:
@@ -123,7 +128,8 @@ def _build(rootfs: Path, files: dict[str, str], links: dict[str, str]) -> None:
             (part / name).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (part / name).write_text(content)
-        (part / "opt/ringfence/bin/serve").chmod(0o755)
+        for path in (part / "opt/ringfence/bin").iterdir():
+            path.chmod(0o755)
         for name, target in links.items():
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             (part / name).symlink_to(target)

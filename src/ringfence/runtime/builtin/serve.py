@@ -1,14 +1,12 @@
-"""What `serve` runs in the built-in image: serves a scikit-learn model as AWS's scikit-learn container does.
+"""What `serve` runs in the built-in image: serves a model as AWS's scikit-learn and XGBoost containers do.
 
-A program of its own: it imports nothing of ringfence and needs only the standard library, numpy (for the default
-handlers) and what the user's script imports. Behaviour follows the public sagemaker-scikit-learn-container: model_fn,
-input_fn, predict_fn, output_fn or transform_fn of the user's module, its defaults, its status codes and error bodies.
-Unlike there, one process with a thread a connection serves, and it listens once the model is loaded.
+A program of its own: it imports nothing of ringfence but what lies beside it, the standard library, numpy (for the
+default handlers) and what the user's script imports. Behaviour follows the public sagemaker-scikit-learn-container:
+model_fn, input_fn, predict_fn, output_fn or transform_fn of the user's module, its defaults, its status codes and error
+bodies. Unlike there, one process with a thread a connection serves, and it listens once the model is loaded.
 """
 
-import csv
 import importlib
-import io
 import json
 import os
 import signal
@@ -18,12 +16,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+
+from ringfence.runtime.builtin.array_format import JSON, UTF8_TYPES, UnsupportedFormatError, decode, encode
+from ringfence.runtime.builtin.submission import fetch_code, install_requirements, log, packages
 
 MODEL_DIR = os.environ.get("SM_MODEL_DIR", "/opt/ml/model")
-JSON, CSV, NPY, ANY = "application/json", "text/csv", "application/x-npy", "*/*"
-UTF8_TYPES = (JSON, CSV)
+ANY = "*/*"
 SCRATCH = "/tmp/ringfence"  # noqa: S108
 MAX_HEAD = 65536
 MAX_BODY = 128 * 1024 * 1024
@@ -34,14 +34,6 @@ REASONS = {
     413: "Content Too Large", 415: "Unsupported Media Type", 431: "Request Header Fields Too Large",
     500: "Internal Server Error", 501: "Not Implemented",
 }  # fmt: skip
-
-
-class UnsupportedFormatError(Exception):
-    def __init__(self, content_type: str) -> None:
-        super().__init__(
-            f"Content type {content_type} is not supported by this framework.\n"
-            "Please implement input_fn to to deserialize the request data or an output_fn to serialize the response."
-        )
 
 
 class Reply(NamedTuple):
@@ -58,51 +50,7 @@ class BadRequest(Exception):
         self.status = status
 
 
-def log(line: str) -> None:
-    os.write(1, f"{line}\n".encode(errors="replace"))
-
-
 # --- the defaults of the framework -----------------------------------------------------------------------------------
-
-
-def decode(data: Any, content_type: str) -> Any:
-    """Bytes of one of the three known types as an array."""
-    import numpy
-
-    if content_type == NPY:
-        return numpy.load(io.BytesIO(data), allow_pickle=False)
-    if content_type == JSON:
-        return numpy.array(json.loads(data))
-    if content_type == CSV:
-        rows = list(csv.reader(io.StringIO(data), strict=True))
-        # as there: a single row becomes one-dimensional, which most models refuse
-        return numpy.array(rows).squeeze()
-    raise UnsupportedFormatError(content_type)
-
-
-def encode(value: Any, content_type: str) -> bytes:
-    import numpy
-
-    if content_type == NPY:
-        buffer = io.BytesIO()
-        numpy.save(buffer, value)
-        return buffer.getvalue()
-    if content_type == JSON:
-        return json.dumps(value, default=_plain).encode()
-    if content_type == CSV:
-        array = numpy.array(value)
-        if array.ndim == 1:
-            array = array.reshape(-1, 1)
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n", strict=True).writerows(array.tolist())
-        return text.getvalue().encode()
-    raise UnsupportedFormatError(content_type)
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def default_model_fn(model_dir: str) -> Any:
@@ -132,65 +80,69 @@ def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
 
 def load_module() -> Any:
     """Import SAGEMAKER_PROGRAM from SAGEMAKER_SUBMIT_DIRECTORY; by default inference.py of the model's code/."""
-    directory = _find_code(os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", ""))
+    directory = _find_code()
     program = os.environ.get("SAGEMAKER_PROGRAM") or "inference.py"
+    if (
+        _framework() == "xgboost"
+        and "SAGEMAKER_PROGRAM" not in os.environ
+        and not os.path.exists(os.path.join(directory, program))
+    ):
+        return _algorithm()
     if not os.path.exists(os.path.join(directory, program)):
         raise FileNotFoundError(
             f"No inference script: `{program}` is not in `{directory}`. Put it in the model archive as code/{program}, "
             "or set SAGEMAKER_PROGRAM and SAGEMAKER_SUBMIT_DIRECTORY"
         )
-    requirements = os.path.join(directory, "requirements.txt")
-    if os.path.exists(requirements):
-        _install(requirements)
+    prefix = os.path.join(SCRATCH, "packages")  # the root is read-only
+    install_requirements(directory, prefix)
+    sys.path.append(packages(prefix))
     sys.path.insert(0, directory)
     return importlib.import_module(program.removesuffix(".py").replace("/", "."))
 
 
-def _find_code(source: str) -> str:
-    if source.startswith("s3://"):
-        return _download(source)
-    source = source.removeprefix("file://")
-    if source.endswith((".tar.gz", ".tgz")):
-        return _extract(source)
-    if source and os.path.isdir(source):
-        return source
+def _framework() -> str:
+    return os.environ.get("RINGFENCE_FRAMEWORK", "sklearn")
+
+
+def _algorithm() -> Any:
+    """What serves a model of the XGBoost algorithm, which has no script."""
+    from ringfence.runtime.builtin import xgboost_algorithm as algorithm
+
+    return SimpleNamespace(
+        model_fn=algorithm.load_model,
+        input_fn=algorithm.decode,
+        predict_fn=algorithm.predict,
+        output_fn=lambda prediction, accept: (algorithm.encode(prediction, accept), accept),
+        execution_parameters_fn=algorithm.execution_parameters,
+        default_accept="text/csv",
+        default_content_type="text/csv",
+    )
+
+
+def _default_input_fn() -> Callable[[Any, str], Any]:
+    if _framework() != "xgboost":
+        return default_input_fn
+    from ringfence.runtime.builtin import xgboost_algorithm
+
+    return xgboost_algorithm.decode
+
+
+def _default_predict_fn() -> Callable[[Any, Any], Any]:
+    if _framework() != "xgboost":
+        return default_predict_fn
+    from ringfence.runtime.builtin import xgboost_algorithm
+
+    return xgboost_algorithm.predict
+
+
+def _find_code() -> str:
+    source = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    if source.startswith("s3://") or source.endswith((".tar.gz", ".tgz")):
+        return fetch_code(source, SCRATCH)
+    if (given := source.removeprefix("file://")) and os.path.isdir(given):
+        return given
     code = os.path.join(MODEL_DIR, "code")
     return code if os.path.isdir(code) else MODEL_DIR
-
-
-def _download(source: str) -> str:
-    """sourcedir.tar.gz from S3, with the container's own credentials and network."""
-    import boto3  # type: ignore[import-untyped, unused-ignore]
-
-    parts = urlsplit(source)
-    os.makedirs(SCRATCH, exist_ok=True)
-    archive = os.path.join(SCRATCH, "sourcedir.tar.gz")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    boto3.client("s3", region_name=region).download_file(parts.netloc, parts.path.lstrip("/"), archive)
-    return _extract(archive)
-
-
-def _extract(archive: str) -> str:
-    import tarfile
-
-    target = os.path.join(SCRATCH, "code")
-    with tarfile.open(archive) as tar:
-        # Debian 12's Python 3.11.2 has no filters yet; this runs in the container, with the rights of the user's code
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)
-        tar.extractall(target)  # noqa: S202
-    return target
-
-
-def _install(requirements: str) -> None:
-    """pip, as AWS's container does; the root is read-only, so what is missing goes to the scratch space."""
-    import subprocess
-
-    prefix = os.path.join(SCRATCH, "packages")
-    log(f"Installing the modules of {requirements}")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-cache-dir", "--prefix", prefix, "-r", requirements], check=True
-    )
-    sys.path.append(os.path.join(prefix, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages"))
 
 
 class Model:
@@ -201,15 +153,17 @@ class Model:
         self._transform_fn = getattr(module, "transform_fn", None)
         if self._transform_fn and any(given.values()):
             raise ValueError("Cannot use transform_fn implementation with input_fn, predict_fn, and/or output_fn")
-        self._input_fn: Callable[[Any, str], Any] = given["input_fn"] or default_input_fn
-        self._predict_fn: Callable[[Any, Any], Any] = given["predict_fn"] or default_predict_fn
+        self._input_fn: Callable[[Any, str], Any] = given["input_fn"] or _default_input_fn()
+        self._predict_fn: Callable[[Any, Any], Any] = given["predict_fn"] or _default_predict_fn()
         self._output_fn: Callable[[Any, str], Any] = given["output_fn"] or default_output_fn
         self.execution_parameters_fn = getattr(module, "execution_parameters_fn", None)
-        self._default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON
+        given_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT")
+        self._default_accept = str(given_accept or getattr(module, "default_accept", JSON))
+        self._default_content_type: str = getattr(module, "default_content_type", JSON)
         self._model = getattr(module, "model_fn", default_model_fn)(MODEL_DIR)
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> Reply:
-        content_type = content_type or JSON
+        content_type = content_type or self._default_content_type
         accept = self._default_accept if accept in ("", ANY) else accept
         data = body.decode() if content_type in UTF8_TYPES else body
         if self._transform_fn:
