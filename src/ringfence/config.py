@@ -7,6 +7,8 @@ from pathlib import Path
 DEFAULT_STATE = Path("/var/lib/ringfence")
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-west-2"
+# https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html (botocore's shape still says 6 MB)
+DEFAULT_PAYLOAD_LIMIT = 25 * 1024 * 1024
 DEFAULT_ACCOUNT = "123456789012"
 
 
@@ -15,6 +17,7 @@ class Config:
     """`state`: absolute directory of everything that lasts. `host`, `port`: the API on this machine's loopback.
 
     `private_dns_per_zone`: an interface endpoint's private names fail in zones where it has no interface.
+    `payload_limit`: bytes of the body of an InvokeEndpoint.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
     """
 
@@ -24,6 +27,7 @@ class Config:
     region: str = DEFAULT_REGION
     account: str = DEFAULT_ACCOUNT
     private_dns_per_zone: bool = False
+    payload_limit: int = DEFAULT_PAYLOAD_LIMIT
 
     @property
     def prefix(self) -> str:

@@ -37,12 +37,16 @@ def caller(tmp_path):
     async def forward(_):
         return ForwardReply(0, {}, b"", "refused")
 
+    async def open_flow(_):
+        return ForwardReply(0, {}, b"", "refused"), None
+
     gateway = Gateway(
         region="us-west-2",
         store=store,
         blobs=BlobStore(tmp_path / "blobs"),
         services=frozenset(service for service, _ in REGISTRY),
         forward=forward,
+        open_flow=open_flow,
         now=lambda: datetime.now(UTC),
         entropy=os.urandom,
     )

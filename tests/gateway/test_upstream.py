@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from ringfence.core.results import Forward, ForwardReply
-from ringfence.gateway.upstream import Upstream
+from ringfence.core.results import EventStream, Forward, ForwardReply
+from ringfence.gateway.upstream import Broken, Upstream
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -236,7 +236,7 @@ async def test_a_late_reply_is_nobody_elses(upstream):
 
 
 async def test_idle_connections_are_closed(upstream, sockets, monkeypatch):
-    monkeypatch.setattr("ringfence.gateway.upstream._IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("ringfence.gateway.container_connection._IDLE_SECONDS", 0.05)
     async with script([REPLY, REPLY], [REPLY]) as (port, served):
         for _ in range(2):
             assert (await upstream.perform(forward(port))).status == 200
@@ -255,7 +255,7 @@ async def test_connections_to_an_instance_that_is_gone_are_closed(upstream):
 
 
 async def test_more_than_the_limit_wait_their_turn(upstream, sockets, monkeypatch):
-    monkeypatch.setattr("ringfence.gateway.upstream._LIMIT", 2)
+    monkeypatch.setattr("ringfence.gateway.container_connection._CONNECTIONS", 2)
 
     async def handler(request):
         await asyncio.sleep(0.02)
@@ -274,7 +274,7 @@ async def test_no_header_ends_its_line(upstream, value):
 
 
 async def test_a_reply_without_end_is_cut_off(upstream, monkeypatch):
-    monkeypatch.setattr("ringfence.gateway.upstream._REPLY_LIMIT", 100_000)
+    monkeypatch.setattr("ringfence.gateway.container_connection._REPLY_LIMIT", 100_000)
 
     async def handler(request):
         return web.Response(body=b"x" * 100_001)
@@ -314,3 +314,117 @@ async def test_the_instance_with_the_fewest_requests_under_way_and_drained_when_
         assert upstream.outstanding("i-1") == 0
         assert [reply.status for reply in await asyncio.gather(*calls)] == [200, 200, 200]
     await upstream.drained("i-2")
+
+
+def streaming(port, body=b"in", seconds=5.0):
+    stream = EventStream(seconds, lambda data: {}, lambda failure: None)
+    return dataclasses.replace(forward(port, body=body), stream=stream)
+
+
+async def read_all(flow):
+    pieces = []
+    while data := await flow.read():
+        pieces.append(data)
+    return pieces
+
+
+async def test_a_body_flows_and_the_connection_is_kept(upstream, sockets):
+    async def handler(request):
+        answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await answer.prepare(request)
+        for part in (b"a", b"b" * 300_000, b"c"):
+            await answer.write(part)
+            await asyncio.sleep(0.05)
+        return answer
+
+    async with container(handler) as (port, _):
+        for _ in range(2):
+            reply, flow = await upstream.open(streaming(port))
+            assert (reply.status, reply.body, reply.headers["content-type"]) == (200, b"", "text/plain")
+            pieces = await read_all(flow)
+            await flow.close()
+            assert b"".join(pieces) == b"a" + b"b" * 300_000 + b"c"
+            assert pieces[0] == b"a"
+    assert len(sockets.namespaces) == 1
+
+
+async def test_what_is_no_success_does_not_flow(upstream):
+    async def handler(request):
+        return web.Response(status=500, body=b"no")
+
+    async with container(handler) as (port, _):
+        reply, flow = await upstream.open(streaming(port))
+    assert (reply.status, reply.body, flow) == (500, b"no", None)
+
+
+@pytest.mark.parametrize("coding", ["chunked", "length", "close"])
+async def test_a_body_that_breaks_off_or_takes_too_long(upstream, coding):
+    head = {
+        "chunked": b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        "length": b"Content-Length: 9\r\n\r\nabc",
+        "close": b"\r\nabc",
+    }[coding]
+
+    async def converse(reader, writer):
+        slow = await reader.readuntil(b"\r\n\r\n") and await reader.readexactly(4) == b"slow"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + head)
+        await asyncio.sleep(1 if slow else 0.05)
+        writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    _, flow = await upstream.open(streaming(port, b"fast"))
+    assert await flow.read() == b"abc"
+    if coding == "close":
+        assert await flow.read() == b""
+    else:
+        with pytest.raises(Broken) as caught:
+            await flow.read()
+        assert caught.value.reason == "reset"
+    await flow.close()
+    _, flow = await upstream.open(streaming(port, b"slow", seconds=0.2))
+    assert await flow.read() == b"abc"
+    with pytest.raises(Broken) as caught:
+        await flow.read()
+    assert caught.value.reason == "timeout"
+    await flow.close()
+    server.close()
+
+
+async def test_a_container_waits_for_its_reader_and_is_told_when_nobody_reads(upstream):
+    sent, gone = [0], asyncio.Event()
+
+    async def handler(request):
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(b"x" * 65536)
+                sent[0] += 65536
+        except ConnectionError:
+            gone.set()
+            raise
+
+    async with container(handler) as (port, _):
+        _, flow = await upstream.open(streaming(port))
+        await flow.read()
+        await asyncio.sleep(0.3)
+        halted = sent[0]
+        await asyncio.sleep(0.2)
+        assert sent[0] == halted
+        await flow.close()
+        await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_too_many_are_refused_at_once(upstream, monkeypatch):
+    monkeypatch.setattr("ringfence.gateway.container_connection._CONNECTIONS", 1)
+    monkeypatch.setattr("ringfence.gateway.container_connection._WAITING", 2)
+
+    async def handler(request):
+        await asyncio.sleep(0.1)
+        return web.Response(body=b"x")
+
+    async with container(handler) as (port, _):
+        replies = await asyncio.gather(*(upstream.perform(forward(port)) for _ in range(5)))
+        assert sorted((reply.status, reply.failure or "") for reply in replies) == [(0, "busy")] * 2 + [(200, "")] * 3
+        assert (await upstream.perform(forward(port))).status == 200

@@ -326,10 +326,10 @@ def test_invocation() -> None:
     )
 
 
-def test_event_streams_are_refused() -> None:
-    runtime = client.connect("sagemaker-runtime", lambda name, given: {})
+def test_event_streams_other_than_results_of_rest_json_are_refused() -> None:
+    logs = client.connect("logs", lambda name, given: {})
     with pytest.raises(ClientError) as caught:
-        runtime.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"1")
+        logs.start_live_tail(logGroupIdentifiers=["arn:aws:logs:us-west-2:123456789012:log-group:g"])
     assert caught.value.response["Error"]["Code"] == "NotImplemented"
 
 

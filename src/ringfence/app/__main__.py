@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ringfence.app.daemon import App, Machine, remove_everything, run
-from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION, Config
+from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PAYLOAD_LIMIT, DEFAULT_PORT, DEFAULT_REGION, Config
 from ringfence.dataplane.apply import Dataplane
 from ringfence.runtime.oci import OciDriver
 from ringfence.store.database import StoreLocked, open_store
@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--region", default=DEFAULT_REGION)
     parser.add_argument("--account", default=DEFAULT_ACCOUNT)
     parser.add_argument("--private-dns-per-zone", action="store_true")
+    parser.add_argument("--payload-limit", type=int, default=DEFAULT_PAYLOAD_LIMIT, help="bytes of an invocation")
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     given = parser.parse_args(arguments)
     start_logging()
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         region=given.region,
         account=given.account,
         private_dns_per_zone=given.private_dns_per_zone,
+        payload_limit=given.payload_limit,
     )
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

@@ -101,6 +101,8 @@ class App:
             blobs=self._blobs,
             services=frozenset(service for service, _ in REGISTRY),
             forward=self._upstream.perform,
+            open_flow=self._upstream.open,
+            payload_limit=config.payload_limit,
             now=self.now,
             entropy=os.urandom,
         )

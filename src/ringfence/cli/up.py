@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from ringfence.cli.client import fail, find, state_option
-from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PORT, DEFAULT_REGION
+from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PAYLOAD_LIMIT, DEFAULT_PORT, DEFAULT_REGION
 
 _START_SECONDS = 60.0
 
@@ -32,8 +32,16 @@ _START_SECONDS = 60.0
     is_flag=True,
     help="Private names of an interface endpoint do not resolve in zones where it has no interface.",
 )
+@click.option(
+    "--payload-limit",
+    type=click.IntRange(1, 1 << 30),
+    default=DEFAULT_PAYLOAD_LIMIT,
+    help="Bytes of the body of an InvokeEndpoint; AWS's 25 MB by default.",
+)
 @click.option("--detach", is_flag=True, help="Return once the daemon answers; its log is STATE/daemon.log.")
-def up(state: Path, port: int, region: str, account: str, private_dns_per_zone: bool, detach: bool) -> None:
+def up(
+    state: Path, port: int, region: str, account: str, private_dns_per_zone: bool, payload_limit: int, detach: bool
+) -> None:
     """Start the daemon. Prints one line with the URL when it is ready."""
     if len(account) != 12 or not account.isdigit():
         fail(f"`{account}` is not an account id: give twelve digits", 64)
@@ -51,6 +59,7 @@ def up(state: Path, port: int, region: str, account: str, private_dns_per_zone: 
     command = [
         sys.executable, "-m", "ringfence.app",
         "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
+        "--payload-limit", str(payload_limit),
     ]  # fmt: skip
     command += ["--private-dns-per-zone"] if private_dns_per_zone else []
     if detach:

@@ -1,9 +1,11 @@
 """Effects that a handler may return as data: the gateway performs them after the commit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ringfence.core.call import Result
+from ringfence.core.errors import ServiceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,13 @@ class Stream:
         return sum(length for _, _, length in self.parts)
 
 
+class Pieces(Protocol):
+    """A body that is made while it is sent. Whoever has it closes it, sent to its end or not."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ForwardReply:
     """What the container answered, or why it did not: `status` 0 and the reason in `failure`."""
@@ -41,7 +50,19 @@ class ForwardReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    failure: str | None = None  # "timeout" | "refused" | "reset"
+    failure: str | None = None  # "timeout" | "refused" | "reset" | "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """The body of a success passed on as it comes, in events, for so many seconds at the most.
+
+    `part` makes an event of some bytes, `broken` the last one of a body that ends for a `ForwardReply.failure`. Pure.
+    """
+
+    seconds: float
+    part: Callable[[bytes], Result]
+    broken: Callable[[str], ServiceError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +70,8 @@ class Forward:
     """An HTTP request to port `port` of an instance's container, through its own loopback.
 
     `instance_ids`: those that may answer; it goes to the one with the fewest requests under way, the first of several.
-    `finish` is pure: it makes the operation's result of the reply, or raises ServiceError.
+    `finish` is pure: it makes the operation's result of the reply, or raises ServiceError. With a `stream` it is given
+    the head of a success, and the body goes to the client as it comes; `timeout` is that of the head.
     """
 
     instance_ids: tuple[str, ...]
@@ -60,3 +82,4 @@ class Forward:
     timeout: float  # seconds
     finish: Callable[[ForwardReply], Result]
     port: int = 8080
+    stream: EventStream | None = None

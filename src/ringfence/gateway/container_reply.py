@@ -21,19 +21,27 @@ class BadReply(ValueError):
 
 
 class ContainerReply:
-    """`feed` until it says True, or `end` when the connection has closed. Names of `headers` are in lower case."""
+    """`feed` until it says True, or `end` when the connection has closed. Names of `headers` are in lower case.
 
-    def __init__(self, limit: int) -> None:
+    One that `streams` may be read while it comes, if it is a success: `take` what is there of the body, however long
+    the body gets. Any other is held to its limit and has all of it in `body`.
+    """
+
+    def __init__(self, limit: int, *, streams: bool = False) -> None:
         """`limit`: bytes of the body."""
         self.begun = False
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.body = b""
         self.keeps_alive = False
+        # the head has come, and the body is to be taken as it comes
+        self.flows = False
+        self._streams = streams
         self._limit = limit
         self._buffer = bytearray()
         self._pieces: list[bytes] = []
+        self._held = 0  # bytes of the pieces
         self._size = 0
+        self._left = 0  # of the body, or of the chunk, that is being read
         self._whole = False
         self._step: Callable[[], bool] = self._read_head  # does the next part; False if that has not come yet
 
@@ -50,11 +58,33 @@ class ContainerReply:
     def end(self) -> bool:
         """No more will come: whether that makes the reply whole."""
         if self._step == self._read_rest:
-            self._finish(bytes(self._buffer))
+            self._whole = True
         return self._whole
 
-    def _finish(self, body: bytes) -> bool:
-        self.body, self._whole = body, True
+    @property
+    def body(self) -> bytes:
+        """What has come of it and was not taken."""
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+    @property
+    def held(self) -> int:
+        """The length of `body`."""
+        return self._held
+
+    def take(self) -> bytes:
+        body = self.body
+        self._pieces.clear()
+        self._held = 0
+        return body
+
+    def _hold(self, size: int) -> None:
+        """The first `size` bytes of the buffer are of the body."""
+        self._pieces.append(bytes(self._buffer[:size]))
+        self._held += size
+        del self._buffer[:size]
+
+    def _finish(self) -> bool:
+        self._whole = True
         return True
 
     def _read_head(self) -> bool:
@@ -74,13 +104,14 @@ class ContainerReply:
         self.headers = _read_headers(lines)
         options = {option.strip().lower() for option in self.headers.get("connection", "").split(",")}
         self.keeps_alive = "close" not in options if found[1] == b"1" else "keep-alive" in options
+        self.flows = self._streams and self.status < 300
         return self._choose_body()
 
     def _choose_body(self) -> bool:
         """https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length"""
         coding, length = self.headers.get("transfer-encoding"), self.headers.get("content-length")
         if self.status in (204, 304):
-            return self._finish(b"")
+            return self._finish()
         if coding is not None:
             if coding.lower() != "chunked":
                 raise BadReply(f"the transfer coding is {coding!r}")
@@ -90,6 +121,7 @@ class ContainerReply:
             if not (length.isascii() and length.isdigit() and len(length) < 20):
                 raise BadReply(f"the length is {length!r}")
             self._grow(int(length))
+            self._left = int(length)
             self._step = self._read_body
         else:
             self.keeps_alive = False
@@ -97,15 +129,20 @@ class ContainerReply:
         return True
 
     def _read_body(self) -> bool:
-        if len(self._buffer) < self._size:
-            return False
-        body = bytes(self._buffer[: self._size])
-        del self._buffer[: self._size]
-        return self._finish(body)
+        self._read_part()
+        return self._finish() if not self._left else False
+
+    def _read_part(self) -> None:
+        """What has come of the body or chunk; all of it at once, unless it flows."""
+        size = min(len(self._buffer), self._left)
+        if size and (self.flows or size == self._left):
+            self._left -= size
+            self._hold(size)
 
     def _read_rest(self) -> bool:
-        if len(self._buffer) > self._limit:
-            raise BadReply(f"the body is longer than {self._limit} bytes")
+        self._grow(len(self._buffer))
+        if self._buffer:
+            self._hold(len(self._buffer))
         return False
 
     def _read_chunk_size(self) -> bool:
@@ -117,16 +154,17 @@ class ContainerReply:
             raise BadReply(f"a chunk's size is {line[:40]!r}")
         size = int(found[1], 16)
         self._grow(size)
-        self._step = (lambda: self._read_chunk(size)) if size else self._read_trailer
+        self._left = size
+        self._step = self._read_chunk if size else self._read_trailer
         return True
 
-    def _read_chunk(self, size: int) -> bool:
-        if len(self._buffer) < size + 2:
+    def _read_chunk(self) -> bool:
+        self._read_part()
+        if self._left or len(self._buffer) < 2:
             return False
-        if self._buffer[size : size + 2] != b"\r\n":
+        if self._buffer[:2] != b"\r\n":
             raise BadReply("a chunk is longer than its size")
-        self._pieces.append(bytes(self._buffer[:size]))
-        del self._buffer[: size + 2]
+        del self._buffer[:2]
         self._step = self._read_chunk_size
         return True
 
@@ -135,7 +173,7 @@ class ContainerReply:
         if line is None:
             return False
         self._grow(len(line))
-        return True if line else self._finish(b"".join(self._pieces))
+        return True if line else self._finish()
 
     def _take_line(self) -> bytes | None:
         end = self._buffer.find(b"\r\n")
@@ -150,7 +188,7 @@ class ContainerReply:
     def _grow(self, size: int) -> None:
         """A container may not fill the daemon's memory."""
         self._size += size
-        if self._size > self._limit:
+        if self._size > self._limit and not self.flows:
             raise BadReply(f"the body is longer than {self._limit} bytes")
 
 

@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 
 from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
-from ringfence.core.results import Stream
+from ringfence.core.results import Pieces, Stream
 from ringfence.gateway.body import Body
 from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.store.blobs import BlobStore
@@ -28,6 +28,7 @@ ADMIN_PATH = "/_ringfence/"
 # AWS closes idle connections after about a minute too; clients pool them for less.
 _IDLE_SECONDS = 75.0
 _STALL_SECONDS = 60.0
+_LOOK_SECONDS = 0.5  # how often it is looked whether the client of an answer that is still being made is there
 _HANDSHAKE_SECONDS = 10.0
 _BACKLOG = 1024
 # How long a refused client may go on sending before it is cut off, which can cost it the refusal.
@@ -124,10 +125,12 @@ def _text(raw: bytes) -> str:
 async def _write(blobs: BlobStore, raw: web.BaseRequest, response: HttpResponse) -> web.StreamResponse:
     headers = CIMultiDict(response.headers)
     headers.setdefault("Server", "Ringfence")
-    if not isinstance(response.body, Stream):
+    if isinstance(response.body, bytes):
         answer: web.StreamResponse = web.Response(status=response.status, headers=headers, body=response.body)
         _close_if_unread(raw, answer)
         return answer
+    if not isinstance(response.body, Stream):
+        return await _pass_on(raw, web.StreamResponse(status=response.status, headers=headers), response.body)
     # entered without a pause since the commit: the blobs stay while they are sent
     headers["Content-Length"] = str(response.body.length)
     with blobs.read(response.body) as chunks:
@@ -141,6 +144,31 @@ async def _write(blobs: BlobStore, raw: web.BaseRequest, response: HttpResponse)
                 await answer.write(chunk)
         await answer.write_eof()
         return answer
+
+
+async def _pass_on(raw: web.BaseRequest, answer: web.StreamResponse, pieces: Pieces) -> web.StreamResponse:
+    """Send what comes as it comes; a client that has gone is noticed although nothing comes."""
+    sending = asyncio.create_task(_send(raw, answer, pieces))
+    try:
+        while not (await asyncio.wait((sending,), timeout=_LOOK_SECONDS))[0]:
+            if raw.transport is None or raw.transport.is_closing():
+                break
+    finally:
+        if not sending.done():
+            sending.cancel()
+            await asyncio.wait((sending,))
+        await pieces.close()
+    if not sending.cancelled():
+        sending.result()
+    return answer
+
+
+async def _send(raw: web.BaseRequest, answer: web.StreamResponse, pieces: Pieces) -> None:
+    await answer.prepare(raw)
+    async for piece in pieces:
+        async with asyncio.timeout(_STALL_SECONDS):
+            await answer.write(piece)
+    await answer.write_eof()
 
 
 def _close_if_unread(raw: web.BaseRequest, answer: web.StreamResponse) -> None:

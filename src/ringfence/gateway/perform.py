@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from ringfence.config import DEFAULT_PAYLOAD_LIMIT
 from ringfence.core.call import Arrival, Call, Principal, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.ids import Entropy
@@ -18,13 +19,15 @@ from ringfence.core.results import Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.decision_log import DecisionLog
+from ringfence.gateway.upstream import Flow
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers.
+    """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers,
+    `open_flow` those whose reply is passed on as it comes. `payload_limit`: bytes of an invocation's body.
 
     `decisions` is written to by every call and never read here.
     """
@@ -34,8 +37,10 @@ class Gateway:
     blobs: BlobStore
     services: frozenset[str]
     forward: Callable[[Forward], Awaitable[ForwardReply]]
+    open_flow: Callable[[Forward], Awaitable[tuple[ForwardReply, Flow | None]]]
     now: Callable[[], datetime]
     entropy: Entropy
+    payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     decisions: DecisionLog = field(default_factory=DecisionLog)
 
 

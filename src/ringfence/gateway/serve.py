@@ -16,19 +16,19 @@ from ringfence.gateway import registry
 from ringfence.gateway.authenticate import Authenticated, authenticate
 from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.decision_log import claimed_key
+from ringfence.gateway.event_body import EventBody
 from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
 from ringfence.protocol.message import HttpRequest, HttpResponse
+from ringfence.protocol.rest_json import RestJsonWire
 from ringfence.protocol.wire import Wire, choose
 from ringfence.store.blob_reference import is_kept
 
 log = logging.getLogger("ringfence.gateway")
 
 _MEGABYTE = 1024 * 1024
-# Bodies that are held in memory. InvokeEndpoint's limit is AWS's of today; the other is above any that AWS states.
-# https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
-_LIMITS = {"sagemaker-runtime": 25 * _MEGABYTE}
+# Of a body that is held in memory, but for invocations: above any limit that AWS states.
 _LIMIT = 16 * _MEGABYTE
 # Of one PutObject or UploadPart; the framing of signed chunks comes on top.
 _OBJECT_LIMIT = 5 * 1024 * _MEGABYTE + 64 * _MEGABYTE
@@ -56,14 +56,16 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
             request = await _receive(gateway, wire.streams_input(name), request, body, caller)
         else:
             # the body is a part of what is signed
-            request = replace(request, body=await read(body, _LIMITS.get(found.service, _LIMIT)))
+            limit = gateway.payload_limit if found.service == "sagemaker-runtime" else _LIMIT
+            request = replace(request, body=await read(body, limit))
             caller = _authenticate(gateway, found, request, logged)
             name = wire.identify(request)
         operation = find_operation(found.service, name)
         parameters = wire.parse(name, request)
         outcome = perform(gateway, operation, parameters, Caller(caller.principal, arrival, caller.facts), logged)
-        result = outcome.finish(await gateway.forward(outcome)) if isinstance(outcome, Forward) else outcome
-        return wire.write_result(name, result, request_id)
+        if isinstance(outcome, Forward):
+            return await _forward(gateway, wire, name, outcome, request_id)
+        return wire.write_result(name, outcome, request_id)
     except ServiceError as error:
         _log_refusal(gateway, logged, name, request, error)
         return _write_error(wire, name, error, request, logged)
@@ -75,6 +77,22 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
     finally:
         logged.answered = True
         _drop_unwanted(gateway, request)
+
+
+async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, request_id: str) -> HttpResponse:
+    """The container's answer; with its body still to come if it is an event stream."""
+    if forward.stream is None:
+        return wire.write_result(name, forward.finish(await gateway.forward(forward)), request_id)
+    assert isinstance(wire, RestJsonWire)
+    reply, flow = await gateway.open_flow(forward)
+    try:
+        head = wire.write_result(name, forward.finish(reply), request_id)
+        assert flow is not None, "what is no success has no flow"
+    except BaseException:
+        if flow is not None:
+            await flow.close()
+        raise
+    return replace(head, body=EventBody(wire, name, forward.stream, flow))
 
 
 def _choose_wire(gateway: Gateway, found: Route, request: HttpRequest) -> Wire:

@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from ringfence.core.results import Blob, Stream
+from ringfence.core.results import Blob, Pieces, Stream
 from ringfence.protocol.errors import Malformed
 
 # what a compressed request may become: a kilobyte of zeros compresses to a byte
@@ -37,11 +37,11 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """`body` is a Stream when the gateway still has to send blobs."""
+    """`body` is a Stream when the gateway still has to send blobs, Pieces when it is still to be made."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
-    body: bytes | Stream
+    body: bytes | Stream | Pieces
 
 
 def body_bytes(request: HttpRequest) -> bytes:

@@ -69,7 +69,7 @@ def known_members(shape: Shape, value: Mapping[str, Any]) -> Any:
             yield wire_name, member, item
 
 
-def refuse_event_stream(operation: OperationModel) -> None:
-    """Event streams are the one encoding that is missing: this is where they would branch off."""
-    if operation.has_event_stream_input or operation.has_event_stream_output:
+def refuse_event_stream(operation: OperationModel, *, output: bool = True) -> None:
+    """Only those of results in restJson1 are there (`event_stream`): it asks with `output` False."""
+    if operation.has_event_stream_input or (output and operation.has_event_stream_output):
         raise ServiceError("NotImplemented", f"Ringfence does not implement {operation.name}: event streams.", 501)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.core.errors import ServiceError
-from ringfence.protocol import json_value, rest, uri
+from ringfence.protocol import event_stream, json_value, rest, uri
 from ringfence.protocol.errors import Malformed, reply_for
 from ringfence.protocol.json import error_members, query_error
 from ringfence.protocol.message import HttpRequest, HttpResponse
@@ -37,7 +37,7 @@ class RestJsonWire:
     def read(self, operation: str, request: HttpRequest) -> dict[str, Any]:
         """The parameters, not yet validated."""
         described = self.model.operation_model(operation)
-        refuse_event_stream(described)
+        refuse_event_stream(described, output=False)
         try:
             return rest.read(described, request.path, request, _read_body)
         except Malformed as error:
@@ -52,10 +52,21 @@ class RestJsonWire:
 
     def write_result(self, operation: str, result: Mapping[str, Any], request_id: str) -> HttpResponse:
         described = self.model.operation_model(operation)
-        refuse_event_stream(described)
+        refuse_event_stream(described, output=False)
         written = rest.write(described, result, _CONTENT_TYPE, _write_body)
         headers = (("x-amzn-RequestId", request_id), *written.headers)
+        if described.has_event_stream_output:
+            headers += (("Content-Type", event_stream.CONTENT_TYPE),)
         return HttpResponse(written.status, headers, written.body)
+
+    def write_event(self, operation: str, event: Mapping[str, Any]) -> bytes:
+        return event_stream.write_event(self._events(operation), event)
+
+    def write_event_error(self, operation: str, error: ServiceError) -> bytes:
+        return event_stream.write_error(self._events(operation), error)
+
+    def _events(self, operation: str) -> Shape:
+        return self.model.operation_model(operation).get_event_stream_output()
 
     def write_error(self, operation: str | None, error: ServiceError, request_id: str) -> HttpResponse:
         reply = reply_for(self.model, error)

@@ -124,7 +124,6 @@ def test_endpoints_that_do_not_serve(sagemaker: SageMaker) -> None:
 def test_what_is_refused(sagemaker: SageMaker) -> None:
     assert "Ringfence does not implement TargetModel." in refusal(sagemaker, TargetModel="m").message
     assert "Variant other not found" in refusal(sagemaker, TargetVariant="other").message
-    assert "larger than" in refusal(sagemaker, Body=b"0" * (25 * 1024 * 1024 + 1)).message
 
 
 def test_current_weights_split_the_traffic(sagemaker: SageMaker) -> None:

@@ -1,19 +1,16 @@
-"""InvokeEndpoint: picks a variant and an instance; the gateway forwards the body to its container.
+"""What all ways of asking a model share: which container is asked, with which headers, and how its failures are told.
 
-Not the transport: the handler returns a Forward, and `finish` makes the result of what the container replied.
+Not the transport: the handlers return a Forward, and its `finish` makes the result of what the container replied.
 """
 
-from functools import partial
+from collections.abc import Callable
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
-from ringfence.core.operation import operation
 from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
 
-# 25 MB today: https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html (botocore's shape still says 6 MB)
-MAX_BODY = 25 * 1024 * 1024
 # "a model container must respond within 60 seconds"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 TIMEOUT_SECONDS = 60.0
@@ -24,14 +21,11 @@ _HEADERS = {
     "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
     "InferenceId": "X-Amzn-SageMaker-Inference-Id",
 }
-_REFUSED = (
-    "TargetModel",
-    "TargetContainerHostname",
-    "EnableExplanations",
-    "InferenceComponentName",
-    "SessionId",
-    "PrefixAwareId",
-)
+# The answer's headers, under the member that they are in the result of either operation.
+_ANSWERS = {
+    "ContentType": "content-type",
+    "CustomAttributes": "x-amzn-sagemaker-custom-attributes",
+}
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -40,38 +34,39 @@ _TIMED_OUT = (
 _BROKEN = "Unable to get a response from container primary: the connection was {failure}."
 
 
-def _component(call: Call, request: Request) -> list[str]:
+# (recalled) from callers whose endpoint had more work than instances
+_BUSY = "A transient exception occurred while retrieving variant instances. Please try again later."
+
+
+def component_arns(call: Call, request: Request) -> list[str]:
     """The inference component, if the request is for one."""
     name = request.get("InferenceComponentName")
     return [call.arn("sagemaker", f"inference-component/{name}")] if name else []
 
 
-@operation(
-    "InvokeEndpoint",
-    on=("endpoint/{EndpointName}",),
-    keys={"sagemaker:TargetModel": "TargetModel"},
-    also=(("sagemaker:InvokeEndpoint", _component),),
-)
-def invoke_endpoint(call: Call, request: Request) -> Forward:
-    for member in _REFUSED:
+def refuse_members(request: Request, members: tuple[str, ...]) -> None:
+    for member in members:
         if member in request:
-            raise _validation_error(f"Ringfence does not implement {member}.")
-    body: bytes = request["Body"]
-    if len(body) > MAX_BODY:
-        raise _validation_error(f"The request body is larger than {MAX_BODY} bytes.")
+            raise validation_error(f"Ringfence does not implement {member}.")
+
+
+def make_forward(
+    call: Call, request: Request, finish: Callable[[Endpoint, str, ForwardReply], Result]
+) -> tuple[Endpoint, Forward]:
+    """The container that is asked, and the question; `finish` is given the endpoint, the variant's name, the reply."""
     endpoint, status, fleet = _serving(call, request["EndpointName"])
     variant = _choose_variant(call, fleet, status, request.get("TargetVariant"))
     headers = {"Content-Type": "application/octet-stream"} | {
         header: request[member] for member, header in _HEADERS.items() if member in request
     }
-    return Forward(
+    return endpoint, Forward(
         instance_ids=_candidates(call, variant, status.instances[variant.name]),
         method="POST",
         path="/invocations",
         headers=headers,
-        body=body,
+        body=request["Body"],
         timeout=TIMEOUT_SECONDS,
-        finish=partial(_finish, endpoint, variant.name),
+        finish=lambda reply: finish(endpoint, variant.name, reply),
     )
 
 
@@ -83,11 +78,11 @@ def _serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet]:
     records: Reader = call.records
     endpoint = records.get(Endpoint, call.scoped(name.lower()))
     if endpoint is None:
-        raise _validation_error(f"Endpoint {name} of account {call.account} not found.")
+        raise validation_error(f"Endpoint {name} of account {call.account} not found.")
     status = records.get(EndpointStatus, endpoint.key)
     fleet = records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
     if endpoint.deleting or status is None or fleet is None:
-        raise _validation_error(f"Endpoint {name} of account {call.account} is not InService.")
+        raise validation_error(f"Endpoint {name} of account {call.account} is not InService.")
     if not any(status.instances.values()):
         raise _unavailable(f"No container of endpoint {name} of account {call.account} is healthy.")
     return endpoint, status, fleet
@@ -101,7 +96,7 @@ def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: st
                 return variant
             if variant.name == target:
                 raise _unavailable(f"No container of variant {target} is healthy.")
-        raise _validation_error(f"Variant {target} not found in endpoint configuration {fleet.config_name}.")
+        raise validation_error(f"Variant {target} not found in endpoint configuration {fleet.config_name}.")
     able = [variant for variant in fleet.variants if status.instances.get(variant.name)]
     left = _fraction(call) * sum(status.weight(variant) for variant in able)
     for variant in able:
@@ -124,17 +119,15 @@ def _fraction(call: Call) -> float:
     return int.from_bytes(call.entropy(4)) / 2**32
 
 
-def _finish(endpoint: Endpoint, variant: str, reply: ForwardReply) -> Result:
-    """The container's 2xx reply as the result; anything else is a ModelError."""
+def read_answer(endpoint: Endpoint, variant: str, reply: ForwardReply) -> Result:
+    """What of a container's success is in the result of every operation, its body apart; else the error that it is."""
+    if reply.failure == "busy":
+        raise _unavailable(_BUSY)
     if reply.failure is not None or not 200 <= reply.status < 300:
         raise _model_error(endpoint, reply)
     found = {name.lower(): value for name, value in reply.headers.items()}
-    result: Result = {"Body": reply.body, "InvokedProductionVariant": variant}
-    if "content-type" in found:
-        result["ContentType"] = found["content-type"]
-    if "x-amzn-sagemaker-custom-attributes" in found:
-        result["CustomAttributes"] = found["x-amzn-sagemaker-custom-attributes"]
-    return result
+    answer = {member: found[header] for member, header in _ANSWERS.items() if header in found}
+    return {**answer, "InvokedProductionVariant": variant}
 
 
 def _model_error(endpoint: Endpoint, reply: ForwardReply) -> ServiceError:
@@ -160,10 +153,10 @@ def _model_error(endpoint: Endpoint, reply: ForwardReply) -> ServiceError:
 
 
 def _unavailable(message: str) -> ServiceError:
-    """The text is ours."""
+    """The texts are ours, but for that of `busy`."""
     return ServiceError("ServiceUnavailable", message, 503)
 
 
-def _validation_error(message: str) -> ServiceError:
+def validation_error(message: str) -> ServiceError:
     """The runtime's code has no `Exception` at its end."""
     return ServiceError("ValidationError", message)

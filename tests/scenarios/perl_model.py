@@ -1,0 +1,72 @@
+"""An image for the ways of inference: a server in the Perl that every Debian has, so that it needs no download.
+
+It says what it was asked: `NAME(PORT): body`. Bodies that begin with a command do something else.
+"""
+
+import os
+from pathlib import Path
+
+from tests.runtime.oci_image import shell_layer, write_layout
+
+# `docker run IMAGE serve`; one process a connection, one request a connection
+SERVE = r"""#!/bin/perl
+use strict; use IO::Socket::INET;
+$| = 1; $SIG{TERM} = sub { exit 0 }; $SIG{CHLD} = "IGNORE"; $SIG{PIPE} = "DEFAULT";
+my $port = $ENV{SAGEMAKER_BIND_TO_PORT} || 8080;
+my $server = IO::Socket::INET->new(LocalPort => $port, Listen => 64, ReuseAddr => 1) or die "listen: $!";
+print STDERR "model: ", join(" ", glob("/opt/ml/model/*")), "\n";
+while (1) {
+    my $client = $server->accept or next;
+    if (fork) { close $client; next }
+    my ($line, $length, %header) = (scalar <$client>, 0);
+    while (my $header = <$client>) {
+        last if $header =~ /^\r?\n/;
+        $header{lc $1} = $2 if $header =~ /^([^:]+):\s*(.*?)\r?\n/;
+    }
+    $length = $header{"content-length"} || 0;
+    my $body = ""; read($client, $body, $length) if $length;
+    answer($client, $line, $body, \%header); close $client; exit 0;
+}
+sub whole {
+    my ($client, $status, $answer, $more) = @_;
+    my $length = length($answer); $more ||= "";
+    print $client "HTTP/1.1 $status\r\nContent-Length: $length\r\nConnection: close\r\n$more\r\n$answer";
+}
+sub chunk { my ($client, $data) = @_; printf $client "%x\r\n%s\r\n", length($data), $data; $client->flush }
+sub answer {
+    my ($client, $line, $body, $header) = @_;
+    return whole($client, "200 OK", "") if $line =~ m{^GET /ping};
+    return models($client, $line, $body) if $line =~ m{^\w+ /models};
+    return whole($client, "404 Not Found", "") unless $line =~ m{^POST /invocations};
+    return whole($client, "500 Internal Server Error", "no") if $body eq "fail";
+    if ($body =~ /^sleep (\S+)/) { select(undef, undef, undef, $1); return whole($client, "200 OK", "slept") }
+    if ($body =~ /^(parts|break|endless)/) {
+        my $way = $1;
+        print $client "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
+        $client->flush;
+        $SIG{PIPE} = sub { print STDERR "the reader has gone\n"; exit 0 };
+        if ($way eq "endless") { while (1) { chunk($client, "x" x 1000); select(undef, undef, undef, 0.05) } }
+        for my $part (1 .. 4) { chunk($client, "part $part;"); select(undef, undef, undef, 0.2) }
+        return if $way eq "break";
+        print $client "0\r\n\r\n"; return;
+    }
+    my $custom = $header->{"x-amzn-sagemaker-custom-attributes"};
+    my $more = "Content-Type: text/plain\r\n";
+    $more .= "X-Amzn-SageMaker-Custom-Attributes: got $custom\r\n" if defined $custom;
+    whole($client, "200 OK", "$ENV{NAME}($port): $body", $more);
+}
+sub models { my ($client) = @_; whole($client, "404 Not Found", "") }
+"""
+
+
+def write_perl_model(directory: Path, labels: dict[str, str] | None = None) -> Path:
+    """The image as an OCI layout."""
+    layer = shell_layer("perl")
+    base = next(Path("/usr/lib").glob("*/perl-base"))
+    for folder, _, files in os.walk(base):
+        for file in files:
+            path = Path(folder) / file
+            layer.file(str(path).lstrip("/"), path.read_bytes())
+    layer.file("bin/serve", SERVE.encode(), 0o755)
+    write_layout(directory / "layout", [layer.finish()], {"Env": ["PATH=/bin", "NAME=model"], "Labels": labels or {}})
+    return directory / "layout"
