@@ -272,9 +272,84 @@ def _network(
     Case("list_models", lambda i: {"SortBy": "Colour"}, "ValidationException", "enum value set"),
     Case("list_models", lambda i: {"NextToken": "made up"}, "ValidationException"),
     Case("create_model", _model(Tags=[{"Key": "k", "Value": "1"}] * 2), "ValidationException", "unique"),
-    Case("create_training_job", lambda i: {"TrainingJobName": "t"}, "NotImplemented", "CreateTrainingJob"),
+    Case("list_pipelines", lambda i: {}, "NotImplemented", "ListPipelines"),
 )  # fmt: skip
 def test_sagemaker_model(world: World, case: Case) -> None:
+    check(world, "sagemaker", case)
+
+
+def _training(**members: Any) -> Parameters:
+    def given(i: SimpleNamespace) -> dict[str, Any]:
+        usual = {
+            "TrainingJobName": "t",
+            "RoleArn": i.role,
+            "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+            "OutputDataConfig": {"S3OutputPath": "s3://bad-input/out"},
+            "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        }
+        return {name: value for name, value in {**usual, **members}.items() if value is not None}
+
+    return given
+
+
+def _channel(**members: Any) -> dict[str, Any]:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bad-input/", **members.pop("data", {})}}
+    return {"InputDataConfig": [{"ChannelName": "c", "DataSource": source, **members}]}
+
+
+def _processing(**members: Any) -> Parameters:
+    def given(i: SimpleNamespace) -> dict[str, Any]:
+        cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+        usual = {
+            "ProcessingJobName": "p",
+            "RoleArn": i.role,
+            "AppSpecification": {"ImageUri": IMAGE},
+            "ProcessingResources": {"ClusterConfig": cluster},
+        }
+        return {name: value for name, value in {**usual, **members}.items() if value is not None}
+
+    return given
+
+
+def _output(path: str, uri: str = "s3://bad-input/out") -> dict[str, Any]:
+    return {"OutputName": "o", "S3Output": {"S3Uri": uri, "LocalPath": path, "S3UploadMode": "EndOfJob"}}
+
+
+@cases(
+    Case("create_training_job", lambda i: {}, "ValidationException", "trainingJobName"),
+    Case("create_training_job", lambda i: {"TrainingJobName": "t"}, "ValidationException"),
+    Case("create_training_job", _training(TrainingJobName="t_t"), "ValidationException", FIELD),
+    Case("create_training_job", _training(TrainingJobName="t" * 64), "ValidationException", FIELD),
+    Case("create_training_job", _training(RoleArn="arn:aws:iam::123456789012:role/absent"), "ValidationException", "Could not assume role"),
+    Case("create_training_job", _training(OutputDataConfig={"S3OutputPath": "file:///tmp"}), "ValidationException"),
+    Case("create_training_job", _training(OutputDataConfig={"S3OutputPath": "s3://bad-input", "KmsKeyId": "k"}), "ValidationException", "KmsKeyId"),
+    Case("create_training_job", _training(ResourceConfig={"InstanceCount": 0, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}), "ValidationException", FIELD),
+    Case("create_training_job", _training(ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.tiny", "VolumeSizeInGB": 1}), "ValidationException", FIELD),
+    Case("create_training_job", _training(StoppingCondition={"MaxRuntimeInSeconds": 28 * 86400 + 1}), "ValidationException"),
+    Case("create_training_job", _training(HyperParameters={str(n): "1" for n in range(101)}), "ValidationException", FIELD),
+    Case("create_training_job", _training(**_channel(data={"S3Uri": "https://bad-input/"})), "ValidationException", "s3://bucket/key"),
+    Case("create_training_job", _training(**_channel(InputMode="Stream")), "ValidationException", FIELD),
+    Case("create_training_job", _training(**_channel(RecordWrapperType="RecordIO")), "ValidationException", "Pipe input mode"),
+    Case("create_training_job", _training(InputDataConfig=_channel()["InputDataConfig"] * 2), "ValidationException", "unique"),
+    Case("create_training_job", _training(VpcConfig={"Subnets": [], "SecurityGroupIds": []}), "ValidationException", FIELD),
+    Case("create_training_job", _training(Tags=[{"Key": "aws:x", "Value": ""}]), "ValidationException"),
+    Case("stop_training_job", lambda i: {"TrainingJobName": "absent"}, "ValidationException", "Could not find training job"),
+    Case("list_training_jobs", lambda i: {"StatusEquals": "Tired"}, "ValidationException", FIELD),
+    Case("list_training_jobs", lambda i: {"NextToken": "made-up"}, "ValidationException"),
+    Case("create_processing_job", lambda i: {"ProcessingJobName": "p"}, "ValidationException"),
+    Case("create_processing_job", _processing(AppSpecification={"ImageUri": "python:3"}), "ValidationException", "non-ECR image"),
+    Case("create_processing_job", _processing(AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": []}), "ValidationException", FIELD),
+    Case("create_processing_job", _processing(Environment={"k": "v" * 257}), "ValidationException", FIELD),
+    Case("create_processing_job", _processing(ProcessingOutputConfig={"Outputs": [_output("/etc")]}), "ValidationException", "LocalPath"),
+    Case("create_processing_job", _processing(ProcessingOutputConfig={"Outputs": [_output("/opt/ml/processing/../o")]}), "ValidationException", "LocalPath"),
+    Case("create_processing_job", _processing(ProcessingOutputConfig={"Outputs": [_output("/opt/ml/processing/o", "s3:/x")]}), "ValidationException"),
+    Case("create_processing_job", _processing(StoppingCondition={"MaxRuntimeInSeconds": 0}), "ValidationException", FIELD),
+    Case("create_processing_job", _processing(ExperimentConfig={"TrialName": "t"}), "ValidationException", "ExperimentConfig"),
+    Case("describe_processing_job", lambda i: {"ProcessingJobName": "absent"}, "ValidationException", "Could not find processing job"),
+    Case("list_processing_jobs", lambda i: {"MaxResults": 101}, "ValidationException", FIELD),
+)  # fmt: skip
+def test_sagemaker_job(world: World, case: Case) -> None:
     check(world, "sagemaker", case)
 
 

@@ -29,3 +29,11 @@ def null_member(path: str) -> ServiceError:
     return invalid(
         f"1 validation error detected: Value null at '{path}' failed to satisfy constraint: Member must not be null"
     )
+
+
+def too_small(path: str, value: float, least: int) -> ServiceError:
+    """AWS's error for a number that is below what the service needs although its shape allows it."""
+    return invalid(
+        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: Member must have "
+        f"value greater than or equal to {least}"
+    )

@@ -21,7 +21,7 @@ from ringfence.services.sagemaker.job import (
 )
 from ringfence.services.sagemaker.job_plan import DAY
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
-from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
+from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others, too_small
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
 
 _MEMBERS = frozenset(
@@ -203,9 +203,13 @@ def _check_mode(mode: str, where: str) -> None:
 def _check_resources(request: Request) -> None:
     resources = request["ResourceConfig"]
     refuse_others(resources, _RESOURCES, "ResourceConfig.", {"VolumeKmsKeyId": "", "KeepAlivePeriodInSeconds": 0})
-    for member in _RESOURCES:
+    for member in sorted(_RESOURCES):
         if member not in resources:
             raise null_member(f"resourceConfig.{member[0].lower()}{member[1:]}")
+    for member in ("InstanceCount", "VolumeSizeInGB"):
+        # 0 is for InstanceGroups and for instances with disks of their own only, so the model lets it through
+        if resources[member] < 1:
+            raise too_small(f"resourceConfig.{member[0].lower()}{member[1:]}", resources[member], 1)
     condition = request["StoppingCondition"]
     refuse_others(condition, frozenset({"MaxRuntimeInSeconds"}), "StoppingCondition.")
     if condition.get("MaxRuntimeInSeconds", DAY) > _LONGEST:
