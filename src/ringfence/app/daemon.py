@@ -222,7 +222,7 @@ class App:
 
     def _container_namespace(self, instance_id: str) -> str:
         instance = self.store.load(Instance, instance_id)
-        return f"{instance_id}-c" if instance is not None and instance.isolated else instance_id
+        return instance.container_namespace if instance is not None else instance_id
 
     async def _forget_pools(self) -> None:
         """Connections to instances that are gone are of no use."""

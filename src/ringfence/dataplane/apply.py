@@ -118,7 +118,7 @@ class Dataplane:
     def _apply(self, topology: Topology) -> None:
         with self._lock:
             desired = self._renderer.render(topology)
-            observed = self._observe()
+            observed = self._observe(desired)
             remembered, self._applied = self._applied, None
             for vpc in topology.vpcs.values():
                 if vpc.flow_logs:
@@ -150,12 +150,13 @@ class Dataplane:
                 self._wrong_tables |= found.tables
         return found.words
 
-    def _observe(self) -> HostState:
+    def _observe(self, desired: HostState) -> HostState:
         """What was applied last, while its namespaces are still the ones that exist; else what the kernel says."""
         existing = list_namespaces(self._prefix)
         if self._applied is not None and existing == self._applied.namespaces.keys():
             return self._applied
-        seen = observe(self._executor, existing)
+        fenced = {name for name, firewall in desired.namespaces.items() if firewall is not None}
+        seen = observe(self._executor, existing, fenced)
         distrusted = dict.fromkeys(self._wrong_tables & existing, Firewall((), "drifted"))
         return HostState({**seen.namespaces, **distrusted}, seen.parts)
 

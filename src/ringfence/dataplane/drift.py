@@ -34,7 +34,7 @@ class Drift:
 def find_drift(executor: Executor, wanted: HostState, names: frozenset[str]) -> Drift:
     """`names`: the namespaces that exist. OSError if one goes while it is looked at."""
     there = names & wanted.namespaces.keys()
-    seen = observe(executor, names)
+    seen = observe(executor, names, {name for name, firewall in wanted.namespaces.items() if firewall is not None})
     removed, added = differences(wanted, seen)
     words = [f"the namespace {name} is gone" for name in sorted(wanted.namespaces.keys() - names)]
     words += [f"nobody wants the namespace {name}" for name in sorted(names - there)]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from ringfence.dataplane.host import Pair
+from ringfence.dataplane.host import PLATFORM_MARK, Pair
 from ringfence.dataplane.netlink import activate_links, forget_flows, set_neighbours
 from ringfence.dataplane.plan import (
     ActivateLinks,
@@ -72,7 +72,9 @@ class Executor:
 
     def open_socket(self, namespace: str, kind: int, family: int) -> socket.socket:
         """A socket that belongs to the namespace, whoever holds it."""
-        return self.inside(namespace, lambda: socket.socket(family, kind | socket.SOCK_CLOEXEC))
+        made = self.inside(namespace, lambda: socket.socket(family, kind | socket.SOCK_CLOEXEC))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, PLATFORM_MARK)
+        return made
 
     def _add_pair(self, pair: Pair) -> str:
         """Both ends are made where they belong: nothing appears in the machine's own namespace."""

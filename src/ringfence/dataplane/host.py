@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MAIN_TABLE = 254
+PLATFORM_MARK = 0x5246  # of the packets of the daemon's own sockets, in the namespace that they were made in
 
 
 class Pair(NamedTuple):

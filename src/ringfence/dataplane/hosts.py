@@ -1,7 +1,18 @@
 """Namespaces at the edge of the network: instances, and the two kinds of VPC endpoints."""
 
 from ringfence.dataplane import nftables
-from ringfence.dataplane.host import MAIN_TABLE, Address, Firewall, KernelObject, Part, Route, Rule, Sysctl, Up
+from ringfence.dataplane.host import (
+    MAIN_TABLE,
+    PLATFORM_MARK,
+    Address,
+    Firewall,
+    KernelObject,
+    Part,
+    Route,
+    Rule,
+    Sysctl,
+    Up,
+)
 from ringfence.dataplane.naming import ETH, link_name
 from ringfence.network import addresses
 from ringfence.network.topology import Endpoint, Instance, Vpc
@@ -23,6 +34,31 @@ def render_instance(instance: Instance) -> Part:
             Route(instance.id, MAIN_TABLE, "default", ETH, instance.gateway),
         ]
     return frozenset(found)
+
+
+def render_fence(instance: Instance) -> Firewall:
+    """Round an isolated container that speaks with its peers alone, in the namespace that it shares with the platform.
+
+    INVARIANT: only the daemon's sockets carry its mark: the container lacks CAP_NET_ADMIN, which setting one takes.
+    """
+    cite = instance.fence
+    to, back = (
+        [nftables.rule(nftables.peers(way, instance.peers), verdict="accept", cite=cite)] if instance.peers else []
+        for way in ("daddr", "saddr")
+    )
+    ours = nftables.rule(f"meta mark {PLATFORM_MARK:#x}", verdict="accept", cite="platform")
+    refused = nftables.rule(verdict="reject with icmp net-unreachable", cite=cite)
+    return nftables.firewall(
+        (
+            nftables.base_chain("inward", "input", 0, ['iifname "lo" accept', _TRACKED, *back, _drop(cite)]),
+            nftables.base_chain("outward", "output", 0, ['oifname "lo" accept', _TRACKED, ours, *to, refused]),
+            nftables.base_chain("through", "forward", 0, [_drop(cite)]),
+        )
+    )
+
+
+def _drop(cite: str) -> str:
+    return nftables.rule(verdict="drop", cite=cite)
 
 
 def render_gateway_endpoint(endpoint: Endpoint) -> tuple[Firewall, Part]:

@@ -6,7 +6,7 @@ Reading everything costs two programs a namespace, so it is done once after a st
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -43,13 +43,12 @@ def list_namespaces(prefix: str) -> frozenset[str]:
     return frozenset(name.removeprefix(start) for name in names if name.startswith(start))
 
 
-def observe(executor: Executor, names: Iterable[str]) -> HostState:
-    """What is in these namespaces, as one part."""
+def observe(executor: Executor, names: Iterable[str], fenced: Container[str] = ()) -> HostState:
+    """What is in these namespaces, as one part. `fenced`: instances that should have rules."""
     ordered = sorted(names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        read = dict(
-            zip(ordered, pool.map(lambda name: executor.inside(name, lambda: _read(name)), ordered), strict=True)
-        )
+        tables = pool.map(lambda name: executor.inside(name, lambda: _read(name, name in fenced)), ordered)
+        read = dict(zip(ordered, tables, strict=True))
     logical = {executor.path(name).name: name for name in read}
     found: set[KernelObject] = set()
     firewalls: dict[str, Firewall | None] = {}
@@ -75,15 +74,15 @@ class _Seen:
     neighbours: list[_Json]
 
 
-def _read(name: str) -> _Seen:
+def _read(name: str, fenced: bool) -> _Seen:
     """In the namespace's thread. The kernel numbers other namespaces when it lists links: these come first.
 
-    Instances have no rules of ours: their packets are judged in the router.
+    Most instances have no rules of ours: their packets are judged in the router.
     """
     links, peers, routing, routes, neighbours = _ip(
         "address show", "netns list-id", "rule show", "route show table all", "neighbour show nud permanent"
     )
-    firewalled = not name.startswith("i-")
+    firewalled = fenced or not name.startswith("i-")
     rules = _table_of_ours() if firewalled else []
     numbered = {one["nsid"]: one["name"] for one in peers if "name" in one}
     return _Seen(links, numbered, rules, routing, routes, neighbours)

@@ -21,6 +21,7 @@ from ringfence.network import addresses
 from ringfence.network.topology import INTERNET, PLATFORM, Instance, PublicService
 
 _SOURCES, _PLATFORM_LINK = PUBLIC_SOURCES, "platform"
+_PEERS = "peers"  # hosts of one job, each pair in both orders
 _PLATFORM_MAC = "02:00:00:00:00:01"
 _TRACKED = "ct state established,related accept"
 _NO_SPOOFING = (
@@ -57,7 +58,7 @@ def render_internet(services: Iterable[PublicService]) -> tuple[Firewall, Part]:
 
 
 def render_platform() -> tuple[Firewall, Part]:
-    """A router with one way out. Its hosts, of different customers, cannot reach each other; nobody reaches them."""
+    """A router with one way out. Its hosts cannot reach each other unless they are of one job; nobody reaches them."""
     uplink = addresses.PLATFORM_PUBLIC
     found: list[KernelObject] = [
         Address(PLATFORM, "lo", f"{addresses.PLATFORM_ROUTER}/32"),
@@ -74,6 +75,7 @@ def render_platform() -> tuple[Firewall, Part]:
     ]
     sources = (
         nftables.declare("set", _SOURCES, "ifname . ipv4_addr"),
+        nftables.declare("set", _PEERS, "ipv4_addr . ipv4_addr"),
         nftables.base_chain(
             "anti_spoof",
             "prerouting",
@@ -102,6 +104,7 @@ def render_platform() -> tuple[Firewall, Part]:
                 nftables.rule(
                     f'iifname != "{UPLINK}" oifname "{UPLINK}"', "ct state new", verdict="accept", cite=PLATFORM
                 ),
+                nftables.rule(f"ip saddr . ip daddr @{_PEERS}", verdict="accept", cite=f"{PLATFORM}/peers"),
                 nftables.rule(verdict="drop", cite=f"{PLATFORM}/neighbours"),
             ],
         ),
@@ -125,3 +128,5 @@ def _render_host(instance: Instance) -> Iterator[KernelObject]:
     yield Route(router, MAIN_TABLE, instance.address, link)
     yield Neighbour(router, instance.address, link, instance.mac)
     yield Element(router, _SOURCES, (link, instance.address))
+    if router == PLATFORM:
+        yield from (Element(PLATFORM, _PEERS, (instance.address, peer)) for peer in instance.peers)

@@ -107,6 +107,8 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return f"give a VPN connection of {hop.owner} a static route to {hop.detail.rpartition(' ')[2]}"
         case "customer network":
             return "check the address: nobody in the customer's network has it"
+        case "isolation":
+            return "create the job without EnableNetworkIsolation if its code must speak with anything else"
         case "internet" | "platform" | "address":
             return "check the address and port"
         case _:

@@ -6,7 +6,7 @@ from typing import Literal
 Stage = Literal[
     "source", "address", "egress group", "egress ACL", "route", "ingress ACL", "ingress group", "service", "resolver",
     "internet", "platform", "internet gateway", "NAT gateway", "VPC peering", "virtual private gateway",
-    "customer network",
+    "customer network", "isolation",
 ]  # fmt: skip
 ICMP, TCP, UDP = 1, 6, 17
 EPHEMERAL = 49152
@@ -14,7 +14,10 @@ EPHEMERAL = 49152
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a flow. `source`: an Instance's or ENI's id; `source_address` only if it is not its own."""
+    """The first packet of a flow. `source`: an Instance's or ENI's id; `source_address` only if it is not its own.
+
+    `platform`: sent by the platform on the instance's behalf, which isolation does not hold back.
+    """
 
     source: str
     destination: str
@@ -24,6 +27,7 @@ class Packet:
     source_address: str | None = None
     icmp_type: int = 8
     icmp_code: int = 0
+    platform: bool = False
 
 
 @dataclass(frozen=True, slots=True)

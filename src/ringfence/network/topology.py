@@ -355,6 +355,8 @@ class Instance:
 
     `vpn_gateway_id`: behind which gateway a host of a customer's network is.
     `resolvers`, `search`, `hostname`: what its resolv.conf and hosts file say. `credentials`: 169.254.170.2 is there.
+    `isolated`: the container has a namespace of its own. `peers`: addresses of the other hosts of the same job.
+    `fenced`: the container is isolated and may speak with its peers; what the platform sends from here may go anywhere.
     """
 
     id: str
@@ -371,6 +373,13 @@ class Instance:
     isolated: bool = False
     credentials: bool = False
     vpn_gateway_id: str | None = None
+    peers: tuple[str, ...] = ()
+    fenced: bool = False
+
+    @property
+    def fence(self) -> str:
+        """What the rules are called that keep a fenced container in."""
+        return f"{self.id}/isolation"
 
     @property
     def router(self) -> str:

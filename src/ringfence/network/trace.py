@@ -59,6 +59,8 @@ def trace(topology: Topology, packet: Packet) -> Trace:
     """Follow the packet, and its reply if it arrives."""
     walk = _Walk(topology, packet)
     instance = topology.instances.get(packet.source)
+    if instance is not None and not _passes_fence(walk, instance):
+        return walk.end()
     found = _find_interface(topology, instance.interface_id if instance and instance.interface_id else packet.source)
     if found is not None:
         return walk.end(_from_interface(walk, *found))
@@ -66,6 +68,27 @@ def trace(topology: Topology, packet: Packet) -> Trace:
         walk.step(Hop("source", False, packet.source, packet.source, "has no network interface"))
         return walk.end()
     return walk.end(_from_outside(walk, instance, instance.address))
+
+
+def _passes_fence(walk: _Walk, sender: Instance) -> bool:
+    """An isolated container of a distributed job speaks with its peers, and with itself."""
+    packet = walk.packet
+    if not sender.fenced or packet.platform:
+        return True
+    if packet.destination == sender.address or ip_address(packet.destination).is_loopback:
+        return True
+    is_peer = packet.destination in sender.peers
+    detail = "speaks with the hosts of its own job" if is_peer else "is isolated: it speaks with its own job alone"
+    return walk.step(Hop("isolation", is_peer, sender.fence, sender.id, detail))
+
+
+def _meets_fence(walk: _Walk, leg: Leg, reached: str) -> bool:
+    """Whether what has arrived may come in, if an isolated container is there."""
+    target = walk.topology.instances.get(reached)
+    if target is None or not target.fenced or leg.source in target.peers:
+        return True
+    detail = "is isolated: only hosts of its own job may speak with it"
+    return walk.step(Hop("isolation", False, target.fence, target.id, detail))
 
 
 def _find_interface(topology: Topology, interface_id: str) -> tuple[Vpc, Interface] | None:
@@ -315,7 +338,7 @@ def _into(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface, crossing: bool) ->
         hop = Hop("service", serves, "service" if serves else endpoint.id, endpoint.id, _service(endpoint, serves))
         if not walk.step(hop):
             return None
-    return owner
+    return owner if _meets_fence(walk, leg, owner) else None
 
 
 def _comes_tracked(vpc: Vpc, target: Interface, leg: Leg) -> bool:
@@ -342,14 +365,14 @@ def _from_outside(walk: _Walk, source: Instance, address: str) -> str | None:
         return _from_customer(walk, leg, walk.topology.behind_gateway[source.router])
     if source.network != PLATFORM:
         return _on_internet(walk, leg)
-    kept = _inside_platform(walk)
+    kept = _inside_platform(walk, source)
     walk.step(kept or Hop("platform", True, PLATFORM, PLATFORM, f"leaves as {addresses.PLATFORM_PUBLIC}"))
     if kept is not None:
-        return PLATFORM if kept.passed else None
+        return (PLATFORM if kept.stage == "resolver" else kept.owner) if kept.passed else None
     return _on_internet(walk, replace(leg, source=addresses.PLATFORM_PUBLIC))
 
 
-def _inside_platform(walk: _Walk) -> Hop | None:
+def _inside_platform(walk: _Walk, source: Instance) -> Hop | None:
     """None if the packet leaves for the internet."""
     packet = walk.packet
     if packet.destination in (addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER, addresses.PLATFORM_PUBLIC):
@@ -357,7 +380,11 @@ def _inside_platform(walk: _Walk) -> Hop | None:
             packet.destination == addresses.PLATFORM_RESOLVER and packet.port == 53 and packet.protocol in (TCP, UDP)
         )
         return Hop("resolver", answers, PLATFORM, PLATFORM, "answers names" if answers else "does not answer")
-    if any(one.network == PLATFORM and one.address == packet.destination for one in walk.topology.instances.values()):
+    neighbours = (one for one in walk.topology.instances.values() if one.network == PLATFORM)
+    found = next((one for one in neighbours if one.address == packet.destination), None)
+    if found is not None and packet.destination in source.peers:
+        return Hop("platform", True, f"{PLATFORM}/peers", found.id, "is a host of the same job")
+    if found is not None:
         return Hop("platform", False, f"{PLATFORM}/neighbours", PLATFORM, "keeps its hosts apart")
     return None
 

@@ -39,7 +39,7 @@ class LaunchFailed(Exception):
 class Wish:
     """An instance that is wanted. `owner`: ARN of the endpoint or job; `noun` and `name` are shown to people.
 
-    No subnets: SageMaker's own network.
+    No subnets: SageMaker's own network. `peers`: ids of the other hosts of the same job.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Wish:
     subnet_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
     isolated: bool
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def _appear(parts: Parts, wish: Wish, interface_id: str | None, then: Callable[[
         isolated=wish.isolated,
         role_arn=None if wish.isolated else wish.role_arn,
         role_session_name=SESSION_NAME,
+        peers=wish.peers,
         credentials_path=None if wish.isolated else f"/v2/credentials/{secret}",
     )
     with parts.store.transaction() as records:
@@ -139,8 +141,8 @@ async def start_container(parts: Parts, spec: ContainerSpec) -> None:
 
 
 def container_namespace(instance: Instance) -> str:
-    """Where the container lives: an isolated one has a namespace of its own with nothing but loopback."""
-    return f"{instance.id}-c" if instance.isolated else instance.id
+    """Where the container lives: an isolated one without peers has a namespace with nothing but loopback."""
+    return instance.container_namespace
 
 
 def container_environment(instance: Instance, given: Mapping[str, str]) -> dict[str, str]:

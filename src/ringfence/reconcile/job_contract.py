@@ -83,7 +83,6 @@ def job_spec(
     limit = limits(plan.instance_type)
     assert limit is not None, "the operation knows the type"
     directory, place = config.instances / instance.id, places[host]
-    addresses = ((one.address or "127.0.0.1", name) for name, one in places.items())
     return ContainerSpec(
         id=instance.id,
         image=image,
@@ -97,7 +96,7 @@ def job_spec(
         env=container_environment(instance, plan.environment),
         mounts=tuple(Mount(outside(directory, path), path, read_only=False) for path in directories(job, plan)),
         hostname=host,
-        hosts=(("127.0.0.1", host),) if instance.isolated else tuple(addresses),
+        hosts=((place.address if place.address and not place.isolated else "127.0.0.1", host),),
         nameservers=() if instance.isolated else place.resolvers,
         search=() if instance.isolated else place.search,
         ca_bundle=config.ca_bundle,

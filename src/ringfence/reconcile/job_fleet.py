@@ -67,9 +67,22 @@ class JobFleet:
         await together(self._download(host) for host in self._record.hosts)
 
     async def start(self) -> None:
-        """Every container that does not run yet; LaunchFailed if one cannot, or is lost."""
+        """Every container that does not run yet; LaunchFailed if one cannot, or is lost.
+
+        A host's name is known to the others once its container runs.
+        """
         image = await self._image()
         await together(self._start(host, image) for host in self._record.hosts)
+
+    def _introduce(self) -> None:
+        """Tell every container that runs the names of those that do; one that is alone knows its own."""
+        if self._plan.count == 1:
+            return
+        places, hosts = self._places(), self._record.hosts
+        running = [one for one in hosts if one.phase == "running" and one.host in places]
+        names = tuple((places[one.host].address or "127.0.0.1", one.host) for one in running)
+        for one in running:
+            self._parts.driver.name_hosts(one.instance_id, names)
 
     async def wait(self, host: JobHostStatus) -> HostEnd:
         state = await self._parts.driver.wait(host.instance_id)
@@ -113,6 +126,7 @@ class JobFleet:
         return Wish(
             instance_id, job.arn, job.account, job.region, plan.noun, job.name, plan.role_arn,
             plan.subnet_ids, plan.group_ids, plan.isolated,
+            tuple(one.instance_id for one in self._record.hosts if one.instance_id != instance_id),
         )  # fmt: skip
 
     def _places(self) -> dict[str, topology.Instance]:
@@ -144,6 +158,7 @@ class JobFleet:
             await self._start_container(host, image)
         stream = host.log_stream or job_contract.log_stream(self._job, host.host, parts.edge.now())
         self._record.put_host(host, phase="running", log_stream=stream)
+        self._introduce()
         log_file = parts.directory(host.instance_id) / "container.log"
         group = job_contract.log_group(self._job)
         parts.logs.follow(log_file, self._job.account, self._job.region, group, stream)

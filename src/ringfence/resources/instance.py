@@ -22,7 +22,8 @@ class Instance(Record, frozen=True, kw_only=True):
     `role_arn`: whose credentials 169.254.170.2 serves here (to the container only if not isolated); None: no
     credentials. `credentials_path`: the unguessable URI path there. `public_ip`: the source address on the internet.
     `customer_cidr`, `vpn_gateway_id`: of a host in a customer's network, the block that it is in and the gateway.
-    `owner`: ARN of the endpoint or job, or `session/…` of a `ringfence exec`.
+    `owner`: ARN of the endpoint or job, or `session/…` of a `ringfence exec`. `peers`: ids of the other hosts of the
+    same job; an isolated container that has some shares the namespace `id`, and a fence lets it speak with them alone.
     """
 
     id: str
@@ -38,7 +39,17 @@ class Instance(Record, frozen=True, kw_only=True):
     public_ip: str | None = None
     customer_cidr: str | None = None
     vpn_gateway_id: str | None = None
+    peers: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         return self.id
+
+    @property
+    def fenced(self) -> bool:
+        return self.isolated and bool(self.peers)
+
+    @property
+    def container_namespace(self) -> str:
+        """Where the container lives."""
+        return f"{self.id}-c" if self.isolated and not self.peers else self.id

@@ -131,6 +131,10 @@ class Driver(Protocol):
         """What is now; cheap."""
         ...
 
+    def name_hosts(self, id: str, hosts: tuple[tuple[str, str], ...]) -> None:
+        """Add (address, name) lines that the container's hosts file does not have yet; no error if it is gone."""
+        ...
+
     def usage(self, id: str) -> Usage | None:
         """What it uses now; cheap. None if it does not run."""
         ...

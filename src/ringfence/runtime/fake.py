@@ -1,6 +1,7 @@
 """A driver without containers, for unit tests of what is above it: remembers specifications, ends on command."""
 
 import asyncio
+from dataclasses import replace
 
 from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
 
@@ -32,6 +33,11 @@ class FakeDriver:
 
     def state(self, id: str) -> State:
         return self._states.get(id, Absent())
+
+    def name_hosts(self, id: str, hosts: tuple[tuple[str, str], ...]) -> None:
+        if (spec := self.specs.get(id)) is not None:
+            added = tuple(line for line in hosts if line not in spec.hosts)
+            self.specs[id] = replace(spec, hosts=(*spec.hosts, *added))
 
     def usage(self, id: str) -> Usage | None:
         return self.usages.get(id) if isinstance(self.state(id), Running) else None

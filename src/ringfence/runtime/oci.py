@@ -24,7 +24,7 @@ from pathlib import Path
 from ringfence.config import Config
 from ringfence.runtime.cgroup import Cgroups
 from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
-from ringfence.runtime.spec import BadUser, Host, User, build_config, build_files, layers_of, resolve_user
+from ringfence.runtime.spec import BadUser, Host, User, build_config, build_files, hosts_lines, layers_of, resolve_user
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 START_TIMEOUT = 120.0
@@ -101,6 +101,13 @@ class OciDriver:
             return Running(self._first_process(id, place))
         code = place.read("exit")  # it may have been written since the first look
         return self._exited(id, int(code) if code is not None else None)
+
+    def name_hosts(self, id: str, hosts: tuple[tuple[str, str], ...]) -> None:
+        path = self._place(id).directory / "files" / "hosts"
+        # INVARIANT: the file that is mounted in the container is added to, never replaced: it would not see another one
+        with contextlib.suppress(FileNotFoundError), path.open("r+") as stream:
+            known = stream.read().splitlines()
+            stream.write("".join(line for line in hosts_lines(hosts) if line.rstrip("\n") not in known))
 
     def usage(self, id: str) -> Usage | None:
         return self._cgroups.usage(id)

@@ -5,7 +5,7 @@ is in ContainerSpec already; what every container here is denied is in this file
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -99,10 +99,15 @@ def build_files(spec: ContainerSpec) -> dict[str, str]:
     resolver = [f"search {' '.join(spec.search)}"] if spec.search else []
     resolver += [f"nameserver {address}" for address in spec.nameservers]
     return {
-        "hosts": "".join(f"{address}\t{name}\n" for address, name in lines),
+        "hosts": "".join(hosts_lines(lines)),
         "hostname": f"{spec.hostname}\n",
         "resolv.conf": "".join(f"{line}\n" for line in resolver),
     }
+
+
+def hosts_lines(hosts: Iterable[tuple[str, str]]) -> list[str]:
+    """Of /etc/hosts, from (address, name)."""
+    return [f"{address}\t{name}\n" for address, name in hosts]
 
 
 def resolve_user(user: str, passwd: str, group: str) -> User:

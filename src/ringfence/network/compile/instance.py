@@ -18,7 +18,14 @@ def compile_instances(
     """An instance whose interface is gone, or whose public address somebody has, gets loopback only."""
     taken: set[str] = {addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER, addresses.INTERNET_ROUTER}
     taken |= {vpc.vpn_gateway.public_address or "" for vpc in vpcs.values() if vpc.vpn_gateway is not None}
-    return {instance.id: _compile_instance(instance, vpcs, records, taken) for instance in instances}
+    made = {instance.id: _compile_instance(instance, vpcs, records, taken) for instance in instances}
+    for instance in instances:
+        if instance.peers:
+            peers = (made[id].address for id in instance.peers if id in made)
+            present = tuple(sorted(address for address in peers if address is not None))
+            isolated = instance.isolated and not instance.fenced
+            made[instance.id] = replace(made[instance.id], peers=present, isolated=isolated, fenced=instance.fenced)
+    return made
 
 
 def _compile_instance(

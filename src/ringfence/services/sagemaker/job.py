@@ -30,8 +30,6 @@ def create_job(call: Call, job: Job, request: Request) -> None:
     plan = plan_job(job)
     check_image(plan.image)
     check_instance_limit(plan.instance_type, plan.count, _USAGE[type(job)])
-    if plan.isolated and plan.count > 1:
-        raise invalid("Ringfence does not implement EnableNetworkIsolation of jobs with more than one instance.")
     if find_role(call, plan.role_arn, job.arn) is None:
         raise not_assumable(plan.role_arn)
     if plan.subnet_ids:
