@@ -24,6 +24,7 @@ from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus, Variant
 from ringfence.runtime.driver import ContainerSpec, Image
 from ringfence.runtime.fake import FakeDriver
+from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store, open_store
 
@@ -252,6 +253,7 @@ class Machine:
         self.caller = FakeCaller(self.store)
         self.traffic = FakeTraffic()
         self.pace = Pace()
+        self.measurements = Measurements()
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Reconciler]:
@@ -267,6 +269,7 @@ class Machine:
             logs=self.logs,
             blobs=BlobStore(self.config.blobs),
             traffic=self.traffic,
+            measurements=self.measurements,
             pace=self.pace,
         )
         run = asyncio.create_task(reconciler.run())

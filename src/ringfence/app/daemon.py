@@ -129,6 +129,7 @@ class App:
             logs=self._logs,
             blobs=self._blobs,
             traffic=self._upstream,
+            measurements=gateway.measurements,
             applied=self._applied,
             flow_interval=machine.flow_interval,
         )

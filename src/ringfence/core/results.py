@@ -51,6 +51,7 @@ class ForwardReply:
     headers: Mapping[str, str]
     body: bytes
     failure: str | None = None  # "timeout" | "refused" | "reset" | "busy"
+    seconds: float = 0.0  # from the request to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,24 @@ class EventStream:
 
 
 @dataclass(frozen=True, slots=True)
+class Invoked:
+    """What an invocation is counted under. `instances`: those that served the variant when it was made."""
+
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """An HTTP request to port `port` of an instance's container, through its own loopback.
 
     `instance_ids`: those that may answer; it goes to the one with the fewest requests under way, the first of several.
     `finish` is pure: it makes the operation's result of the reply, or raises ServiceError. With a `stream` it is given
     the head of a success, and the body goes to the client as it comes; `timeout` is that of the head.
+    `invoked`: None for what is no invocation of an endpoint.
     """
 
     instance_ids: tuple[str, ...]
@@ -83,3 +96,4 @@ class Forward:
     finish: Callable[[ForwardReply], Result]
     port: int = 8080
     stream: EventStream | None = None
+    invoked: Invoked | None = None

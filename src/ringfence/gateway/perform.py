@@ -20,6 +20,7 @@ from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.decision_log import DecisionLog
 from ringfence.gateway.upstream import Flow
+from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
@@ -29,7 +30,7 @@ class Gateway:
     """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers,
     `open_flow` those whose reply is passed on as it comes. `payload_limit`: bytes of an invocation's body.
 
-    `decisions` is written to by every call and never read here.
+    `decisions` is written to by every call and never read here, `measurements` by every invocation.
     """
 
     region: str
@@ -42,6 +43,7 @@ class Gateway:
     entropy: Entropy
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     decisions: DecisionLog = field(default_factory=DecisionLog)
+    measurements: Measurements = field(default_factory=Measurements)
 
 
 @dataclass(frozen=True, slots=True)

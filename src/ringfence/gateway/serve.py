@@ -17,9 +17,11 @@ from ringfence.gateway.authenticate import Authenticated, authenticate
 from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.decision_log import claimed_key
 from ringfence.gateway.event_body import EventBody
+from ringfence.gateway.invocation import note_invocation
 from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
+from ringfence.gateway.upstream import Flow
 from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.protocol.rest_json import RestJsonWire
 from ringfence.protocol.wire import Wire, choose
@@ -64,7 +66,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         parameters = wire.parse(name, request)
         outcome = perform(gateway, operation, parameters, Caller(caller.principal, arrival, caller.facts), logged)
         if isinstance(outcome, Forward):
-            return await _forward(gateway, wire, name, outcome, request_id)
+            return await _forward(gateway, wire, name, outcome, logged)
         return wire.write_result(name, outcome, request_id)
     except ServiceError as error:
         _log_refusal(gateway, logged, name, request, error)
@@ -79,14 +81,19 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         _drop_unwanted(gateway, request)
 
 
-async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, request_id: str) -> HttpResponse:
-    """The container's answer; with its body still to come if it is an event stream."""
+async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, logged: LoggedCall) -> HttpResponse:
+    """The container's answer; with its body still to come if it is an event stream. Measured, whatever it is."""
+    flow: Flow | None = None
     if forward.stream is None:
-        return wire.write_result(name, forward.finish(await gateway.forward(forward)), request_id)
+        reply = await gateway.forward(forward)
+    else:
+        reply, flow = await gateway.open_flow(forward)
+    note_invocation(gateway.measurements, forward, reply, logged.at.timestamp(), gateway.now().timestamp())
+    if forward.stream is None:
+        return wire.write_result(name, forward.finish(reply), logged.request_id)
     assert isinstance(wire, RestJsonWire)
-    reply, flow = await gateway.open_flow(forward)
     try:
-        head = wire.write_result(name, forward.finish(reply), request_id)
+        head = wire.write_result(name, forward.finish(reply), logged.request_id)
         assert flow is not None, "what is no success has no flow"
     except BaseException:
         if flow is not None:

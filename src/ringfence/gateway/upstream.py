@@ -116,18 +116,22 @@ class Upstream:
     async def _guard(
         self, forward: Forward, asking: Coroutine[Any, Any, tuple[ContainerReply, Flow | None]]
     ) -> tuple[ForwardReply, Flow | None]:
+        clock = asyncio.get_running_loop().time
+        began, reason = clock(), "reset"
         try:
             async with asyncio.timeout(forward.timeout):
                 reply, flow = await asking
-            return ForwardReply(reply.status, reply.headers, b"" if flow else reply.body), flow
+            body = b"" if flow else reply.body
+            return ForwardReply(reply.status, reply.headers, body, seconds=clock() - began), flow
         except TimeoutError:
-            return _failed("timeout"), None
+            reason = "timeout"
         except Busy:
-            return _failed("busy"), None
+            reason = "busy"
         except _Refused:
-            return _failed("refused"), None
+            reason = "refused"
         except (ConnectionError, ValueError):
-            return _failed("reset"), None
+            pass
+        return ForwardReply(0, {}, b"", reason, clock() - began), None
 
     def forget(self, live: Container[str]) -> None:
         """Close the connections to instances that are no more."""
@@ -211,7 +215,3 @@ def _encode(forward: Forward) -> tuple[bytes, bytes]:
     if any(end in line for line in lines for end in "\r\n\0"):
         raise ValueError("a header holds a control character")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"), forward.body
-
-
-def _failed(reason: str) -> ForwardReply:
-    return ForwardReply(0, {}, b"", reason)

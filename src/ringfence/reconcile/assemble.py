@@ -11,6 +11,7 @@ from ringfence.reconcile.flow_delivery import Delivery
 from ringfence.reconcile.flow_log import FlowLogs
 from ringfence.reconcile.health import Pace
 from ringfence.reconcile.host import Hosts
+from ringfence.reconcile.invocation_metric import InvocationMetrics
 from ringfence.reconcile.job import Jobs
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.nat_gateway import NatGateways
@@ -24,6 +25,7 @@ from ringfence.reconcile.vpc_endpoint import VpcEndpoints
 from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
 from ringfence.reconcile.vpn import VpnConnections
 from ringfence.runtime.driver import Driver
+from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
@@ -41,6 +43,7 @@ def make_reconciler(
     logs: ContainerLogs,
     blobs: BlobStore,
     traffic: Traffic,
+    measurements: Measurements,
     edge: Edge | None = None,
     applied: Applied | None = None,
     flow_interval: float | None = None,
@@ -78,5 +81,6 @@ def make_reconciler(
         Endpoints(parts, Hosts(parts, pace or Pace())),
         Jobs(parts),
         Utilization(store, driver, parts.edge, parts.directory),
+        InvocationMetrics(store, measurements, parts.edge),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
-from ringfence.core.results import Forward, ForwardReply
+from ringfence.core.results import Forward, ForwardReply, Invoked
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
 
 # "a model container must respond within 60 seconds"
@@ -56,17 +56,19 @@ def make_forward(
     """The container that is asked, and the question; `finish` is given the endpoint, the variant's name, the reply."""
     endpoint, status, fleet = _serving(call, request["EndpointName"])
     variant = _choose_variant(call, fleet, status, request.get("TargetVariant"))
+    serving = status.instances[variant.name]
     headers = {"Content-Type": "application/octet-stream"} | {
         header: request[member] for member, header in _HEADERS.items() if member in request
     }
     return endpoint, Forward(
-        instance_ids=_candidates(call, variant, status.instances[variant.name]),
+        instance_ids=_candidates(call, variant, serving),
         method="POST",
         path="/invocations",
         headers=headers,
         body=request["Body"],
         timeout=TIMEOUT_SECONDS,
         finish=lambda reply: finish(endpoint, variant.name, reply),
+        invoked=Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving)),
     )
 
 

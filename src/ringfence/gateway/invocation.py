@@ -1,0 +1,39 @@
+"""One invocation of a container, measured: what AWS/SageMaker's metrics say of it.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html . Called by `gateway.serve`.
+"""
+
+from collections.abc import Iterator
+
+from ringfence.core.results import Forward, ForwardReply
+from ringfence.services.cloudwatch.measurement import Measurements, variant_source
+
+_MICROSECONDS = 1_000_000
+
+
+def note_invocation(
+    measurements: Measurements, forward: Forward, reply: ForwardReply, began: float, ended: float
+) -> None:
+    """`began`, `ended`: seconds since 1970, when the request had come in and when its answer was made."""
+    invoked = forward.invoked
+    if invoked is not None:
+        source = variant_source(invoked.account, invoked.region, "AWS/SageMaker", invoked.endpoint, invoked.variant)
+        measurements.add(source, ended, _measure(reply, invoked.instances, ended - began))
+
+
+def _measure(reply: ForwardReply, instances: int, seconds: float) -> Iterator[tuple[str, str, float]]:
+    """The errors are 1 or 0 for each request, as AWS has it."""
+    # one that waited in vain for its turn was the model's fault as little as anybody's
+    good = reply.failure == "busy" or (reply.failure is None and 200 <= reply.status < 300)
+    yield "Invocations", "None", 1.0
+    yield "InvocationsPerInstance", "None", 1.0 / instances
+    yield "Invocation4XXErrors", "None", float(400 <= reply.status < 500)
+    yield "Invocation5XXErrors", "None", float(500 <= reply.status < 600)
+    yield "InvocationModelErrors", "None", float(not good)
+    yield "ModelLatency", "Microseconds", _rounded(reply.seconds)
+    yield "OverheadLatency", "Microseconds", _rounded(max(seconds - reply.seconds, 0.0))
+
+
+def _rounded(seconds: float) -> float:
+    """To three digits, so that a minute has some hundreds of different values and not as many as requests."""
+    return float(f"{seconds * _MICROSECONDS:.2e}")

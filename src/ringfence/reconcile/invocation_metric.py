@@ -1,0 +1,75 @@
+"""Writes what the gateway has measured of invocations, once a minute; a minute without any has a zero.
+
+A noun of the loop without a status. What containers use is `utilization`'s.
+https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+"""
+
+import asyncio
+import logging
+
+from ringfence.core.record import Reader
+from ringfence.reconcile.ports import Edge
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus
+from ringfence.services.cloudwatch.measurement import Measurements, variant_source
+from ringfence.store.database import Snapshot, Store
+
+log = logging.getLogger("ringfence.reconcile")
+
+_MINUTE = 60.0
+_AFTER = 0.2  # seconds: the loop's clock and the wall's do not agree to the last digit
+_IDLE = (("Invocations", "None", 0.0), ("InvocationsPerInstance", "None", 0.0))
+
+
+class InvocationMetrics:
+    """`measurements`: what the gateway adds to."""
+
+    def __init__(self, store: Store, measurements: Measurements, edge: Edge) -> None:
+        self._store = store
+        self._measurements = measurements
+        self._edge = edge
+        self._task: asyncio.Task[None] | None = None
+
+    async def reconcile(self, records: Snapshot, applied: bool) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._write_forever(), name="invocation metrics")
+
+    async def close(self) -> None:
+        """What was measured is written, of the minute that is not over too."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+            self._write(self._now() + _MINUTE)
+
+    async def _write_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_MINUTE - self._now() % _MINUTE + _AFTER)
+            begun = self._now() // _MINUTE * _MINUTE
+            try:
+                note_idle(self._measurements, self._store.snapshot(), begun - 1)
+                self._write(begun)
+            except Exception:
+                log.exception("writing the metrics of invocations failed, will retry")
+
+    def _write(self, before: float) -> None:
+        if not self._measurements.is_empty(before):
+            with self._store.transaction(durable=False) as records:
+                self._measurements.write(records, before)
+
+    def _now(self) -> float:
+        return self._edge.now().timestamp()
+
+
+def note_idle(measurements: Measurements, records: Reader, at: float) -> None:
+    """A zero for each variant that serves and was not asked, without which no policy would scale in.
+
+    `at`: a second of the minute. https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+    """
+    busy = measurements.sources(at)
+    for status in records.all(EndpointStatus):
+        endpoint = records.get(Endpoint, status.endpoint_key)
+        for variant, instances in status.instances.items():
+            if endpoint is not None and instances:
+                source = variant_source(endpoint.account, endpoint.region, "AWS/SageMaker", endpoint.name, variant)
+                if source not in busy:
+                    measurements.add(source, at, _IDLE)

@@ -1,0 +1,69 @@
+"""Measurements of the platform's own metrics, gathered in memory and written to CloudWatch minute by minute.
+
+The gateway adds what it sees of invocations, the reconciler what containers use, and writes (`reconcile.metric`): never
+a write per measurement. What is not written yet when the daemon is killed is lost.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ringfence.core.record import Writer
+from ringfence.resources.cloudwatch import Dimensions, Metric
+from ringfence.services.cloudwatch.metric_data import append
+from ringfence.services.cloudwatch.summary import summarize
+
+_MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose metrics: account, region, namespace and dimensions (name, value), sorted."""
+
+    account: str
+    region: str
+    namespace: str
+    dimensions: Dimensions
+
+
+# (name, unit) -> value -> how often
+_Counts = dict[tuple[str, str], dict[float, float]]
+
+
+@dataclass(slots=True)
+class Measurements:
+    """What was measured and not yet written."""
+
+    _counts: dict[tuple[int, Source], _Counts] = field(default_factory=dict)
+
+    def add(self, source: Source, at: float, measured: Iterable[tuple[str, str, float]]) -> None:
+        """(name, unit, value) each, measured at that second since 1970."""
+        minute = int(at) - int(at) % _MINUTE
+        counts = self._counts.setdefault((minute, source), {})
+        for name, unit, value in measured:
+            values = counts.setdefault((name, unit), {})
+            values[value] = values.get(value, 0.0) + 1.0
+
+    def sources(self, at: float) -> frozenset[Source]:
+        """Those of which something was measured in the minute of that second."""
+        minute = int(at) - int(at) % _MINUTE
+        return frozenset(source for start, source in self._counts if start == minute)
+
+    def write(self, records: Writer, before: float) -> None:
+        """Move the minutes that began before that second to the metrics' datapoints."""
+        for minute, source in [key for key in self._counts if key[0] < before]:
+            for (name, unit), values in self._counts.pop((minute, source)).items():
+                metric = Metric(
+                    account=source.account, region=source.region, namespace=source.namespace, name=name,
+                    dimensions=source.dimensions, seen=datetime.fromtimestamp(minute, UTC),
+                )  # fmt: skip
+                append(records, metric, summarize(values), unit)
+
+    def is_empty(self, before: float) -> bool:
+        """Whether `write` would write nothing."""
+        return not any(minute < before for minute, _ in self._counts)
+
+
+def variant_source(account: str, region: str, namespace: str, endpoint: str, variant: str) -> Source:
+    """The source of a variant's metrics, in SageMaker's dimensions."""
+    return Source(account, region, namespace, (("EndpointName", endpoint), ("VariantName", variant)))
