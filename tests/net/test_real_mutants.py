@@ -12,7 +12,7 @@ import pytest
 from agreement import Agreement, Disagreement
 from universe import draw_packets, make_universe
 
-from ringfence.dataplane import hosts, nftables, tracking, vpc_firewall, vpc_router, way_out
+from ringfence.dataplane import hosts, lookup, nftables, tracking, vpc_firewall, vpc_router, way_out
 from ringfence.dataplane.apply import Dataplane
 from ringfence.dataplane.host import HostState
 from ringfence.dataplane.render import Renderer
@@ -107,13 +107,41 @@ def a_rule_cites_its_group(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def maps_leave_out_the_first_port(patch: pytest.MonkeyPatch) -> None:
+    honest = lookup._port_spans
+
+    def spans(protocol: int, rules: Sequence[lookup.Listed]) -> list[tuple[int, lookup.Span]]:
+        return [(n, lookup.Span(first + (0 < first < last), last)) for n, (first, last) in honest(protocol, rules)]
+
+    patch.setattr(lookup, "_port_spans", spans)
+
+
+def maps_leave_out_half_of_each_block(patch: pytest.MonkeyPatch) -> None:
+    honest = lookup._address_spans
+    patch.setattr(
+        lookup,
+        "_address_spans",
+        lambda rule: [lookup.Span((one.first + one.last + 1) // 2, one.last) for one in honest(rule)],
+    )
+
+
+def what_maps_do_not_know_meets_no_rule(patch: pytest.MonkeyPatch) -> None:
+    honest = lookup._split
+
+    def split(direction: str, rules: Sequence[lookup.Listed]) -> lookup._Split | None:
+        found = honest(direction, rules)
+        return found and dataclasses.replace(found, rest=())
+
+    patch.setattr(lookup, "_split", split)
+
+
 def what_no_rule_allows_passes(patch: pytest.MonkeyPatch) -> None:
     _change_chains(patch, "judge-in-", 'drop comment "ingress', 'accept comment "ingress')
 
 
 def acl_entries_go_by_another_order(patch: pytest.MonkeyPatch) -> None:
-    honest = vpc_firewall._acl_chain
-    patch.setattr(vpc_firewall, "_acl_chain", lambda acl, way, entries, key: honest(acl, way, entries[::-1], key))
+    honest = vpc_firewall._acl_way
+    patch.setattr(vpc_firewall, "_acl_way", lambda acl, way, entries, key: honest(acl, way, entries[::-1], key))
 
 
 def denying_entries_allow(patch: pytest.MonkeyPatch) -> None:
@@ -148,12 +176,13 @@ def answers_need_a_rule(patch: pytest.MonkeyPatch) -> None:
 
 
 def acls_let_answers_pass(patch: pytest.MonkeyPatch) -> None:
-    honest = vpc_firewall._acl_chain
+    honest = vpc_firewall._acl_way
 
-    def acl_chain(*arguments: object) -> str:
-        return honest(*arguments).replace("{\n", "{\n    ct state established,related accept\n", 1)
+    def acl_way(*arguments: object) -> list[str]:
+        first, *more = honest(*arguments)
+        return [first.replace("{\n", "{\n    ct state established,related accept\n", 1), *more]
 
-    patch.setattr(vpc_firewall, "_acl_chain", acl_chain)
+    patch.setattr(vpc_firewall, "_acl_way", acl_way)
 
 
 def the_most_specific_route_is_lost(patch: pytest.MonkeyPatch) -> None:
@@ -195,6 +224,7 @@ MUTANTS: tuple[Plant, ...] = (
     ports_end_one_early, ports_end_one_late, ports_begin_one_late, protocols_are_not_asked, icmp_types_are_not_asked,
     blocks_are_twice_as_large, blocks_are_half_as_large, sources_are_taken_for_destinations,
     the_last_rule_of_a_group_is_lost, rules_of_groups_go_by_another_order, a_rule_cites_its_group,
+    maps_leave_out_the_first_port, maps_leave_out_half_of_each_block, what_maps_do_not_know_meets_no_rule,
     what_no_rule_allows_passes, acl_entries_go_by_another_order, denying_entries_allow, acls_look_inside_subnets_too,
     answers_need_a_rule, acls_let_answers_pass, the_most_specific_route_is_lost, members_of_groups_are_unknown,
     a_nat_gateway_keeps_the_sender, elastic_ips_are_not_needed, endpoints_answer_any_port,

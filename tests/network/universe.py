@@ -293,10 +293,26 @@ def add_second_service(universe: Universe) -> None:
             universe.world.gateway_endpoint(place.vpc, universe.chance.choice(place.tables), service="dynamodb")
 
 
+def add_long_lists(universe: Universe) -> None:
+    """So many rules and entries that the kernel is given maps of them."""
+    world, chance = universe.world, universe.chance
+    for place in universe.places:
+        for group in place.groups:
+            for _ in range(chance.randrange(12, 40) if universe.often(0.4) else 0):
+                world.rule(group, egress=universe.often(0.4), **_peer(universe, place), **_group_match(universe))
+        for acl in world.all(ec2.NetworkAcl):
+            if acl.vpc_id == place.vpc.id and not acl.is_default and universe.often(0.5):
+                taken = {(entry.egress, entry.number) for entry in acl.entries}
+                more = [entry for _ in range(3) for entry in _entries(universe, place)]
+                fresh = {(entry.egress, entry.number): entry for entry in more}
+                entries = (*acl.entries, *(entry for key, entry in fresh.items() if key not in taken))
+                world.change(ec2.NetworkAcl, acl.id, entries=entries)
+
+
 FEATURES: tuple[Callable[[Universe], None], ...] = (
     add_vpcs, add_subnets, add_hosts, add_prefix_lists, add_groups_rules, add_acls, add_tables, add_endpoints,
     add_ways_out, add_routes_of_prefix_lists, add_flow_logs, add_outside, add_peerings, add_customer_networks,
-    add_second_service,
+    add_second_service, add_long_lists,
 )  # fmt: skip
 
 

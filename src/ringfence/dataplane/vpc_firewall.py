@@ -10,8 +10,9 @@ only, which the kernel does not check against the whole table as it does with el
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ringfence.dataplane import customer_network, flow_count, nftables, peering, tracking, way_out
+from ringfence.dataplane import customer_network, flow_count, lookup, nftables, peering, tracking, way_out
 from ringfence.dataplane.host import Firewall
+from ringfence.dataplane.lookup import Listed
 from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
 from ringfence.network.memory import Memory
 from ringfence.network.topology import (
@@ -19,6 +20,7 @@ from ringfence.network.topology import (
     Endpoint,
     GroupRule,
     Interface,
+    Match,
     NetworkAcl,
     Peering,
     SecurityGroup,
@@ -88,7 +90,7 @@ def render_firewall(vpc: Vpc, numbers: Numbers, memory: Memory) -> Firewall:
     profiles = _profiles(vpc)
     judging = [
         *_profile_chains(vpc, profiles, numbers),
-        *_acl_chains(vpc),
+        *_acl_chains(vpc, memory),
         _egress_stage(vpc, gateways, profiles, numbers),
         _acl_stage(vpc, numbers, "acl_out", "egress", "iifname", 10),
         _acl_stage(vpc, numbers, "acl_in", "ingress", "oifname", 30),
@@ -241,11 +243,14 @@ def _group_chains(vpc: Vpc, profiles: dict[str, Interface], memory: Memory) -> I
             yield from memory.keep(f"chains of {group.id}", _chains_of, vpc.peerings, group)
 
 
-def _chains_of(peerings: Mapping[str, Peering], group: SecurityGroup) -> tuple[str, str]:
-    return (
-        nftables.chain(f"{group.id}-out", (_group_rule(peerings, "daddr", rule) for rule in group.egress)),
-        nftables.chain(f"{group.id}-in", (_group_rule(peerings, "saddr", rule) for rule in group.ingress)),
-    )
+def _chains_of(peerings: Mapping[str, Peering], group: SecurityGroup) -> tuple[str, ...]:
+    leaving = [_listed(peerings, "daddr", rule) for rule in group.egress]
+    arriving = [_listed(peerings, "saddr", rule) for rule in group.ingress]
+    return (*lookup.chains(f"{group.id}-out", "daddr", leaving), *lookup.chains(f"{group.id}-in", "saddr", arriving))
+
+
+def _listed(peerings: Mapping[str, Peering], direction: str, rule: GroupRule) -> Listed:
+    return Listed(_group_rule(peerings, direction, rule), rule.match, rule.peers)
 
 
 def _group_rule(peerings: Mapping[str, Peering], direction: str, rule: GroupRule) -> str:
@@ -266,23 +271,24 @@ def _acl_stage(vpc: Vpc, numbers: Numbers, name: str, way: str, key: str, priori
     return nftables.base_chain(name, "forward", priority, rules, policy="accept")
 
 
-def _acl_chains(vpc: Vpc) -> Iterator[str]:
+def _acl_chains(vpc: Vpc, memory: Memory) -> Iterator[str]:
     for acl in sorted(vpc.acls.values(), key=lambda one: one.id):
-        yield _acl_chain(acl, "egress", acl.egress, "daddr")
-        yield _acl_chain(acl, "ingress", acl.ingress, "saddr")
+        yield from memory.keep(f"chains of {acl.id}", _chains_of_acl, acl)
 
 
-def _acl_chain(acl: NetworkAcl, way: str, entries: Sequence[AclEntry], direction: str) -> str:
-    rules = [
-        nftables.rule(
-            nftables.peers(direction, (entry.cidr,)),
-            nftables.match(entry.match),
-            verdict="accept" if entry.allow else "drop",
-            cite=entry.id,
-        )
-        for entry in entries
-    ]
-    return nftables.chain(f"{acl.id}-{way}", [*rules, nftables.rule(verdict="drop", cite=f"{acl.id}/{way}/*")])
+def _chains_of_acl(acl: NetworkAcl) -> tuple[str, ...]:
+    return (*_acl_way(acl, "egress", acl.egress, "daddr"), *_acl_way(acl, "ingress", acl.ingress, "saddr"))
+
+
+def _acl_way(acl: NetworkAcl, way: str, entries: Sequence[AclEntry], direction: str) -> Iterator[str]:
+    denied = Listed(nftables.rule(verdict="drop", cite=f"{acl.id}/{way}/*"), Match())
+    listed = [Listed(_acl_rule(entry, direction), entry.match, (entry.cidr,)) for entry in entries]
+    return lookup.chains(f"{acl.id}-{way}", direction, [*listed, denied])
+
+
+def _acl_rule(entry: AclEntry, direction: str) -> str:
+    peer, match = nftables.peers(direction, (entry.cidr,)), nftables.match(entry.match)
+    return nftables.rule(peer, match, verdict="accept" if entry.allow else "drop", cite=entry.id)
 
 
 def _destination_check(vpc: Vpc) -> list[str]:
