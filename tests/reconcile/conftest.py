@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from reconcile_machine import Machine
 
-from ringfence.reconcile import ping
+from ringfence.resources import hosted_container
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    monkeypatch.setattr(ping, "_PORT", server.sockets[0].getsockname()[1])
+    monkeypatch.setattr(hosted_container, "FIRST_PORT", server.sockets[0].getsockname()[1])
     yield made
     server.close()
     await server.wait_closed()

@@ -32,9 +32,11 @@ class Hosting:
             "ModelDataUrl": self.story.facts["data"],
             "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
         }
+        containers = model.pop("containers", None)
+        primary = {"PrimaryContainer": container | model.pop("container", {})}
         self.sagemaker.create_model(
             ModelName=name,
-            PrimaryContainer=container | model.pop("container", {}),
+            **({"Containers": containers} if containers else primary),
             ExecutionRoleArn=self.story.facts["roles"][role],
             **model,
         )

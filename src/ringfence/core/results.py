@@ -45,12 +45,16 @@ class Pieces(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ForwardReply:
-    """What the container answered, or why it did not: `status` 0 and the reason in `failure`."""
+    """What the container answered, or why it did not: `status` 0 and the reason in `failure`.
+
+    `instance_id`: which one was asked.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     failure: str | None = None  # "timeout" | "refused" | "reset" | "busy"
+    instance_id: str = ""
     seconds: float = 0.0  # from the request to its end
 
 
@@ -82,9 +86,9 @@ class Forward:
     """An HTTP request to port `port` of an instance's container, through its own loopback.
 
     `instance_ids`: those that may answer; it goes to the one with the fewest requests under way, the first of several.
-    `finish` is pure: it makes the operation's result of the reply, or raises ServiceError. With a `stream` it is given
-    the head of a success, and the body goes to the client as it comes; `timeout` is that of the head.
-    `invoked`: None for what is no invocation of an endpoint.
+    `finish` is pure: it makes the operation's result of the reply, or the request to the container that is next, or
+    raises ServiceError. With a `stream` it is given the head of a success, and the body goes to the client as it comes;
+    `timeout` is that of the head. `invoked`: None for what is no invocation of an endpoint.
     """
 
     instance_ids: tuple[str, ...]
@@ -93,7 +97,7 @@ class Forward:
     headers: Mapping[str, str]
     body: bytes
     timeout: float  # seconds
-    finish: Callable[[ForwardReply], Result]
+    finish: "Callable[[ForwardReply], Result | Forward]"
     port: int = 8080
     stream: EventStream | None = None
     invoked: Invoked | None = None

@@ -3,6 +3,7 @@
 Pure; called by explain.checks.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ringfence.core.call import Arrival
@@ -11,6 +12,7 @@ from ringfence.explain.standing import Standing, standings
 from ringfence.network.addresses import PLATFORM_PUBLIC, public_address, service_facts
 from ringfence.network.topology import Topology
 from ringfence.network.trace import Trace
+from ringfence.resources.hosted_container import single
 from ringfence.resources.sagemaker import Variant
 from ringfence.services.sagemaker.container import ModelData, model_data
 
@@ -45,6 +47,14 @@ def host_of(variant: Variant, region: str) -> str:
     """Virtual-host style; path style where the wildcard certificate does not reach."""
     data, regional = data_of(variant), f"s3.{region}.amazonaws.com"
     return regional if data is None or "." in data.bucket else f"{data.bucket}.{regional}"
+
+
+def data_in(plan: Plan) -> Iterator[tuple[Variant, ModelData]]:
+    """The data of every container; the variant as if it had this container alone."""
+    for variant in plan.variants:
+        for one in single(variant):
+            if data := data_of(one):
+                yield one, data
 
 
 def data_of(variant: Variant) -> ModelData | None:

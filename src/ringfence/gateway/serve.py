@@ -7,10 +7,10 @@ and connections (`gateway.listen` does) and nothing of any one operation (`servi
 import logging
 from dataclasses import replace
 
-from ringfence.core.call import Arrival
+from ringfence.core.call import Arrival, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.ids import uuid4
-from ringfence.core.results import Blob, Forward
+from ringfence.core.results import Blob, Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway import registry
 from ringfence.gateway.authenticate import Authenticated, authenticate
@@ -21,7 +21,6 @@ from ringfence.gateway.invocation import note_invocation
 from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
-from ringfence.gateway.upstream import Flow
 from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.protocol.rest_json import RestJsonWire
 from ringfence.protocol.wire import Wire, choose
@@ -83,23 +82,41 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
 
 async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, logged: LoggedCall) -> HttpResponse:
     """The container's answer; with its body still to come if it is an event stream. Measured, whatever it is."""
-    flow: Flow | None = None
     if forward.stream is None:
-        reply = await gateway.forward(forward)
-    else:
-        reply, flow = await gateway.open_flow(forward)
-    note_invocation(gateway.measurements, forward, reply, logged.at.timestamp(), gateway.now().timestamp())
-    if forward.stream is None:
-        return wire.write_result(name, forward.finish(reply), logged.request_id)
+        return wire.write_result(name, await _ask(gateway, forward, logged), logged.request_id)
     assert isinstance(wire, RestJsonWire)
+    reply, flow = await gateway.open_flow(forward)
+    _note(gateway, forward, reply, logged)
     try:
-        head = wire.write_result(name, forward.finish(reply), logged.request_id)
-        assert flow is not None, "what is no success has no flow"
+        result = forward.finish(reply)
+        assert flow is not None and not isinstance(result, Forward), "what is no success has no flow, nor what goes on"
+        head = wire.write_result(name, result, logged.request_id)
     except BaseException:
         if flow is not None:
             await flow.close()
         raise
     return replace(head, body=EventBody(wire, name, forward.stream, flow))
+
+
+async def _ask(gateway: Gateway, forward: Forward, logged: LoggedCall) -> Result:
+    """One container after another, as far as their answers lead."""
+    seconds = 0.0
+    while True:
+        reply = await gateway.forward(forward)
+        seconds += reply.seconds
+        outcome: Result | Forward | None = None
+        try:
+            outcome = forward.finish(reply)
+        finally:
+            if not isinstance(outcome, Forward):
+                _note(gateway, forward, replace(reply, seconds=seconds), logged)
+        if not isinstance(outcome, Forward):
+            return outcome
+        forward = outcome
+
+
+def _note(gateway: Gateway, forward: Forward, reply: ForwardReply, logged: LoggedCall) -> None:
+    note_invocation(gateway.measurements, forward, reply, logged.at.timestamp(), gateway.now().timestamp())
 
 
 def _choose_wire(gateway: Gateway, found: Route, request: HttpRequest) -> Wire:

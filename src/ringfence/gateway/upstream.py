@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ringfence.core.results import Forward, ForwardReply
@@ -82,7 +83,7 @@ class Upstream:
         """The container's reply, or the reason why there is none; never raises."""
         with self._count(forward.instance_ids) as instance_id:
             reply, _ = await self._guard(forward, self._ask(self._pool(instance_id, forward.port), forward))
-            return reply
+            return replace(reply, instance_id=instance_id)
 
     async def open(self, forward: Forward) -> tuple[ForwardReply, Flow | None]:
         """As `perform`, of a Forward that streams: of a success the head alone, and the Flow of its body."""
@@ -131,7 +132,7 @@ class Upstream:
             reason = "refused"
         except (ConnectionError, ValueError):
             pass
-        return ForwardReply(0, {}, b"", reason, clock() - began), None
+        return ForwardReply(0, {}, b"", reason, seconds=clock() - began), None
 
     def forget(self, live: Container[str]) -> None:
         """Close the connections to instances that are no more."""

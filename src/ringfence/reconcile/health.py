@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ringfence.reconcile.ping import answers_ping
 from ringfence.reconcile.ports import Network
+from ringfence.resources.hosted_container import FIRST_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,16 @@ def is_unhealthy(pace: Pace, failures: int, seconds: float, busy: bool) -> bool:
     return failures >= pace.failures and (not busy or seconds >= pace.patience)
 
 
-async def wait_until_unhealthy(network: Network, namespace: str, busy: Callable[[], bool], pace: Pace) -> None:
+async def wait_until_unhealthy(
+    network: Network, namespace: str, busy: Callable[[], bool], pace: Pace, port: int = FIRST_PORT
+) -> None:
     """Return when the container has to be replaced. `busy`: whether requests are under way to it."""
     clock = asyncio.get_running_loop().time
     failures, since = 0, clock()
     while not is_unhealthy(pace, failures, clock() - since, busy()):
         await asyncio.sleep(pace.doubtful if failures else pace.healthy)
         asked = clock()
-        if await answers_ping(network, namespace):
+        if await answers_ping(network, namespace, port):
             failures = 0
         else:
             since = since if failures else asked

@@ -11,12 +11,13 @@ from typing import Any
 
 from ringfence.reconcile.health import Pace, wait_until_unhealthy
 from ringfence.reconcile.host_end import end_host
-from ringfence.reconcile.host_launch import Launch, follow_log, set_phase
+from ringfence.reconcile.host_launch import Launch, follow_logs, set_phase
 from ringfence.reconcile.instance_launch import LaunchFailed, container_namespace
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ping import answers_ping
+from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.instance import Instance
-from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
+from ringfence.resources.sagemaker import Endpoint, Fleet, HostStatus, Variant
 from ringfence.runtime.driver import Exited, Running
 from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
 
@@ -87,31 +88,34 @@ class Hosts:
             log.exception("launching `%s` for `%s` failed", instance_id, endpoint.name)
             set_phase(self._parts, instance_id, "failed", INTERNAL_ERROR)
         else:
-            await self._watch(instance_id)
+            await self._watch(variant, instance_id)
 
-    async def _watch(self, instance_id: str) -> None:
-        """Until the container of a serving instance ends by itself, or does not answer /ping any more."""
+    async def _watch(self, variant: Variant, instance_id: str) -> None:
+        """Until a container of a serving instance ends by itself, or does not answer /ping any more."""
         parts = self._parts
         instance = parts.store.snapshot().get(Instance, instance_id)
         assert instance is not None, "it has just been seen to serve"
-        ended = asyncio.create_task(parts.driver.wait(instance_id))
-        unhealthy = asyncio.create_task(
-            wait_until_unhealthy(
+        tasks: list[asyncio.Task[Any]] = []
+        containers = containers_of(variant)
+        for container in containers:
+            tasks.append(asyncio.create_task(parts.driver.wait(container.id_on(instance_id))))
+            pinging = wait_until_unhealthy(
                 parts.network,
                 container_namespace(instance),
                 lambda: parts.traffic.outstanding(instance_id) > 0,
                 self._pace,
+                container.port,
             )
-        )
+            tasks.append(asyncio.create_task(pinging))
         try:
-            await asyncio.wait({ended, unhealthy}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (ended, unhealthy):
+            for task in tasks:
                 task.cancel()
-        state = parts.driver.state(instance_id)
-        if isinstance(state, Running):
+        states = [parts.driver.state(container.id_on(instance_id)) for container in containers]
+        if all(isinstance(state, Running) for state in states):
             reason = "The container does not answer /ping any more."
-        elif isinstance(state, Exited) and state.out_of_memory:
+        elif any(isinstance(state, Exited) and state.out_of_memory for state in states):
             reason = "The container ended by itself, out of memory."
         else:
             reason = "The container ended by itself."
@@ -122,13 +126,23 @@ class Hosts:
         records = self._parts.store.snapshot()
         instance = records.get(Instance, status.instance_id)
         endpoint = records.get(Endpoint, status.endpoint_key)
-        if instance is None or endpoint is None or not isinstance(self._parts.driver.state(instance.id), Running):
+        fleet = records.get(Fleet, f"{status.endpoint_key}/{status.generation}")
+        variant = next((one for one in fleet.variants if one.name == status.variant), None) if fleet else None
+        if instance is None or endpoint is None or variant is None:
             return
-        for _ in range(_ADOPT_PINGS):
-            if await answers_ping(self._parts.network, container_namespace(instance)):
-                follow_log(self._parts, endpoint, status.variant, instance.id)
-                self._begin(instance.id, self._watch(instance.id))
+        for container in containers_of(variant):
+            if not await self._answers(instance, container):
                 return
+        follow_logs(self._parts, endpoint, variant, instance.id)
+        self._begin(instance.id, self._watch(variant, instance.id))
+
+    async def _answers(self, instance: Instance, container: HostedContainer) -> bool:
+        if not isinstance(self._parts.driver.state(container.id_on(instance.id)), Running):
+            return False
+        for _ in range(_ADOPT_PINGS):
+            if await answers_ping(self._parts.network, container_namespace(instance), container.port):
+                return True
+        return False
 
     async def _end(self, instance_id: str, life: asyncio.Task[None] | None, grace: float, drain: bool) -> None:
         if life is not None:

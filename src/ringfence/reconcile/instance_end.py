@@ -15,6 +15,7 @@ from ringfence.reconcile.instance_interface import SESSION_NAME
 from ringfence.reconcile.instance_launch import plain
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
+from ringfence.resources.hosted_container import instance_of
 from ringfence.resources.iam import Role
 from ringfence.resources.instance import Instance
 from ringfence.services.ec2.network_interface import detach
@@ -26,9 +27,11 @@ _OWNERS = ("endpoint/", "processing-job/", "training-job/")
 
 async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:
     """SIGTERM, `grace` seconds, SIGKILL; then nothing of the instance is left but what its owner has written."""
-    await parts.driver.stop(instance_id, grace)
-    await parts.driver.delete(instance_id)
-    await parts.logs.finish(parts.directory(instance_id) / "container.log")
+    containers = {instance_id, *(id for id in parts.driver.list_ids() if instance_of(id) == instance_id)}
+    await asyncio.gather(*(parts.driver.stop(id, grace) for id in containers))
+    await asyncio.gather(*(parts.driver.delete(id) for id in containers))
+    for path in {parts.directory(instance_id) / "container.log", *parts.directory(instance_id).glob("container*.log")}:
+        await parts.logs.finish(path)
     interface = instance_interface.find_interface(parts.store.snapshot(), instance_id)
     with parts.store.transaction() as records:
         if (instance := records.get(Instance, instance_id)) is not None:
@@ -37,7 +40,8 @@ async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:
             detach(records, interface.id)
     if interface is not None:
         remove_interface(parts, interface, instance.owner if instance is not None else None)
-    await asyncio.to_thread(shutil.rmtree, parts.directory(instance_id), ignore_errors=True)
+    for id in containers:
+        await asyncio.to_thread(shutil.rmtree, parts.directory(id), ignore_errors=True)
 
 
 def remove_interface(parts: Parts, interface: NetworkInterface, owner: str | None = None) -> None:

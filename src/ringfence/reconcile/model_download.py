@@ -27,9 +27,13 @@ class DownloadFailed(Exception):
 class ModelDownload:
     """One model's data; `session` sends its requests from inside the instance's namespace."""
 
-    def __init__(self, session: aiohttp.ClientSession, role: RoleSession, region: str, data: ModelData) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, role: RoleSession, region: str, data: ModelData, number: int = 1
+    ) -> None:
+        """`number`: which container of the instance it is for, as AWS counts them."""
         self._s3 = S3Client(session, lambda: role, region)
         self._data = data
+        self._number = number
 
     async def into(self, directory: Path) -> None:
         """Put the data into `directory`, made anew. Raises DownloadFailed with AWS's text."""
@@ -38,7 +42,7 @@ class ModelDownload:
         try:
             await self._fetch(directory)
         except Refused:
-            raise DownloadFailed(data_refused(self._data.url)) from None
+            raise DownloadFailed(data_refused(self._data.url, self._number)) from None
         except UNREACHABLE:
             raise DownloadFailed(data_unreachable(self._data.url)) from None
 
@@ -67,8 +71,8 @@ class ModelDownload:
             await asyncio.to_thread(unpack, archive, directory)
         except (tarfile.TarError, EOFError, OSError):
             raise DownloadFailed(
-                f'Failed to extract model data archive for container "container_1" from URL "{self._data.url}". '
-                "Please ensure that the object located at the URL is a valid tar.gz archive."
+                f'Failed to extract model data archive for container "container_{self._number}" from URL '
+                f'"{self._data.url}". Please ensure that the object located at the URL is a valid tar.gz archive.'
             ) from None
         finally:
             archive.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from ringfence.reconcile.instance_end import end_instance, is_sagemakers, remove
 from ringfence.reconcile.instance_interface import is_platform_interface
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.ec2 import NetworkInterface
+from ringfence.resources.hosted_container import instance_of
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import JobHostStatus
 from ringfence.resources.sagemaker import HostStatus
@@ -29,7 +30,9 @@ class Orphans:
         known = {host.instance_id for host in records.all(HostStatus)}
         known |= {host.instance_id for host in records.all(JobHostStatus)}
         instances = records.all(Instance)
-        abandoned = {one.id for one in instances if is_sagemakers(one)} | {*self._parts.driver.list_ids()}
+        abandoned = {one.id for one in instances if is_sagemakers(one)} | {
+            instance_of(id) for id in self._parts.driver.list_ids()
+        }
         await asyncio.gather(*(end_instance(self._parts, id, 0) for id in abandoned - known))
         for interface in records.all(NetworkInterface):
             if is_platform_interface(interface) and interface.attachment is None:
@@ -44,5 +47,5 @@ class Orphans:
         """Directories of instances that are no more."""
         if self._parts.config.instances.is_dir():
             for path in self._parts.config.instances.iterdir():
-                if path.name.startswith("i-") and path.name not in known:
+                if path.name.startswith("i-") and instance_of(path.name) not in known:
                     shutil.rmtree(path, ignore_errors=True)

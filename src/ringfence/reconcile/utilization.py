@@ -14,9 +14,10 @@ from pathlib import Path
 from ringfence.core.record import Reader
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.cloudwatch import Dimensions, Metric
+from ringfence.resources.hosted_container import containers_of
 from ringfence.resources.job import JobHostStatus, ProcessingJob, TrainingJob
 from ringfence.resources.sagemaker import Endpoint, Fleet, HostStatus
-from ringfence.runtime.driver import Driver
+from ringfence.runtime.driver import Driver, Usage
 from ringfence.runtime.instance_type import GIB, limits
 from ringfence.services.cloudwatch.metric_data import append
 from ringfence.services.cloudwatch.summary import summarize
@@ -43,7 +44,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host that runs a container, where its metrics go, and what is 100 percent of its memory and its disk."""
+    """A host that runs containers, where its metrics go, and what is 100 percent of its memory and its disk."""
 
     instance_id: str
     account: str
@@ -52,6 +53,7 @@ class Target:
     dimensions: Dimensions
     memory_bytes: int
     disk_bytes: int
+    container_ids: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class Utilization:
 
     async def _look(self, target: Target) -> dict[str, float] | None:
         """Metric -> value; None if it is too early, or nothing runs."""
-        usage = self._driver.usage(target.instance_id)
+        usage = self._usage(target)
         if usage is None:
             return None
         now = asyncio.get_running_loop().time()
@@ -131,6 +133,13 @@ class Utilization:
             "DiskUtilization": 100 * disk / target.disk_bytes,
         }
 
+    def _usage(self, target: Target) -> Usage | None:
+        """Of all containers of the host together."""
+        found = [usage for id in target.container_ids if (usage := self._driver.usage(id))]
+        if not found:
+            return None
+        return Usage(sum(one.cpu_seconds for one in found), sum(one.memory_bytes for one in found))
+
 
 def find_targets(records: Reader) -> Iterator[Target]:
     """The hosts of jobs whose containers run, and the instances of endpoints that serve."""
@@ -143,8 +152,9 @@ def find_targets(records: Reader) -> Iterator[Target]:
             where: Dimensions = (("Host", f"{job.name}/{host.host}"),)
             volume = plan.volume_gigabytes * GIB
             yield Target(
-                host.instance_id, job.account, job.region, namespace, where, _memory(plan.instance_type), volume
-            )
+                host.instance_id, job.account, job.region, namespace, where, _memory(plan.instance_type), volume,
+                (host.instance_id,),
+            )  # fmt: skip
     endpoints = {endpoint.key: endpoint for endpoint in records.all(Endpoint)}
     for one in records.all(HostStatus):
         endpoint = endpoints.get(one.endpoint_key)
@@ -155,6 +165,7 @@ def find_targets(records: Reader) -> Iterator[Target]:
             yield Target(
                 one.instance_id, endpoint.account, endpoint.region, "/aws/sagemaker/Endpoints", where,
                 _memory(variant.instance_type), _HOSTING_VOLUME,
+                tuple(container.id_on(one.instance_id) for container in containers_of(variant)),
             )  # fmt: skip
 
 

@@ -49,7 +49,8 @@ class Endpoint(SageMakerRecord, frozen=True, kw_only=True):
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A production variant and the model behind it, as they were when the endpoint was created or updated.
 
-    `container` is the model's ContainerDefinition. No subnets: SageMaker's own network. `count` and `weight` are the
+    `container` is the model's ContainerDefinition, `others` are those that follow it in a pipeline; `direct`: each is
+    asked by itself. No subnets: SageMaker's own network. `count` and `weight` are the
     desired ones. `routing`: RANDOM or LEAST_OUTSTANDING_REQUESTS.
     """
 
@@ -66,6 +67,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     download_timeout: int
     startup_timeout: int
     routing: str = "RANDOM"
+    others: tuple[dict[str, Any], ...] = ()
+    direct: bool = False
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +127,7 @@ class HostStatus(Record, frozen=True, kw_only=True):
     """One instance that hosts a variant of an endpoint: how far its start has come.
 
     `phase`: launching, downloading, starting, serving, failed. `reason` is in AWS's words when failed.
-    `resolved_image`: what the image's name meant when the container was made.
+    `resolved_images`: what the name of each container's image meant when it was made.
     """
 
     instance_id: str
@@ -134,7 +137,7 @@ class HostStatus(Record, frozen=True, kw_only=True):
     phase: str
     reason: str | None = None
     started: datetime | None = None
-    resolved_image: str | None = None
+    resolved_images: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

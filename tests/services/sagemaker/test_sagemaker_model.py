@@ -66,10 +66,35 @@ def test_bad_input_changes_nothing(sagemaker: SageMaker, changes: dict[str, Any]
     assert message in error.message
 
 
-def test_pipelines_are_refused_and_one_container_is_not(sagemaker: SageMaker) -> None:
-    error = sagemaker.error("CreateModel", ModelName="model", Containers=[DATA, DATA], ExecutionRoleArn=ROLE)
-    assert "more than one container" in error.message
-    sagemaker("CreateModel", ModelName="model", Containers=[DATA], ExecutionRoleArn=ROLE)
+def named(name: str) -> dict[str, Any]:
+    return {**DATA, "ContainerHostname": name}
+
+
+def test_pipelines(sagemaker: SageMaker) -> None:
+    sagemaker("CreateModel", ModelName="one", Containers=[DATA], ExecutionRoleArn=ROLE)
+    sagemaker("CreateModel", ModelName="serial", Containers=[DATA] * 15, ExecutionRoleArn=ROLE)
+    direct = {"InferenceExecutionConfig": {"Mode": "Direct"}}
+    sagemaker("CreateModel", ModelName="direct", Containers=[named("a"), named("b")], ExecutionRoleArn=ROLE, **direct)
+    told = sagemaker("DescribeModel", ModelName="direct")
+    assert [one["ContainerHostname"] for one in told["Containers"]] == ["a", "b"]
+    assert told["InferenceExecutionConfig"] == {"Mode": "Direct"}
+
+
+@pytest.mark.parametrize(
+    ("containers", "mode", "message"),
+    [
+        ([DATA] * 16, "Serial", "less than or equal to 15"),
+        ([named("a"), named("a")], "Serial", "must be unique"),
+        ([named("a"), DATA], "Direct", "needs a ContainerHostname"),
+        ([DATA, {"ModelDataUrl": "s3://models/a/model.tar.gz"}], "Serial", "image"),
+        ([DATA, {**DATA, "ModelDataUrl": "s3://models/none"}], "Serial", "Could not find model data"),
+    ],
+)
+def test_pipelines_that_are_refused(
+    sagemaker: SageMaker, containers: list[dict[str, Any]], mode: str, message: str
+) -> None:
+    request = {"Containers": containers, "InferenceExecutionConfig": {"Mode": mode}, "ExecutionRoleArn": ROLE}
+    assert message in sagemaker.error("CreateModel", ModelName="model", **request).message
 
 
 @pytest.mark.parametrize(

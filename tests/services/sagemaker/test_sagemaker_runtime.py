@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sagemaker_caller import ACCOUNT, NOW, SageMaker, variant
+from sagemaker_caller import ACCOUNT, IMAGE, NOW, ROLE, SageMaker, variant
 
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Forward, ForwardReply
@@ -150,3 +150,49 @@ def test_least_outstanding_requests_leaves_the_choice_to_the_gateway(tmp_path: P
     assert seen == {("i-1", "i-2", "i-3"), ("i-2", "i-3", "i-1"), ("i-3", "i-1", "i-2")}
     told = made("DescribeEndpoint", EndpointName="ep")["ProductionVariants"][0]
     assert told["RoutingConfig"] == {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
+
+
+def pipeline(tmp_path: Path, mode: str) -> SageMaker:
+    """An endpoint of a model with the containers `container-1` (or `a`) and `b`."""
+    made = SageMaker(open_store(tmp_path))
+    first = {"ContainerHostname": "a"} if mode == "Direct" else {}
+    containers = [{"Image": IMAGE, **first}, {"Image": IMAGE, "ContainerHostname": "b"}]
+    execution = {"InferenceExecutionConfig": {"Mode": mode}}
+    made("CreateModel", ModelName="model", Containers=containers, ExecutionRoleArn=ROLE, **execution)
+    made.config("config")
+    made.endpoint()
+    status(made, instances={"AllTraffic": ("i-1",)})
+    return made
+
+
+def test_a_serial_pipeline_asks_each_container_what_the_one_before_it_answered(tmp_path: Path) -> None:
+    made = pipeline(tmp_path, "Serial")
+    first = invoke(made, ContentType="text/csv", Accept="text/x", CustomAttributes="mine")
+    assert (first.port, first.body, first.timeout) == (8080, b"1,2", 60.0)
+    reply = ForwardReply(200, {"Content-Type": "text/y"}, b"halfway", instance_id="i-1", seconds=20.0)
+    second = first.finish(reply)
+    assert isinstance(second, Forward)
+    assert (second.port, second.body, second.instance_ids, second.timeout) == (8081, b"halfway", ("i-1",), 40.0)
+    assert dict(second.headers) == {
+        "Content-Type": "text/y",
+        "Accept": "text/x",
+        "X-Amzn-SageMaker-Custom-Attributes": "mine",
+    }
+    result = second.finish(ForwardReply(200, {"content-type": "text/x"}, b"done"))
+    assert result == {"Body": b"done", "ContentType": "text/x", "InvokedProductionVariant": "AllTraffic"}
+    with pytest.raises(ServiceError, match=r"server error \(500\) from container-1 with"):
+        first.finish(ForwardReply(500, {}, b"no"))
+    with pytest.raises(ServiceError, match="for a response from container b"):
+        second.finish(ForwardReply(0, {}, b"", "timeout"))
+    assert "execution mode Direct only" in refusal(made, TargetContainerHostname="b").message
+    error = made.error("InvokeEndpointWithResponseStream", "sagemaker-runtime", EndpointName="ep", Body=b"")
+    assert "cannot be streamed" in error.message
+
+
+def test_a_direct_model_asks_the_container_that_is_named(tmp_path: Path) -> None:
+    made = pipeline(tmp_path, "Direct")
+    asked = invoke(made, TargetContainerHostname="b")
+    assert asked.port == 8081
+    assert asked.finish(ForwardReply(200, {}, b"1"))["Body"] == b"1"
+    assert "is needed" in refusal(made).message
+    assert "no container with the hostname c" in refusal(made, TargetContainerHostname="c").message

@@ -6,6 +6,7 @@ from ringfence.explain import aws_message
 from ringfence.explain.checks.image import check_image
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
+from ringfence.resources.hosted_container import single
 from ringfence.resources.logs import LogEvent, LogStream
 from ringfence.resources.sagemaker import HostStatus, Variant
 from ringfence.runtime.driver import Exited
@@ -17,7 +18,8 @@ _RECENT = 600_000  # milliseconds before the last line
 
 def check_container(ground: Ground, plan: Plan) -> Iterator[Finding]:
     for variant in plan.variants:
-        yield check_image(ground, variant)
+        for one in single(variant):
+            yield check_image(ground, one)
         if plan.endpoint is not None:
             yield _instance_type(variant)
     if plan.endpoint is not None:

@@ -13,6 +13,7 @@ from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan, role_record, role_session
 from ringfence.explain.logged_call import Question
 from ringfence.explain.way_to_s3 import FROM_PLATFORM, data_of, ways_to_s3
+from ringfence.resources.hosted_container import single
 from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.resources.sagemaker import Variant
 from ringfence.services.sagemaker.container import ModelData
@@ -20,7 +21,7 @@ from ringfence.services.sagemaker.container import ModelData
 
 def check_model_data(ground: Ground, plan: Plan) -> Iterator[Finding]:
     done = set()
-    for variant in plan.variants:
+    for variant in (one for several in plan.variants for one in single(several)):
         data = data_of(variant)
         if data is None:
             yield ok("model-data", variant.model_name, f"model `{variant.model_name}` has no data in S3")

@@ -6,7 +6,7 @@ from ringfence.explain import aws_message
 from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import Standing, dhcp_options, standings
-from ringfence.explain.way_to_s3 import data_of, host_of
+from ringfence.explain.way_to_s3 import data_in, host_of
 from ringfence.network.resolve import resolve
 
 _NEEDED = ("domain-name-servers", "domain-name")
@@ -39,7 +39,8 @@ def _resolver(ground: Ground, plan: Plan, standing: Standing) -> Finding:
     names = sorted({name for endpoint in vpc.endpoints.values() for name in endpoint.private_names})
     shown = ", ".join(vpc.name_servers) or "no server"
     url, host = next(
-        ((data.url, host_of(one, ground.region)) for one in plan.variants if (data := data_of(one))), (None, "")
+        ((data.url, host_of(one, ground.region)) for one, data in data_in(plan)),
+        (None, ""),
     )
     if vantage is None:
         if own := standing.own_server:

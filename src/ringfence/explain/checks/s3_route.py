@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from ringfence.explain import aws_message
 from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
-from ringfence.explain.way_to_s3 import WayToS3, data_of, s3_endpoints, ways_to_s3
+from ringfence.explain.way_to_s3 import WayToS3, data_in, s3_endpoints, ways_to_s3
 from ringfence.network.addresses import prefix_list_of
 from ringfence.network.explain import explain
 
 
 def check_s3_route(ground: Ground, plan: Plan) -> Iterator[Finding]:
-    urls = {subnet: data.url for one in plan.variants if (data := data_of(one)) for subnet in one.subnet_ids}
+    urls = {subnet: data.url for one, data in data_in(plan) for subnet in one.subnet_ids}
     for way in ways_to_s3(ground, plan):
         yield _judge(ground, way, urls.get(way.standing.subnet.id))
 

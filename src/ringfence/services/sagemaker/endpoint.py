@@ -9,6 +9,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.record import Reader
 from ringfence.core.tags import set_tags
+from ringfence.resources.hosted_container import containers_of
 from ringfence.resources.sagemaker import (
     Endpoint,
     EndpointConfig,
@@ -170,12 +171,9 @@ def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant) 
     if variant.routing != "RANDOM":
         summary["RoutingConfig"] = {"RoutingStrategy": variant.routing}
     host = records.get(HostStatus, serving[0]) if serving else None
-    if host and host.resolved_image and host.started:
+    if host and host.started:
         summary["DeployedImages"] = [
-            {
-                "SpecifiedImage": variant.container["Image"],
-                "ResolvedImage": host.resolved_image,
-                "ResolutionTime": host.started,
-            }
+            {"SpecifiedImage": one.definition["Image"], "ResolvedImage": resolved, "ResolutionTime": host.started}
+            for one, resolved in zip(containers_of(variant), host.resolved_images, strict=False)
         ]
     return summary

@@ -42,11 +42,12 @@ def role_refused(arn: str) -> str:
     )
 
 
-def data_refused(url: str) -> str:
+def data_refused(url: str, number: int = 1) -> str:
     """S3 answered, and not with the data. https://github.com/aws-samples/cvat-on-aws-china/issues/3"""
     return (
-        f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there is an '
-        "object located at the URL and that the role passed to CreateModel has permissions to download the object."
+        f'Failed to download model data for container "container_{number}" from URL: "{url}". Please ensure that '
+        "there is an object located at the URL and that the role passed to CreateModel has permissions to download the "
+        "object."
     )
 
 
@@ -58,6 +59,11 @@ def data_unreachable(url: str) -> str:
     )
 
 
+def label_missing(image: str, label: str) -> str:
+    """(recalled) from those who deployed images that were not made for it."""
+    return f"Your Ecr Image {image} does not contain required {label}=true Docker label(s)."
+
+
 def cannot_start(variant: str) -> str:
     """https://github.com/aws/sagemaker-python-sdk/issues/4615"""
     return (
@@ -66,9 +72,9 @@ def cannot_start(variant: str) -> str:
     )
 
 
-def no_ping(variant: str) -> str:
+def no_ping(variant: str, container: str = "primary") -> str:
     """https://github.com/aws/sagemaker-python-sdk/issues/155"""
     return (
-        f"The primary container for production variant {variant} did not pass the ping health check. Please check "
+        f"The {container} container for production variant {variant} did not pass the ping health check. Please check "
         "CloudWatch logs for this endpoint."
     )

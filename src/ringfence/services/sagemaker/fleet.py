@@ -7,7 +7,7 @@ from ringfence.core.call import Call
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Fleet, Model, Variant
 from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.lookup import find
-from ringfence.services.sagemaker.model import primary_container
+from ringfence.services.sagemaker.model import read_containers
 from ringfence.services.sagemaker.vpc_config import check_hosting_zones, check_vpc_config
 
 # "must succeed within 4 minutes" and the download's own limit, which AWS does not publish: the members' maximum
@@ -35,10 +35,11 @@ def _variant(call: Call, spec: dict[str, Any]) -> Variant:
 def variant_of(spec: dict[str, Any], model: Model) -> Variant:
     """What a configuration's production variant would run of a model; nothing of it is checked."""
     network = model.spec.get("VpcConfig")
+    first, *others = read_containers(model.spec)
     return Variant(
         name=spec["VariantName"],
         model_name=model.name,
-        container=primary_container(model.spec),
+        container=first,
         role_arn=model.spec["ExecutionRoleArn"],
         instance_type=spec["InstanceType"],
         count=spec["InitialInstanceCount"],
@@ -48,5 +49,7 @@ def variant_of(spec: dict[str, Any], model: Model) -> Variant:
         isolated=model.spec.get("EnableNetworkIsolation", False),
         download_timeout=spec.get("ModelDataDownloadTimeoutInSeconds", _DOWNLOAD_SECONDS),
         routing=spec.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
+        others=tuple(others),
+        direct=model.spec.get("InferenceExecutionConfig") == {"Mode": "Direct"} and bool(others),
         startup_timeout=spec.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ringfence.core.call import Call, Request, Result
+from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.sagemaker import Model
@@ -15,8 +16,19 @@ from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_ot
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
 
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
+_MOST_CONTAINERS = 15
 _MEMBERS = frozenset(
-    {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation", "Tags"}
+    {
+        "ModelName",
+        "PrimaryContainer",
+        "Containers",
+        "InferenceExecutionConfig",
+        "ExecutionRoleArn",
+        "VpcConfig",
+        "EnableNetworkIsolation",
+        "Tags",
+    }
 )
 
 
@@ -35,16 +47,18 @@ _MEMBERS = frozenset(
 def create_model(call: Call, request: Request) -> Result:
     """Without a VpcConfig the model data is checked here; with one at launch, through the VPC, since a bucket that
     admits only the VPC would refuse a check from here."""
-    refuse_others(request, _MEMBERS, harmless={"InferenceExecutionConfig": {"Mode": "Serial"}})
+    refuse_others(request, _MEMBERS)
     name = request["ModelName"]
     check_new(call, Model, name)
-    container = primary_container(request)
+    containers = read_containers(request)
     arn, role_arn = arn_of(call, Model, name), request.get("ExecutionRoleArn")
     if role_arn is None:
         raise null_member("executionRoleArn")
-    role, data = find_role(call, role_arn, arn), model_data(container)
-    if data is not None and "VpcConfig" not in request:
-        check_model_data(call, role_arn, role, data)
+    role = find_role(call, role_arn, arn)
+    data = [found for container in containers if (found := model_data(container))]
+    if data and "VpcConfig" not in request:
+        for one in data:
+            check_model_data(call, role_arn, role, one)
     elif role is None:
         raise not_assumable(role_arn)
     if "VpcConfig" in request:
@@ -84,17 +98,32 @@ def delete_model(call: Call, request: Request) -> Result:
     return {}
 
 
-def primary_container(spec: dict[str, Any]) -> dict[str, Any]:
-    """The one container of a model, checked. Pipelines of several are refused."""
+def read_containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The containers of a model, checked: one, or those of a pipeline in their order."""
     containers = spec.get("Containers") or []
     if "PrimaryContainer" in spec:
         if containers:
             raise invalid("PrimaryContainer and Containers cannot both be specified.")
         check_container(spec["PrimaryContainer"], "PrimaryContainer")
-        return dict(spec["PrimaryContainer"])
+        return [spec["PrimaryContainer"]]
     if not containers:
         raise null_member("primaryContainer")
-    if len(containers) > 1:
-        raise invalid("Ringfence does not implement Containers with more than one container.")
-    check_container(containers[0], "Containers")
-    return dict(containers[0])
+    for container in containers:
+        check_container(container, "Containers")
+    _check_names(containers, spec.get("InferenceExecutionConfig", {}).get("Mode") == "Direct")
+    return list(containers)
+
+
+def _check_names(containers: list[dict[str, Any]], direct: bool) -> None:
+    """Names are how containers are asked and find each other. AWS's texts are not published: ours."""
+    if len(containers) > _MOST_CONTAINERS:
+        raise ServiceError(
+            "ValidationException",
+            "1 validation error detected: Value at 'containers' failed to satisfy constraint: Member must have length "
+            f"less than or equal to {_MOST_CONTAINERS}",
+        )
+    names = [container["ContainerHostname"] for container in containers if "ContainerHostname" in container]
+    if len(set(names)) < len(names):
+        raise invalid("The ContainerHostname of each container of a model must be unique.")
+    if direct and len(names) < len(containers) and len(containers) > 1:
+        raise invalid("Each container of a model with the inference execution mode Direct needs a ContainerHostname.")

@@ -4,12 +4,15 @@ Not the transport: the handlers return a Forward, and its `finish` makes the res
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply, Invoked
+from ringfence.resources.hosted_container import HostedContainer
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.services.sagemaker_runtime.pipeline import chain, choose_containers
 
 # "a model container must respond within 60 seconds"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
@@ -27,11 +30,11 @@ _ANSWERS = {
     "CustomAttributes": "x-amzn-sagemaker-custom-attributes",
 }
 _TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "Your invocation timed out while waiting for a response from container {container}. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 # ours: AWS's text for a container that closes the connection is not published
-_BROKEN = "Unable to get a response from container primary: the connection was {failure}."
+_BROKEN = "Unable to get a response from container {container}: the connection was {failure}."
 
 
 # (recalled) from callers whose endpoint had more work than instances
@@ -51,24 +54,37 @@ def refuse_members(request: Request, members: tuple[str, ...]) -> None:
 
 
 def make_forward(
-    call: Call, request: Request, finish: Callable[[Endpoint, str, ForwardReply], Result]
-) -> tuple[Endpoint, Forward]:
-    """The container that is asked, and the question; `finish` is given the endpoint, the variant's name, the reply."""
+    call: Call,
+    request: Request,
+    finish: Callable[[Endpoint, Variant, HostedContainer, ForwardReply], Result],
+    *,
+    serial: bool = True,
+) -> Forward:
+    """The question to the container that is asked first; `finish` makes the result of the reply of the last one."""
     endpoint, status, fleet = _serving(call, request["EndpointName"])
     variant = _choose_variant(call, fleet, status, request.get("TargetVariant"))
     serving = status.instances[variant.name]
     headers = {"Content-Type": "application/octet-stream"} | {
         header: request[member] for member, header in _HEADERS.items() if member in request
     }
-    return endpoint, Forward(
+    containers = choose_containers(variant, request.get("TargetContainerHostname"))
+    if len(containers) > 1 and not serial:  # ours
+        raise validation_error("The answer of an inference pipeline cannot be streamed.")
+    forward = Forward(
         instance_ids=_candidates(call, variant, serving),
         method="POST",
         path="/invocations",
         headers=headers,
         body=request["Body"],
         timeout=TIMEOUT_SECONDS,
-        finish=lambda reply: finish(endpoint, variant.name, reply),
+        finish=lambda reply: {},  # of each container its own
         invoked=Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving)),
+    )
+    return chain(
+        forward,
+        containers,
+        partial(check_reply, endpoint),
+        partial(finish, endpoint, variant),
     )
 
 
@@ -121,29 +137,35 @@ def _fraction(call: Call) -> float:
     return int.from_bytes(call.entropy(4)) / 2**32
 
 
-def read_answer(endpoint: Endpoint, variant: str, reply: ForwardReply) -> Result:
-    """What of a container's success is in the result of every operation, its body apart; else the error that it is."""
+def check_reply(endpoint: Endpoint, container: HostedContainer, reply: ForwardReply) -> None:
+    """Raise the error that a reply is, unless it is a success."""
     if reply.failure == "busy":
         raise _unavailable(_BUSY)
     if reply.failure is not None or not 200 <= reply.status < 300:
-        raise _model_error(endpoint, reply)
+        raise _model_error(endpoint, container, reply)
+
+
+def read_answer(endpoint: Endpoint, variant: Variant, container: HostedContainer, reply: ForwardReply) -> Result:
+    """What of a container's success is in the result of every operation, its body apart; else the error that it is."""
+    check_reply(endpoint, container, reply)
     found = {name.lower(): value for name, value in reply.headers.items()}
     answer = {member: found[header] for member, header in _ANSWERS.items() if header in found}
-    return {**answer, "InvokedProductionVariant": variant}
+    return {**answer, "InvokedProductionVariant": variant.name}
 
 
-def _model_error(endpoint: Endpoint, reply: ForwardReply) -> ServiceError:
+def _model_error(endpoint: Endpoint, container: HostedContainer, reply: ForwardReply) -> ServiceError:
     """The message's form: https://github.com/aws/amazon-sagemaker-examples/issues/799"""
     if reply.failure is None:
         status, original = reply.status, reply.body.decode(errors="replace")
     else:
-        status, original = 0, _TIMED_OUT if reply.failure == "timeout" else _BROKEN.format(failure=reply.failure)
+        text = _TIMED_OUT if reply.failure == "timeout" else _BROKEN
+        status, original = 0, text.format(container=container.name, failure=reply.failure)
     kind = "client" if 400 <= status < 500 else "server"
     group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
     console = f"https://{endpoint.region}.console.aws.amazon.com/cloudwatch/home?region={endpoint.region}"
     return ServiceError(
         "ModelError",
-        f'Received {kind} error ({status}) from primary with message "{original}". '
+        f'Received {kind} error ({status}) from {container.name} with message "{original}". '
         f"See {console}#logEventViewer:group={group} in account {endpoint.account} for more information.",
         424,
         {

@@ -3,12 +3,12 @@
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.results import Forward, ForwardReply
-from ringfence.resources.sagemaker import Endpoint
+from ringfence.resources.hosted_container import HostedContainer
+from ringfence.resources.sagemaker import Endpoint, Variant
 from ringfence.services.sagemaker_runtime.invocation import component_arns, make_forward, read_answer, refuse_members
 
 _REFUSED = (
     "TargetModel",
-    "TargetContainerHostname",
     "EnableExplanations",
     "InferenceComponentName",
     "SessionId",
@@ -25,8 +25,8 @@ _REFUSED = (
 def invoke_endpoint(call: Call, request: Request) -> Forward:
     """The gateway has held the body to the daemon's limit."""
     refuse_members(request, _REFUSED)
-    return make_forward(call, request, _finish)[1]
+    return make_forward(call, request, _finish)
 
 
-def _finish(endpoint: Endpoint, variant: str, reply: ForwardReply) -> Result:
-    return {"Body": reply.body, **read_answer(endpoint, variant, reply)}
+def _finish(endpoint: Endpoint, variant: Variant, container: HostedContainer, reply: ForwardReply) -> Result:
+    return {"Body": reply.body, **read_answer(endpoint, variant, container, reply)}

@@ -11,7 +11,7 @@ from ringfence.services.sagemaker_runtime.invocation import component_arns, make
 # "for streaming, up to 8 minutes"; the answer has to begin within the time that any has
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 _SECONDS = 480.0
-_REFUSED = ("TargetContainerHostname", "InferenceComponentName", "SessionId", "PrefixAwareId")
+_REFUSED = ("InferenceComponentName", "SessionId", "PrefixAwareId")
 
 
 @operation(
@@ -22,7 +22,7 @@ _REFUSED = ("TargetContainerHostname", "InferenceComponentName", "SessionId", "P
 def invoke_endpoint_with_response_stream(call: Call, request: Request) -> Forward:
     """A container that fails before its first byte is a ModelError, later one an event."""
     refuse_members(request, _REFUSED)
-    _, forward = make_forward(call, request, read_answer)
+    forward = make_forward(call, request, read_answer, serial=False)
     return replace(forward, stream=EventStream(_SECONDS, _make_part, _describe_break))
 
 
