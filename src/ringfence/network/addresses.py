@@ -35,7 +35,7 @@ ENDPOINT_ROUTER = "169.254.168.1"  # next hop of a gateway endpoint; no route of
 ENDPOINT_HOST = "169.254.168.2"
 PEER_ROUTER = "169.254.168.3"  # next hop at the other end of a VPC peering connection
 CUSTOMER_ROUTER = "169.254.168.4"  # next hop of the hosts in a customer's network, and of a VPC's way there
-TUNNEL_RANGE = IPv4Network("192.0.2.128/25")  # Amazon's ends of VPN tunnels: told, not used
+TUNNEL_RANGE = IPv4Network("198.19.254.0/24")  # Amazon's ends of VPN tunnels: told, not used
 
 # fmt: off
 _REGIONS = (
@@ -187,7 +187,7 @@ def may_be_public_host(address: str) -> bool:
     parsed = ip_address(address)
     taken = address in (PUBLIC_RESOLVER, EXAMPLE_ADDRESS, INTERNET_ROUTER, PLATFORM_PUBLIC) or parsed in SERVICE_RANGE
     special = parsed.is_multicast or parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified
-    taken = taken or parsed in ELASTIC_RANGE or parsed in TUNNEL_RANGE
+    taken = taken or parsed in ELASTIC_RANGE
     private = any(parsed in ip_network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
     return parsed.version == 4 and not (taken or special or private or parsed in PLATFORM_RANGE or parsed.is_reserved)
 
