@@ -1,32 +1,21 @@
-"""Endpoints: which instances there should be, and what status follows from those that are.
+"""Endpoints: looks at each when records have changed or its time has come; `endpoint_decision` says what is to be done.
 
-Sole writer of EndpointStatus; removes the records of an endpoint that is deleted. The instances are `host`'s.
+The instances are `host`'s.
 """
 
+import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
-from datetime import UTC, datetime
 
-import msgspec
-
-from ringfence.core import ids
-from ringfence.core.record import Record
-from ringfence.core.tags import drop_tags
+from ringfence.reconcile.endpoint_decision import Actions, Decision, ending
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.parts import Parts
-from ringfence.resources.sagemaker import Capacity, Endpoint, EndpointStatus, Fleet, HostStatus, Variant
+from ringfence.resources.sagemaker import Endpoint, HostStatus
 from ringfence.store.database import Snapshot, Transaction
 
 log = logging.getLogger("ringfence.reconcile")
 
-_LONGEST_DELAY = 30.0  # seconds between replacements of an instance that keeps failing
-
-_LONGEST_REASON = 1024
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-
-# What is done once the decisions are on disk.
-_Actions = list[Callable[[], None]]
+_RETRY = 1.0  # seconds
 
 
 class Endpoints:
@@ -36,6 +25,7 @@ class Endpoints:
         self._parts = parts
         self._hosts = hosts
         self._recovered = False
+        self._timer: asyncio.TimerHandle | None = None
         # instances of a serving variant that failed one after another: endpoint and variant -> how many
         self._failures: Counter[tuple[str, str]] = Counter()
 
@@ -45,222 +35,45 @@ class Endpoints:
                 return  # without namespaces no container could answer, and all would be replaced
             await self._hosts.recover()
             self._recovered = True
-        actions: _Actions = []
-        with self._parts.store.transaction() as transaction:
-            self._decide(transaction, actions)
-        for act in actions:
-            act()
+        self._look()
 
     async def close(self) -> None:
+        self._schedule(None)
         await self._hosts.close()
 
-    def _decide(self, records: Transaction, actions: _Actions) -> None:
-        """On the records as they are now: time has passed since the cycle began."""
+    def _look(self) -> None:
+        actions: Actions = []
+        with self._parts.store.transaction() as transaction:
+            following = self._decide(transaction, actions)
+        for act in actions:
+            act()
+        self._schedule(following)
+
+    def _look_again(self) -> None:
+        """When time alone has changed something."""
+        try:
+            self._look()
+        except Exception:
+            log.exception("looking at endpoints failed, will retry")
+            self._schedule(_RETRY)
+
+    def _schedule(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = None if seconds is None else loop.call_later(seconds, self._look_again)
+
+    def _decide(self, records: Transaction, actions: Actions) -> float | None:
+        """On the records as they are now: time has passed since the cycle began. Seconds until the next look."""
         hosts: dict[str, list[HostStatus]] = {}
+        looks: list[float] = []
         for host in records.all(HostStatus):
             hosts.setdefault(host.endpoint_key, []).append(host)
         for endpoint in records.all(Endpoint):
-            _Decision(self._parts, self._hosts, self._failures, records, endpoint, actions).decide(
-                hosts.pop(endpoint.key, [])
-            )
+            decision = Decision(self._parts, self._hosts, self._failures, records, endpoint, actions)
+            decision.decide(hosts.pop(endpoint.key, []))
+            if decision.next_look is not None:
+                looks.append(decision.next_look)
         for orphans in hosts.values():
-            actions.extend(_ending(self._hosts, host) for host in orphans)
-
-
-class _Decision:
-    """One endpoint, one look."""
-
-    def __init__(
-        self,
-        parts: Parts,
-        hosts: Hosts,
-        failures: Counter[tuple[str, str]],
-        records: Transaction,
-        endpoint: Endpoint,
-        actions: _Actions,
-    ) -> None:
-        self._parts = parts
-        self._hosts = hosts
-        self._failures = failures
-        self._records = records
-        self._endpoint = endpoint
-        self._actions = actions
-
-    def decide(self, hosts: list[HostStatus]) -> None:
-        endpoint, status = self._endpoint, self._records.get(EndpointStatus, self._endpoint.key)
-        if endpoint.deleting:
-            if hosts:
-                self._end(hosts)
-            else:
-                self._remove(status)
-            return
-        pending = endpoint.generation if status is None or status.generation < endpoint.generation else None
-        serving = status.serving_generation if status else None
-        self._end([host for host in hosts if host.generation not in (pending, serving)])
-        self._forget_fleets(hosts, {pending, serving})
-        alive = [host for host in hosts if not self._hosts.is_ending(host.instance_id)]
-        if serving is not None:
-            assert status is not None
-            status = self._keep(status, self._fleet(serving), [host for host in alive if host.generation == serving])
-        if pending is not None:
-            self._bring_up(status, self._fleet(pending), [host for host in alive if host.generation == pending])
-
-    def _bring_up(self, status: EndpointStatus | None, fleet: Fleet, hosts: list[HostStatus]) -> None:
-        """A new fleet: serves when every instance does; one that fails fails it, and the old fleet goes on."""
-        if failed := next((host for host in hosts if host.phase == "failed"), None):
-            self._settle_failure(status, fleet, failed.reason)
-            return
-        for variant in fleet.variants:
-            mine = [host for host in hosts if host.variant == variant.name]
-            for _ in range(variant.count - len(mine)):
-                self._launch(fleet, variant, 0.0)
-        wanted = sum(variant.count for variant in fleet.variants)
-        if len(hosts) == wanted and all(host.phase == "serving" for host in hosts):
-            self._put(
-                EndpointStatus(
-                    endpoint_key=self._endpoint.key,
-                    status="InService",
-                    generation=fleet.generation,
-                    modified=self._parts.edge.now(),
-                    serving_generation=fleet.generation,
-                    instances=_behind(fleet, hosts),
-                    fleet_revision=fleet.revision,
-                    capacities=_capacities(fleet),
-                )
-            )
-
-    def _settle_failure(self, status: EndpointStatus | None, fleet: Fleet, reason: str | None) -> None:
-        serving = status.serving_generation if status else None
-        before = status or EndpointStatus(
-            endpoint_key=self._endpoint.key, status="Failed", generation=0, modified=_NEVER
-        )
-        self._put(
-            msgspec.structs.replace(
-                before,
-                status=before.status if serving is not None else "Failed",
-                generation=fleet.generation,
-                modified=self._parts.edge.now(),
-                failure_reason=(reason or "")[:_LONGEST_REASON],
-            )
-        )
-
-    def _keep(self, status: EndpointStatus, fleet: Fleet, hosts: list[HostStatus]) -> EndpointStatus:
-        """The fleet that serves: what failed is replaced; OutOfService while a variant has no instance.
-
-        Weights and counts that were changed are current once every instance that they ask for serves.
-        """
-        failed = [host for host in hosts if host.phase == "failed"]
-        self._end(failed)
-        for host in failed:
-            self._failures[self._endpoint.key, host.variant] += 1
-        after = status
-        if fleet.revision > status.fleet_revision and (never := _never_served(status, failed)):
-            fleet, after = self._give_up(fleet, status, never.reason)
-        alive = [host for host in hosts if host not in failed]
-        kept = [host for variant in fleet.variants for host in self._fit(fleet, variant, alive)]
-        instances = _behind(fleet, kept)
-        state = "InService" if all(instances.values()) else "OutOfService"
-        after = msgspec.structs.replace(after, status=state, instances=instances)
-        if fleet.revision > after.fleet_revision and _is_whole(fleet, instances):
-            after = msgspec.structs.replace(
-                after, fleet_revision=fleet.revision, capacities=_capacities(fleet), failure_reason=None
-            )
-        if after != status:
-            after = msgspec.structs.replace(after, modified=self._parts.edge.now())
-            self._put(after)
-        return after
-
-    def _fit(self, fleet: Fleet, variant: Variant, alive: list[HostStatus]) -> list[HostStatus]:
-        """Bring the variant to its count: the instances that it keeps. Those that serve are the last to go."""
-        mine = [host for host in alive if host.variant == variant.name]
-        key = (self._endpoint.key, variant.name)
-        failures = self._failures[key]
-        for _ in range(variant.count - len(mine)):
-            self._launch(fleet, variant, min(2.0 ** (failures - 1), _LONGEST_DELAY) if failures > 1 else 0.0)
-        mine.sort(key=lambda host: host.phase != "serving")
-        self._end(mine[variant.count :])
-        kept = mine[: variant.count]
-        if len(kept) == variant.count and all(host.phase == "serving" for host in kept):
-            self._failures.pop(key, None)
-        return kept
-
-    def _give_up(self, fleet: Fleet, status: EndpointStatus, reason: str | None) -> tuple[Fleet, EndpointStatus]:
-        """A change of weights and counts for which an instance could not be had is undone, as with AWS."""
-        reached = status.capacities
-        variants = tuple(
-            msgspec.structs.replace(one, weight=reached[one.name].weight, count=reached[one.name].count)
-            if one.name in reached
-            else one
-            for one in fleet.variants
-        )
-        fleet = msgspec.structs.replace(fleet, variants=variants)
-        self._put(fleet)
-        told = (reason or "")[:_LONGEST_REASON]
-        return fleet, msgspec.structs.replace(status, fleet_revision=fleet.revision, failure_reason=told)
-
-    def _launch(self, fleet: Fleet, variant: Variant, delay: float) -> None:
-        """The record first: a daemon that dies in between finds it and cleans up."""
-        instance_id, endpoint = ids.resource_id("i", self._parts.edge.entropy), self._endpoint
-        self._put(
-            HostStatus(
-                instance_id=instance_id,
-                endpoint_key=endpoint.key,
-                variant=variant.name,
-                generation=fleet.generation,
-                phase="launching",
-            )
-        )
-        self._actions.append(lambda: self._hosts.launch(endpoint, variant, instance_id, delay))
-
-    def _end(self, hosts: list[HostStatus]) -> None:
-        self._actions.extend(_ending(self._hosts, host) for host in hosts)
-
-    def _fleet(self, generation: int) -> Fleet:
-        fleet = self._records.get(Fleet, f"{self._endpoint.key}/{generation}")
-        assert fleet is not None, "a generation's fleet is written with it"
-        return fleet
-
-    def _forget_fleets(self, hosts: list[HostStatus], wanted: set[int | None]) -> None:
-        needed = wanted | {host.generation for host in hosts}
-        for fleet in list(self._records.scan(Fleet, f"{self._endpoint.key}/")):
-            if fleet.generation not in needed:
-                self._records.delete(fleet)
-
-    def _remove(self, status: EndpointStatus | None) -> None:
-        self._forget_fleets([], set())
-        if status is not None:
-            self._records.delete(status)
-        drop_tags(self._records, self._endpoint.arn)
-        self._records.delete(self._endpoint)
-
-    def _put(self, record: Record) -> None:
-        self._records.put(record)
-
-
-def _ending(hosts: Hosts, host: HostStatus) -> Callable[[], None]:
-    """An instance that serves may have been asked something a moment ago."""
-    return lambda: hosts.end(host.instance_id, drain=host.phase == "serving")
-
-
-def _behind(fleet: Fleet, hosts: list[HostStatus]) -> dict[str, tuple[str, ...]]:
-    """The serving instances of each variant."""
-    return {
-        variant.name: tuple(
-            host.instance_id for host in hosts if host.variant == variant.name and host.phase == "serving"
-        )
-        for variant in fleet.variants
-    }
-
-
-def _capacities(fleet: Fleet) -> dict[str, Capacity]:
-    return {variant.name: Capacity(weight=variant.weight, count=variant.count) for variant in fleet.variants}
-
-
-def _is_whole(fleet: Fleet, instances: dict[str, tuple[str, ...]]) -> bool:
-    return all(len(instances[variant.name]) == variant.count for variant in fleet.variants)
-
-
-def _never_served(status: EndpointStatus, failed: list[HostStatus]) -> HostStatus | None:
-    """One that failed in its launch, not later."""
-    served = {id for ids in status.instances.values() for id in ids}
-    return next((host for host in failed if host.instance_id not in served), None)
+            actions.extend(ending(self._hosts, host) for host in orphans)
+        return min(looks, default=None)

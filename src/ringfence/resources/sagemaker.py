@@ -33,6 +33,7 @@ class EndpointConfig(SageMakerRecord, frozen=True, kw_only=True):
 class Endpoint(SageMakerRecord, frozen=True, kw_only=True):
     """What the user wants: the fleet of this generation, or (deleting) nothing.
 
+    `deployment`: the DeploymentConfig by which this generation comes, `last_deployment` the latest one that was given.
     The key ignores case, as endpoint names do.
     """
 
@@ -40,6 +41,8 @@ class Endpoint(SageMakerRecord, frozen=True, kw_only=True):
     modified: datetime
     generation: int = 1
     deleting: bool = False
+    deployment: dict[str, Any] | None = None
+    last_deployment: dict[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -95,6 +98,24 @@ class Fleet(Record, frozen=True, kw_only=True):
         return f"{self.endpoint_key}/{self.generation}"
 
 
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the update to `generation` has come.
+
+    `share`: the new fleet's part of traffic and capacity, `target` the one that it is brought to, `instances` those of
+    its instances that get traffic. `since`: when the stage began. `reason`: why it goes back, `failed`: in vain so far.
+    """
+
+    generation: int
+    stage: str  # launching, baking, terminating, rolling back
+    began: datetime
+    since: datetime
+    target: float
+    share: float = 0.0
+    instances: dict[str, tuple[str, ...]] = {}
+    reason: str | None = None
+    failed: bool = False
+
+
 class EndpointStatus(Record, frozen=True, kw_only=True):
     """What the reconciler saw.
 
@@ -112,6 +133,7 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
     instances: dict[str, tuple[str, ...]] = {}
     fleet_revision: int = 0
     capacities: dict[str, Capacity] = {}
+    deployment: Deployment | None = None
 
     @property
     def key(self) -> str:

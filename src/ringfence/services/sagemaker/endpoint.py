@@ -1,7 +1,6 @@
 """Endpoints: what the user wants of them. What they are is said by the statuses that `reconcile` writes."""
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -11,6 +10,7 @@ from ringfence.core.record import Reader
 from ringfence.core.tags import set_tags
 from ringfence.resources.hosted_container import containers_of
 from ringfence.resources.sagemaker import (
+    Deployment,
     Endpoint,
     EndpointConfig,
     EndpointStatus,
@@ -18,15 +18,14 @@ from ringfence.resources.sagemaker import (
     HostStatus,
     Variant,
 )
+from ringfence.services.sagemaker.deployment_config import check_deployment_config
 from ringfence.services.sagemaker.fleet import make_fleet
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
-_CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags"})
-_UPDATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName"})
-_UPDATE_HARMLESS: dict[str, Any] = {"RetainAllVariantProperties": False, "RetainDeploymentConfig": False}
+_CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags", "DeploymentConfig"})
 
 
 @operation(
@@ -50,25 +49,69 @@ def create_endpoint(call: Call, request: Request) -> Result:
         modified=call.now,
         config_name=config.name,
     )
+    fleet = make_fleet(call, endpoint, config)
+    if given := request.get("DeploymentConfig"):
+        # for updates that retain it
+        check_deployment_config(call, given, fleet, None, arn)
+        endpoint = msgspec.structs.replace(endpoint, last_deployment=given)
     call.records.put(endpoint)
-    call.records.put(make_fleet(call, endpoint, config))
+    call.records.put(fleet)
     set_tags(call.records, arn, read_tags(request))
     return {"EndpointArn": arn}
 
 
-@operation("UpdateEndpoint", on=("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"))
+@operation(
+    "UpdateEndpoint",
+    on=("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    takes="EndpointName EndpointConfigName DeploymentConfig RetainDeploymentConfig RetainAllVariantProperties "
+    "ExcludeRetainedVariantProperties",
+)
 def update_endpoint(call: Call, request: Request) -> Result:
-    """All at once: a new fleet starts, takes over when it serves, and the old one ends."""
-    refuse_others(request, _UPDATE_MEMBERS, harmless=_UPDATE_HARMLESS)
+    """A new fleet starts, takes over as the DeploymentConfig says, by default all at once, and the old one ends."""
     endpoint = find(call, Endpoint, request["EndpointName"])
     check_updatable(call.records, endpoint)
     config = find(call, EndpointConfig, request["EndpointConfigName"])
+    given, last = request.get("DeploymentConfig"), endpoint.last_deployment
     updated = msgspec.structs.replace(
-        endpoint, config_name=config.name, modified=call.now, generation=endpoint.generation + 1
+        endpoint,
+        config_name=config.name,
+        modified=call.now,
+        generation=endpoint.generation + 1,
+        deployment=given or (last if request.get("RetainDeploymentConfig") else None),
+        last_deployment=given or last,
     )
+    serving = serving_fleet(call.records, endpoint)
+    fleet = _retain(make_fleet(call, updated, config), serving, request)
+    if updated.deployment is not None:
+        check_deployment_config(call, updated.deployment, fleet, serving, endpoint.arn)
     call.records.put(updated)
-    call.records.put(make_fleet(call, updated, config))
+    call.records.put(fleet)
     return {"EndpointArn": endpoint.arn}
+
+
+def serving_fleet(records: Reader, endpoint: Endpoint) -> Fleet | None:
+    """What the endpoint runs, as desired; None before it has served."""
+    status = records.get(EndpointStatus, endpoint.key)
+    return records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
+
+
+def _retain(fleet: Fleet, serving: Fleet | None, request: Request) -> Fleet:
+    """The new fleet with the weights and counts that the variants have now, if that is asked for."""
+    retained = {"DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"}
+    excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties", ())}
+    if not request.get("RetainAllVariantProperties"):
+        if excluded:
+            raise invalid("ExcludeRetainedVariantProperties can only be specified with RetainAllVariantProperties.")
+        return fleet
+    retained -= excluded
+    before = {variant.name: variant for variant in serving.variants} if serving else {}
+    variants = []
+    for variant in fleet.variants:
+        old = before.get(variant.name, variant)
+        count = old.count if "DesiredInstanceCount" in retained else variant.count
+        weight = old.weight if "DesiredWeight" in retained else variant.weight
+        variants.append(msgspec.structs.replace(variant, count=count, weight=weight))
+    return msgspec.structs.replace(fleet, variants=tuple(variants))
 
 
 @operation("DescribeEndpoint", on=("endpoint/{EndpointName}",))
@@ -89,7 +132,32 @@ def describe_endpoint(call: Call, request: Request) -> Result:
         result["FailureReason"] = status.failure_reason
     if fleet and status:
         result["ProductionVariants"] = [_variant_summary(call.records, status, variant) for variant in fleet.variants]
+    if endpoint.last_deployment is not None:
+        result["LastDeploymentConfig"] = endpoint.last_deployment
+    if status and status.deployment and status.generation < endpoint.generation:
+        result["PendingDeploymentSummary"] = _pending(call.records, endpoint, status.deployment)
     return result
+
+
+def _pending(records: Reader, endpoint: Endpoint, deployment: Deployment) -> Result:
+    """The fleet that is coming."""
+    fleet = records.get(Fleet, f"{endpoint.key}/{deployment.generation}")
+    assert fleet is not None, "a deployment's fleet is written before it"
+    stage = {"launching": "Creating", "baking": "Baking", "terminating": "ActivatingTraffic"}
+    status = stage.get(deployment.stage, "Deleting")
+    variants = [
+        {
+            "VariantName": variant.name,
+            "CurrentWeight": variant.weight,
+            "DesiredWeight": variant.weight,
+            "CurrentInstanceCount": len(deployment.instances.get(variant.name, ())),
+            "DesiredInstanceCount": variant.count,
+            "InstanceType": variant.instance_type,
+            "VariantStatus": [{"Status": status, "StartTime": deployment.since}],
+        }
+        for variant in fleet.variants
+    ]
+    return {"EndpointConfigName": fleet.config_name, "ProductionVariants": variants, "StartTime": deployment.began}
 
 
 @operation("ListEndpoints")
@@ -134,14 +202,17 @@ def endpoint_state(records: Reader, endpoint: Endpoint) -> str:
         return "Deleting"
     if status is None:
         return "Creating"
-    if status.generation < endpoint.generation or _is_changing(records, endpoint, status):
-        return "Updating"
-    return status.status
+    if status.generation < endpoint.generation:
+        deployment = status.deployment
+        if deployment is None or deployment.stage != "rolling back":
+            return "Updating"
+        return "UpdateRollbackFailed" if deployment.failed else "RollingBack"
+    return "Updating" if _is_changing(records, endpoint, status) else status.status
 
 
 def _is_changing(records: Reader, endpoint: Endpoint, status: EndpointStatus) -> bool:
     """Whether weights and instance counts are on their way to what was asked for."""
-    fleet = records.get(Fleet, f"{endpoint.key}/{status.serving_generation}")
+    fleet = serving_fleet(records, endpoint)
     return fleet is not None and status.fleet_revision < fleet.revision
 
 

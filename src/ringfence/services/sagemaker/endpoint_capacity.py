@@ -12,8 +12,8 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.record import Writer
-from ringfence.resources.sagemaker import Capacity, Endpoint, EndpointStatus, Fleet, Variant
-from ringfence.services.sagemaker.endpoint import check_updatable
+from ringfence.resources.sagemaker import Capacity, Endpoint, Fleet, Variant
+from ringfence.services.sagemaker.endpoint import check_updatable, serving_fleet
 from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
@@ -35,12 +35,6 @@ def update_endpoint_weights_and_capacities(call: Call, request: Request) -> Resu
     change_capacities(call.records, fleet, wanted)
     call.records.put(msgspec.structs.replace(endpoint, modified=call.now))
     return {"EndpointArn": endpoint.arn}
-
-
-def serving_fleet(records: Writer, endpoint: Endpoint) -> Fleet | None:
-    """What the endpoint runs, as desired; None before it has served."""
-    status = records.get(EndpointStatus, endpoint.key)
-    return records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
 
 
 def change_capacities(records: Writer, fleet: Fleet, wanted: Mapping[str, Capacity]) -> None:

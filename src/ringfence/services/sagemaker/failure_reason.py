@@ -16,6 +16,12 @@ NO_ADDRESSES = (
 )
 
 
+def alarms_raised(names: Sequence[str]) -> str:
+    """Ours: SageMaker's text is not published."""
+    shown = ", ".join(names)
+    return f"The deployment was rolled back because of alarms of its AutoRollbackConfiguration in ALARM: {shown}."
+
+
 def image_missing(variant: str) -> str:
     """https://github.com/aws/amazon-sagemaker-examples/issues/275"""
     return (

@@ -6,6 +6,8 @@ Not the transport: the handlers return a Forward, and its `finish` makes the res
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
@@ -101,9 +103,22 @@ def _serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet]:
     fleet = records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
     if endpoint.deleting or status is None or fleet is None:
         raise validation_error(f"Endpoint {name} of account {call.account} is not InService.")
+    status, fleet = _shifted(call, status, fleet)
     if not any(status.instances.values()):
         raise _unavailable(f"No container of endpoint {name} of account {call.account} is healthy.")
     return endpoint, status, fleet
+
+
+def _shifted(call: Call, status: EndpointStatus, fleet: Fleet) -> tuple[EndpointStatus, Fleet]:
+    """While an update shifts traffic: the new fleet, as if it served, for its share of the requests."""
+    coming = status.deployment
+    if coming is None or not any(coming.instances.values()):
+        return status, fleet
+    if any(status.instances.values()) and _fraction(call) >= coming.share:
+        return status, fleet
+    new = call.records.get(Fleet, f"{status.endpoint_key}/{coming.generation}")
+    assert new is not None, "a deployment's fleet is written before it"
+    return msgspec.structs.replace(status, instances=coming.instances, capacities={}), new
 
 
 def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: str | None) -> Variant:
