@@ -142,7 +142,7 @@ SMALL, LAST = (1, "eb5c1399a871211c7e7ed732d15e3a8b"), (2, "98bd1c45684cf587ac23
     Case("put_object", _object(ChecksumAlgorithm="XXHASH3", ChecksumXXHASH3="AAAA"), "NotImplemented"),
     Case("put_object", _object(StorageClass="ATTIC"), "InvalidStorageClass"),
     Case("put_object", _object(ServerSideEncryption="rot13"), "InvalidArgument"),
-    Case("put_object", _object(ServerSideEncryption="aws:kms"), "NotImplemented"),
+    Case("put_object", _object(ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/mine"), "NotImplemented"),
     Case("put_object", _object(SSECustomerAlgorithm="AES256", SSECustomerKey="k"), "NotImplemented"),
     Case("put_object", _object(ACL="public-read"), "AccessControlListNotSupported"),
     Case("put_object", _object(Metadata={"k": "v" * 2100}), "MetadataTooLarge"),

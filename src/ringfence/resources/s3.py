@@ -40,7 +40,7 @@ class S3Object(Record, frozen=True, kw_only=True):
 
     `name` is the object's key. `etag` without quotes. `part_sizes`: sizes of a multipart object's parts, else empty.
     `headers`: ContentType, CacheControl and their like by member name. `checksums`: algorithm -> base64 (`…-N` when
-    `checksum_type` is COMPOSITE).
+    `checksum_type` is COMPOSITE). `kms_key`: ARN of the AWS managed key that it is encrypted with; empty: S3's own.
     """
 
     CACHED: ClassVar[bool] = False
@@ -56,6 +56,7 @@ class S3Object(Record, frozen=True, kw_only=True):
     expires: datetime | None = None
     metadata: dict[str, str] = {}
     storage_class: str = "STANDARD"
+    kms_key: str = ""
     checksums: dict[str, str] = {}
     checksum_type: str = "FULL_OBJECT"
 
@@ -78,6 +79,7 @@ class MultipartUpload(Record, frozen=True, kw_only=True):
     expires: datetime | None = None
     metadata: dict[str, str] = {}
     storage_class: str = "STANDARD"
+    kms_key: str = ""
     tags: dict[str, str] = {}
     checksum_algorithm: str = "CRC64NVME"
     checksum_type: str = "FULL_OBJECT"

@@ -191,7 +191,7 @@ async def test_checksums(s3: Any, bucket: str) -> None:
         ({"ContentMD5": "short"}, "InvalidDigest"),
         ({"ChecksumAlgorithm": "XXHASH64"}, "NotImplemented"),
         ({"ChecksumSHA512": "x"}, "NotImplemented"),
-        ({"ServerSideEncryption": "aws:kms"}, "NotImplemented"),
+        ({"ServerSideEncryption": "aws:kms:dsse"}, "NotImplemented"),
         ({"ServerSideEncryption": "rot13"}, "InvalidArgument"),
         ({"SSECustomerAlgorithm": "AES256"}, "NotImplemented"),
         ({"SSEKMSKeyId": "k"}, "NotImplemented"),

@@ -13,12 +13,12 @@ from ringfence.core.record import Reader, Writer
 from ringfence.resources.s3 import Bucket, MultipartUpload, Part, S3Object
 from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.condition import check_write
+from ringfence.services.s3.encryption import show_encryption
 from ringfence.services.s3.find import find_bucket, get_object_or_none, owner
 from ringfence.services.s3.object import store_object
 from ringfence.services.s3.object_attributes import (
-    ENCRYPTION,
     MEMBERS,
-    check_encryption,
+    check_acl,
     read_attributes,
     tagging_arn,
 )
@@ -42,7 +42,7 @@ _ON_OBJECT = ("{Bucket}/{Key}",)
 def create_multipart_upload(call: Call, request: Request) -> Result:
     accept_only(request, *MEMBERS, "ChecksumAlgorithm", "ChecksumType")
     bucket = find_bucket(call, request)
-    check_encryption(request)
+    check_acl(request)
     check_key(request["Key"])
     algorithm, kind = _read_checksum(request)
     upload = MultipartUpload(
@@ -55,10 +55,11 @@ def create_multipart_upload(call: Call, request: Request) -> Result:
         checksum_algorithm=algorithm,
         checksum_type=kind,
         checksum_chosen="ChecksumAlgorithm" in request,
-        **read_attributes(request),
+        **read_attributes(call, request),
     )
     call.records.put(upload)
-    shown = {"Bucket": bucket.name, "Key": upload.name, "UploadId": upload.upload_id, **ENCRYPTION}
+    shown = {"Bucket": bucket.name, "Key": upload.name, "UploadId": upload.upload_id}
+    shown |= show_encryption(upload.kms_key)
     return {**shown, "ChecksumAlgorithm": algorithm, "ChecksumType": kind} if upload.checksum_chosen else shown
 
 
@@ -136,7 +137,7 @@ def complete_multipart_upload(call: Call, request: Request) -> Result:
         "Bucket": bucket.name,
         "Key": made.name,
         "ETag": f'"{made.etag}"',
-        **ENCRYPTION,
+        **show_encryption(made.kms_key),
         **checksum.as_members(made.checksums, made.checksum_type),
     }
 
@@ -199,6 +200,7 @@ def _assemble(call: Call, upload: MultipartUpload, chosen: Sequence[Part]) -> S3
         expires=upload.expires,
         metadata=upload.metadata,
         storage_class=upload.storage_class,
+        kms_key=upload.kms_key,
         checksums={algorithm: whole} if whole else {},
         checksum_type=kind,
     )

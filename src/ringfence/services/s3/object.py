@@ -13,12 +13,12 @@ from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.byte_range import cut, part_range, read_range
 from ringfence.services.s3.condition import check_read, check_write
+from ringfence.services.s3.encryption import check_decrypt, show_encryption
 from ringfence.services.s3.find import find_bucket, find_object, get_object_or_none
 from ringfence.services.s3.object_attributes import (
-    ENCRYPTION,
     MEMBERS,
     blob_ids,
-    check_encryption,
+    check_acl,
     read_attributes,
     show_attributes,
     tagging_arn,
@@ -59,7 +59,7 @@ CONCEALS = {"NoSuchKey": ("s3:ListBucket", ("{Bucket}",))}
 def put_object(call: Call, request: Request) -> Result:
     accept_only(request, "Body", "ContentLength", *BODY_CHECKS, *checksum.MEMBERS, *MEMBERS, *_WRITE_CONDITIONS)
     bucket = find_bucket(call, request)
-    check_encryption(request)
+    check_acl(request)
     blob = body_of(request)
     sums = checksum.verified(request, blob)
     tags = read_tagging_header(request.get("Tagging"))
@@ -71,11 +71,11 @@ def put_object(call: Call, request: Request) -> Result:
         extents=((blob.id, 0, blob.size),),
         last_modified=call.now.replace(microsecond=0),
         checksums=sums,
-        **read_attributes(request),
+        **read_attributes(call, request),
     )
     check_write(request, get_object_or_none(call.records, bucket.name, made.name), made.name)
     store_object(call, made, tags)
-    return {"ETag": f'"{made.etag}"', **ENCRYPTION, **checksum.as_members(sums, made.checksum_type)}
+    return {"ETag": f'"{made.etag}"', **show_encryption(made.kms_key), **checksum.as_members(sums, made.checksum_type)}
 
 
 def body_of(request: Request) -> Blob:
@@ -124,6 +124,7 @@ def _read(call: Call, request: Request) -> tuple[S3Object, tuple[int, int], dict
     check_version(request)
     found = find_object(call.records, bucket.name, request["Key"])
     check_read(request, found)
+    check_decrypt(call, found.kms_key)
     shown: dict[str, Any] = {
         "AcceptRanges": "bytes",
         "LastModified": found.last_modified,

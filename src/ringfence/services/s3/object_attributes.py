@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.resources.s3 import S3Object
+from ringfence.services.s3.encryption import read_encryption, show_encryption
 from ringfence.services.s3.parameter import object_arn
 
 HEADERS = (
@@ -20,18 +21,18 @@ HEADERS = (
     "ContentType",
     "WebsiteRedirectLocation",
 )
-# Members of requests that make objects which `read_attributes` and `check_encryption` understand.
+# Members of requests that make objects which `read_attributes` and `check_acl` understand.
 MEMBERS = (
     *HEADERS,
     "Expires",
     "Metadata",
     "StorageClass",
     "ServerSideEncryption",
+    "SSEKMSKeyId",
     "BucketKeyEnabled",
     "ACL",
     "Tagging",
 )
-ENCRYPTION = {"ServerSideEncryption": "AES256"}
 
 _READABLE_AT_ONCE = ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
 _RESTORED_FIRST = ("GLACIER", "DEEP_ARCHIVE")
@@ -46,10 +47,12 @@ class Attributes(Protocol):
     def expires(self) -> datetime | None: ...
     @property
     def metadata(self) -> dict[str, str]: ...
+    @property
+    def kms_key(self) -> str: ...
 
 
-def read_attributes(request: Request) -> dict[str, Any]:
-    """Headers, expiry, metadata and storage class of a request, as fields of the records that keep them."""
+def read_attributes(call: Call, request: Request) -> dict[str, Any]:
+    """Headers, expiry, metadata, storage class and key of a request, as fields of the records that keep them."""
     headers = {name: request[name] for name in HEADERS if request.get(name)}
     headers.setdefault("ContentType", "binary/octet-stream")
     if encoding := headers.pop("ContentEncoding", None):
@@ -61,6 +64,7 @@ def read_attributes(request: Request) -> dict[str, Any]:
         "expires": request.get("Expires"),
         "metadata": _read_metadata(request.get("Metadata", {})),
         "storage_class": read_storage_class(request),
+        "kms_key": read_encryption(call, request),
     }
 
 
@@ -84,21 +88,15 @@ def read_storage_class(request: Request) -> str:
     return chosen
 
 
-def check_encryption(request: Request) -> None:
-    """AES256, S3's default, is all there is; and lists of grants are disabled, as on every new bucket of AWS."""
-    algorithm = request.get("ServerSideEncryption", "AES256")
-    if algorithm in ("aws:kms", "aws:kms:dsse", "aws:fsx"):
-        raise not_implemented(f"server-side encryption with {algorithm}")
-    if algorithm != "AES256":
-        fields = {"ArgumentName": "x-amz-server-side-encryption", "ArgumentValue": algorithm}
-        raise ServiceError("InvalidArgument", "The encryption method specified is not supported", 400, fields)
+def check_acl(request: Request) -> None:
+    """Lists of grants are disabled, as on every new bucket of AWS."""
     if request.get("ACL", "bucket-owner-full-control") != "bucket-owner-full-control":
         raise ServiceError("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
 
 
 def show_attributes(found: Attributes) -> dict[str, Any]:
     """Headers, expiry and metadata as GetObject and HeadObject show them."""
-    shown: dict[str, Any] = {**found.headers, "Metadata": dict(found.metadata), **ENCRYPTION}
+    shown: dict[str, Any] = {**found.headers, "Metadata": dict(found.metadata), **show_encryption(found.kms_key)}
     if found.expires is not None:
         shown["Expires"] = found.expires
     return shown

@@ -13,12 +13,12 @@ from ringfence.core.tags import tags_of
 from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.condition import check_source, check_write
+from ringfence.services.s3.encryption import check_decrypt, read_encryption, show_encryption
 from ringfence.services.s3.find import check_owner, find_bucket, find_object, get_bucket, get_object_or_none
 from ringfence.services.s3.object import store_object
 from ringfence.services.s3.object_attributes import (
-    ENCRYPTION,
     MEMBERS,
-    check_encryption,
+    check_acl,
     read_attributes,
     read_storage_class,
 )
@@ -77,6 +77,7 @@ def find_source(call: Call, request: Request) -> S3Object:
     check_owner(bucket, request.get("ExpectedSourceBucketOwner"))
     found = find_object(call.records, bucket.name, name)
     check_source(request, found)
+    check_decrypt(call, found.kms_key)
     return found
 
 
@@ -118,14 +119,14 @@ _COPY = ("CopySource", "MetadataDirective", "TaggingDirective", "ExpectedSourceB
 def copy_object(call: Call, request: Request) -> Result:
     accept_only(request, *_COPY, *SOURCE_CONDITIONS, *MEMBERS, "IfMatch", "IfNoneMatch")
     bucket = find_bucket(call, request)
-    check_encryption(request)
+    check_acl(request)
     source = find_source(call, request)
     if source.size > _LARGEST:
         message = f"The specified copy source is larger than the maximum allowable size for a copy source: {_LARGEST}"
         raise ServiceError("InvalidRequest", message, 400)
     check_write(request, get_object_or_none(call.records, bucket.name, request["Key"]), request["Key"])
     _check_checksum(request, source)
-    fields = _attributes(request, source)
+    fields = _attributes(call, request, source)
     if (source.bucket, source.name) == (bucket.name, request["Key"]):
         _check_changes_itself(request, source, fields)
     made = msgspec.structs.replace(
@@ -133,7 +134,10 @@ def copy_object(call: Call, request: Request) -> Result:
     )
     store_object(call, made, _tags(call, request, source))
     shown = {"ETag": f'"{made.etag}"', "LastModified": made.last_modified}
-    return {"CopyObjectResult": shown | checksum.as_members(made.checksums, made.checksum_type), **ENCRYPTION}
+    return {
+        "CopyObjectResult": shown | checksum.as_members(made.checksums, made.checksum_type),
+        **show_encryption(made.kms_key),
+    }
 
 
 def _check_checksum(request: Request, source: S3Object) -> None:
@@ -151,19 +155,20 @@ def _directive(request: Request, name: str, words: str) -> str:
     return directive
 
 
-def _attributes(request: Request, source: S3Object) -> Mapping[str, Any]:
+def _attributes(call: Call, request: Request, source: S3Object) -> Mapping[str, Any]:
     """What the copy has of its own: with COPY only the storage class and the redirect are the request's."""
     if _directive(request, "MetadataDirective", "metadata") == "REPLACE":
-        return read_attributes(request)
+        return read_attributes(call, request)
     headers = {name: value for name, value in source.headers.items() if name != "WebsiteRedirectLocation"}
     if "WebsiteRedirectLocation" in request:
         headers["WebsiteRedirectLocation"] = request["WebsiteRedirectLocation"]
-    return {"headers": headers, "storage_class": read_storage_class(request)}
+    kms_key = read_encryption(call, request)
+    return {"headers": headers, "storage_class": read_storage_class(request), "kms_key": kms_key}
 
 
 def _check_changes_itself(request: Request, source: S3Object, fields: Mapping[str, Any]) -> None:
     changes = request.get("MetadataDirective") == "REPLACE" or "ServerSideEncryption" in request
-    if not changes and fields == {"headers": source.headers, "storage_class": source.storage_class}:
+    if not changes and all(getattr(source, name) == value for name, value in fields.items()):
         message = (
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."

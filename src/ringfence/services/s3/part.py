@@ -10,10 +10,10 @@ from ringfence.core.operation import operation
 from ringfence.resources.s3 import MultipartUpload, Part, S3Object
 from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.byte_range import cut
+from ringfence.services.s3.encryption import show_encryption
 from ringfence.services.s3.find import owner
 from ringfence.services.s3.multipart_upload import find_upload, parts_of
 from ringfence.services.s3.object import body_of
-from ringfence.services.s3.object_attributes import ENCRYPTION
 from ringfence.services.s3.object_copy import READS_SOURCE, SOURCE_CONDITIONS, find_source, source_bucket_arns
 from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, invalid_argument, page_size
 from ringfence.store.blob_reference import drop, keep
@@ -43,7 +43,7 @@ def upload_part(call: Call, request: Request) -> Result:
     )
     _store_part(call, part)
     shown = sums if sent else _own_checksum(upload, part)
-    return {"ETag": f'"{part.etag}"', **ENCRYPTION, **checksum.as_members(shown)}
+    return {"ETag": f'"{part.etag}"', **show_encryption(upload.kms_key), **checksum.as_members(shown)}
 
 
 def _part_number(request: Request) -> int:
@@ -96,7 +96,8 @@ def upload_part_copy(call: Call, request: Request) -> Result:
         checksums=source.checksums if whole and source.checksum_type == "FULL_OBJECT" else {},
     )
     _store_part(call, part)
-    return {"CopyPartResult": {"ETag": f'"{part.etag}"', "LastModified": part.last_modified}, **ENCRYPTION}
+    shown = {"ETag": f'"{part.etag}"', "LastModified": part.last_modified}
+    return {"CopyPartResult": shown, **show_encryption(upload.kms_key)}
 
 
 def _copy_range(header: str | None, source: S3Object) -> tuple[int, int]:

@@ -1,0 +1,134 @@
+"""The flows of the SageMaker Python SDK v2, as a user writes them. Runs in the SDK's own environment; see conftest.py.
+
+Prints one JSON object for each flow that it was asked for; the SDK's own output, the streamed logs, goes before it.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import boto3
+import sagemaker
+from sagemaker.inputs import TrainingInput
+from sagemaker.processing import ProcessingInput, ProcessingOutput
+from sagemaker.serializers import CSVSerializer
+from sagemaker.sklearn.estimator import SKLearn
+from sagemaker.sklearn.model import SKLearnModel
+from sagemaker.sklearn.processing import SKLearnProcessor
+
+CODE = str(Path(__file__).parent / "code")
+ROLE, SUBNETS, GROUPS = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+INSTANCE = "ml.m5.large"
+
+
+def put_rows(session):
+    rows = "".join(f"{2 * x + y},{x},{y}\n" for x in range(8) for y in range(8))
+    return session.upload_string_as_file_body(rows, session.default_bucket(), "flow/rows.csv")
+
+
+def fit(session):
+    estimator = SKLearn(
+        entry_point="fit.py",
+        source_dir=CODE,
+        role=ROLE,
+        framework_version="1.2-1",
+        instance_type=INSTANCE,
+        hyperparameters={"scale": 1.0, "label": "a b"},
+        metric_definitions=[{"Name": "score", "Regex": "score=(.*?);"}],
+        subnets=SUBNETS,
+        security_group_ids=GROUPS,
+        sagemaker_session=session,
+        max_run=600,
+        tags=[{"Key": "flow", "Value": "fit"}],
+    )
+    estimator.fit({"train": TrainingInput(put_rows(session), content_type="text/csv")})
+    return estimator
+
+
+def flow_fit(session):
+    estimator = fit(session)
+    told = estimator.latest_training_job.describe()
+    listed = session.sagemaker_client.list_tags(ResourceArn=told["TrainingJobArn"])["Tags"]
+    return {"status": told["TrainingJobStatus"], "model": estimator.model_data, "tags": listed}
+
+
+def flow_deploy(session):
+    estimator = fit(session)
+    predictor = estimator.deploy(initial_instance_count=1, instance_type=INSTANCE)
+    try:
+        answer = predictor.predict([[3, 4]])
+        predictor.serializer = CSVSerializer()
+        lines = predictor.predict("3,4\n7,1")
+    finally:
+        predictor.delete_model()
+        predictor.delete_endpoint()
+    return {"answer": list(map(float, answer)), "lines": list(map(float, lines))}
+
+
+def flow_model(session):
+    """A model that was trained elsewhere, with its own inference code, in an isolated container."""
+    estimator = fit(session)
+    model = SKLearnModel(
+        model_data=estimator.model_data,
+        role=ROLE,
+        entry_point="fit.py",
+        source_dir=CODE,
+        framework_version="1.2-1",
+        vpc_config={"Subnets": SUBNETS, "SecurityGroupIds": GROUPS},
+        sagemaker_session=session,
+    )
+    predictor = model.deploy(initial_instance_count=1, instance_type=INSTANCE)
+    try:
+        return {"answer": list(map(float, predictor.predict([[3, 4]])))}
+    finally:
+        predictor.delete_model()
+        predictor.delete_endpoint()
+
+
+def flow_process(session):
+    bucket = session.default_bucket()
+    session.upload_string_as_file_body("1\n2\n3", bucket, "flow/in/numbers.txt")
+    processor = SKLearnProcessor(
+        framework_version="1.2-1", role=ROLE, instance_type=INSTANCE, instance_count=1, sagemaker_session=session
+    )
+    processor.run(
+        code=f"{CODE}/prepare.py",
+        inputs=[ProcessingInput(source=f"s3://{bucket}/flow/in", destination="/opt/ml/processing/input")],
+        outputs=[ProcessingOutput(source="/opt/ml/processing/output", output_name="doubled")],
+        arguments=["--factor", "2"],
+    )
+    uri = processor.latest_job.outputs[0].destination
+    return {"out": session.read_s3_file(bucket, uri.split("/", 3)[3] + "/numbers.txt")}
+
+
+def flow_xgboost(session):
+    image = sagemaker.image_uris.retrieve("xgboost", session.boto_region_name, version="1.7-1")
+    estimator = sagemaker.estimator.Estimator(
+        image_uri=image,
+        role=ROLE,
+        instance_count=1,
+        instance_type=INSTANCE,
+        output_path=f"s3://{session.default_bucket()}/boosted",
+        sagemaker_session=session,
+        hyperparameters={"num_round": 40, "max_depth": 4, "objective": "reg:squarederror"},
+    )
+    estimator.fit({"train": TrainingInput(put_rows(session), content_type="text/csv")})
+    predictor = estimator.deploy(initial_instance_count=1, instance_type=INSTANCE, serializer=CSVSerializer())
+    try:
+        answer = predictor.predict("3,4\n7,1")
+    finally:
+        predictor.delete_model()
+        predictor.delete_endpoint()
+    return {"answer": [round(float(one)) for one in answer.decode().split(",")]}
+
+
+def main():
+    session = sagemaker.Session(boto3.Session(), default_bucket=os.environ.get("FLOW_BUCKET"))
+    for name in sys.argv[4:]:
+        result = globals()[f"flow_{name}"](session)
+        print(f"\n=== {json.dumps({'flow': name, **result})}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
