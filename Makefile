@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian 12 or Ubuntu machine: `make demo` and `make test`.
-.PHONY: setup demo docs check test soak bench lock
+.PHONY: setup demo docs check test soak bench sdk lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,6 +38,10 @@ soak: setup
 bench: setup .venv-bench/.done
 	$(ROOT) $(BIN)/python -m bench
 
+# The SageMaker SDKs v2 and v3 and AWS's training toolkit, unmodified, each in its own environment (2 GB on disk).
+sdk: setup .venv-sdk2/.done .venv-sdk3/.done .venv-toolkit/.done
+	$(ROOT) $(BIN)/pytest -q tests/sdk
+
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--extra dev pyproject.toml -o requirements/dev.txt
@@ -45,4 +49,9 @@ lock:
 .venv-bench/.done: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	touch $@
+
+.venv-sdk2/.done .venv-sdk3/.done .venv-toolkit/.done: .venv-%/.done: requirements/%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/$*.txt
 	touch $@

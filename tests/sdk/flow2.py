@@ -3,6 +3,7 @@
 Prints one JSON object for each flow that it was asked for; the SDK's own output, the streamed logs, goes before it.
 """
 
+import functools
 import json
 import os
 import sys
@@ -27,7 +28,9 @@ def put_rows(session):
     return session.upload_string_as_file_body(rows, session.default_bucket(), "flow/rows.csv")
 
 
+@functools.cache
 def fit(session):
+    """One training job serves all flows that need one: the SDK looks at it every 30 seconds only."""
     estimator = SKLearn(
         entry_point="fit.py",
         source_dir=CODE,
@@ -67,7 +70,7 @@ def flow_deploy(session):
 
 
 def flow_model(session):
-    """A model that was trained elsewhere, with its own inference code, in an isolated container."""
+    """A model that was trained elsewhere, with its own inference code."""
     estimator = fit(session)
     model = SKLearnModel(
         model_data=estimator.model_data,
@@ -84,6 +87,11 @@ def flow_model(session):
     finally:
         predictor.delete_model()
         predictor.delete_endpoint()
+
+
+def flow_bucket(session):
+    """The default bucket's name has the account's number, which the SDK asks sts for."""
+    return {"bucket": session.default_bucket(), "role": sagemaker.get_execution_role(session)}
 
 
 def flow_process(session):

@@ -16,7 +16,7 @@ from ringfence.resources.instance import Instance
 from ringfence.resources.job import Job, ProcessingJob
 from ringfence.runtime.driver import ContainerSpec, Image, Mount
 from ringfence.runtime.instance_type import limits
-from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
+from ringfence.services.sagemaker.job_plan import TENSORS, TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
 
 _CONFIG, _OUTPUT = "/opt/ml/config", "/opt/ml/output"
 _TRAINING_INPUT = "/opt/ml/input"
@@ -60,6 +60,8 @@ def configuration(job: Job, plan: JobPlan, host: str) -> dict[str, str]:
         "inputdataconfig": _input_data_config(job.spec),
         "resourceconfig": _resource_config(plan, host),
     }
+    if (hook := job.spec.get("DebugHookConfig")) is not None:
+        files["debughookconfig"] = {"LocalPath": TENSORS, **hook}
     return {f"{_TRAINING_INPUT}/config/{name}.json": json.dumps(content) for name, content in files.items()}
 
 

@@ -1,7 +1,7 @@
 """What is uploaded when a job's containers have ended, by what they came to. Called by `job_life`; may be repeated.
 
 Processing: all outputs of a job that has completed, else only what was to be uploaded continuously. Training: the
-model, but not of a job that has failed; /opt/ml/output/data in any case.
+model, but not of a job that has failed; /opt/ml/output/data and what the debugger wrote in any case.
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
 """
 
@@ -15,9 +15,9 @@ async def upload_results(
     job: Job, plan: JobPlan, fleet: JobFleet, hosts: list[JobHostStatus], outcome: Outcome
 ) -> str | None:
     """The S3 URI of the model artifacts, if there are any; LaunchFailed if something cannot be uploaded."""
+    sinks = tuple(sink for sink in plan.sinks if outcome.status == "Completed" or sink.continuous)
+    await together(fleet.data(host).upload(sinks) for host in hosts)
     if not isinstance(job, TrainingJob):
-        sinks = tuple(sink for sink in plan.sinks if outcome.status == "Completed" or sink.continuous)
-        await together(fleet.data(host).upload(sinks) for host in hosts)
         return None
     first, model, data = hosts[0], output_uri(job, "model.tar.gz"), output_uri(job, "output.tar.gz")
     outputs = [fleet.path(host, f"{TRAINING_OUTPUT}/data") for host in hosts]

@@ -198,7 +198,8 @@ def test_what_is_not_there_is_refused(client: Any) -> None:
     versioning = {"Status": "Enabled"}
     error = refused(client.put_bucket_versioning, Bucket="clients", VersioningConfiguration=versioning)
     assert (error["Code"], error["Status"]) == ("NotImplemented", 501)
-    error = refused(client.put_object, Bucket="clients", Key="k", ServerSideEncryption="aws:kms")
+    own = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/mine"}
+    error = refused(client.put_object, Bucket="clients", Key="k", **own)
     assert error["Code"] == "NotImplemented"
     error = refused(client.get_object_torrent, Bucket="clients", Key="k")
     assert error["Status"] == 501

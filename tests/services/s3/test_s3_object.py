@@ -49,6 +49,23 @@ async def test_an_object_without_a_type(s3: Any, bucket: str) -> None:
     assert await s3.get(bucket, "k") == b""
 
 
+async def test_the_aws_managed_key(s3: Any, bucket: str) -> None:
+    """aws:kms without a key is the account's aws/s3; another account may not use it, whatever the policies say."""
+    put = await s3.put(bucket, "k", CONTENT, ServerSideEncryption="aws:kms")
+    assert put["ServerSideEncryption"] == "aws:kms"
+    key = put["SSEKMSKeyId"]
+    assert key.startswith("arn:aws:kms:us-west-2:123456789012:key/")
+    assert s3("HeadObject", Bucket=bucket, Key="k")["SSEKMSKeyId"] == key
+    plain = s3("CopyObject", Bucket=bucket, Key="plain", CopySource=f"{bucket}/k")
+    assert plain["ServerSideEncryption"] == "AES256"
+    again = s3("CopyObject", Bucket=bucket, Key="k2", CopySource=f"{bucket}/k", ServerSideEncryption="aws:kms")
+    assert again["SSEKMSKeyId"] == key
+    upload = s3("CreateMultipartUpload", Bucket=bucket, Key="m", ServerSideEncryption="aws:kms")
+    assert upload["SSEKMSKeyId"] == key
+    refused = s3.fails("PutObject", Bucket=bucket, Key="k", Body=await s3.blob(b""), SSEKMSKeyId=key)
+    assert refused.code == "InvalidArgument"
+
+
 async def test_overwriting_replaces_all(s3: Any, bucket: str) -> None:
     await s3.put(bucket, "k", b"old", Metadata={"a": "b"}, Tagging="t=1")
     await s3.put(bucket, "k", b"new")
@@ -194,7 +211,7 @@ async def test_checksums(s3: Any, bucket: str) -> None:
         ({"ServerSideEncryption": "aws:kms:dsse"}, "NotImplemented"),
         ({"ServerSideEncryption": "rot13"}, "InvalidArgument"),
         ({"SSECustomerAlgorithm": "AES256"}, "NotImplemented"),
-        ({"SSEKMSKeyId": "k"}, "NotImplemented"),
+        ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/mine"}, "NotImplemented"),
         ({"ACL": "public-read"}, "AccessControlListNotSupported"),
         ({"GrantRead": "id=1"}, "NotImplemented"),
         ({"ObjectLockMode": "GOVERNANCE"}, "NotImplemented"),

@@ -12,6 +12,8 @@ from ringfence.resources.job import Job, ProcessingJob, TrainingJob
 DAY = 86_400
 _INPUT = "/opt/ml/input"
 TRAINING_MODEL, TRAINING_OUTPUT = "/opt/ml/model", "/opt/ml/output"
+# where the debugger's hook writes unless DebugHookConfig has a LocalPath
+TENSORS = "/opt/ml/output/tensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         volume_gigabytes=resources["VolumeSizeInGB"],
         max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY),
         sources=tuple(_channel(one) for one in spec.get("InputDataConfig", ())),
-        sinks=(),
+        sinks=_debugger_sinks(job),
         entrypoint=tuple(entrypoint) if entrypoint else None,
         arguments=tuple(arguments),
         environment={
@@ -151,6 +153,14 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         isolated=spec.get("EnableNetworkIsolation", False),
         **_network(spec.get("VpcConfig")),
     )
+
+
+def _debugger_sinks(job: TrainingJob) -> tuple[Sink, ...]:
+    hook = job.spec.get("DebugHookConfig")
+    if hook is None:
+        return ()
+    uri = f"{hook['S3OutputPath'].rstrip('/')}/{job.name}/debug-output"
+    return (Sink("debug-output", uri, hook.get("LocalPath", TENSORS), continuous=True),)
 
 
 def _channel(given: dict[str, Any]) -> Source:

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.ht
 """
 
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
 from ringfence.core.call import Call, Request, Result
@@ -19,7 +20,7 @@ from ringfence.services.sagemaker.job import (
     list_jobs,
     stop_job,
 )
-from ringfence.services.sagemaker.job_plan import DAY
+from ringfence.services.sagemaker.job_plan import DAY, TENSORS, TRAINING_OUTPUT
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others, too_small
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
@@ -38,12 +39,13 @@ _MEMBERS = frozenset(
         "Tags",
         "EnableNetworkIsolation",
         "Environment",
+        "DebugHookConfig",
+        "ProfilerConfig",
     }
 )
 _HARMLESS: dict[str, Any] = {
     "EnableInterContainerTrafficEncryption": False,
     "EnableManagedSpotTraining": False,
-    "ProfilerConfig": {"DisableProfiler": True},
     "RemoteDebugConfig": {"EnableRemoteDebug": False},
     "InfraCheckConfig": {"EnableInfraCheck": False},
     "SessionChainingConfig": {"EnableSessionTagChaining": False},
@@ -94,6 +96,7 @@ def create_training_job(call: Call, request: Request) -> Result:
             raise null_member(f"{member[0].lower()}{member[1:]}")
     _check_algorithm(request["AlgorithmSpecification"])
     _check_resources(request)
+    _check_debugger(request)
     output = request["OutputDataConfig"]
     refuse_others(output, frozenset({"S3OutputPath"}), "OutputDataConfig.", {"KmsKeyId": "", "CompressionType": "GZIP"})
     check_s3_uri(output["S3OutputPath"], "OutputDataConfig.S3OutputPath")
@@ -215,6 +218,22 @@ def _check_resources(request: Request) -> None:
     if condition.get("MaxRuntimeInSeconds", DAY) > _LONGEST:
         # (recalled)
         raise invalid(f"MaxRuntimeInSeconds must be at most {_LONGEST}.")
+
+
+def _check_debugger(request: Request) -> None:
+    """What the SageMaker SDK sends unasked. The hook's tensors are uploaded; nothing is profiled, ProfilingStatus says
+    so, and a ProfilerConfig that asks for more than the SDK's default is refused."""
+    profiler = request.get("ProfilerConfig", {})
+    refuse_others(profiler, frozenset({"S3OutputPath", "DisableProfiler"}), "ProfilerConfig.")
+    hook = request.get("DebugHookConfig")
+    if hook is None:
+        return
+    known = frozenset({"S3OutputPath", "LocalPath", "HookParameters", "CollectionConfigurations"})
+    refuse_others(hook, known, "DebugHookConfig.")
+    check_s3_uri(hook["S3OutputPath"], "DebugHookConfig.S3OutputPath")
+    path = PurePosixPath(hook.get("LocalPath", TENSORS))
+    if ".." in path.parts or not path.is_relative_to(TRAINING_OUTPUT):
+        raise invalid(f"Ringfence does not implement a DebugHookConfig.LocalPath outside {TRAINING_OUTPUT}.")
 
 
 def _check_channel(channel: dict[str, Any], where: str, mode: str) -> None:

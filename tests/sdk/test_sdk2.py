@@ -1,0 +1,68 @@
+"""The SageMaker Python SDK v2, unmodified, against AWS_ENDPOINT_URL: fit, process, deploy, predict, delete."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.sdk.conftest import World, environment, found
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
+VENV = ".venv-sdk2"
+
+
+def test_fit_deploy_predict_delete(world: World) -> None:
+    results, output = world.run(VENV, "flow2.py", "fit", "deploy", "model")
+    assert results["fit"]["status"] == "Completed"
+    assert {"Key": "flow", "Value": "fit"} in results["fit"]["tags"]
+    assert "fitted 64 rows on algo-1" in output, "wait=True streams the container's log"
+    assert [round(value) for value in results["deploy"]["answer"]] == [10]
+    assert [round(value) for value in results["deploy"]["lines"]] == [10, 15]
+    assert [round(value) for value in results["model"]["answer"]] == [10]
+    assert world.daemon.client("sagemaker").list_models()["Models"] == []
+
+
+def test_process(world: World) -> None:
+    results, output = world.run(VENV, "flow2.py", "process")
+    assert results["process"]["out"] == "2\n4\n6"
+    assert "prepared 3 numbers of numbers.txt" in output
+
+
+def test_the_xgboost_algorithm(world: World) -> None:
+    results, output = world.run(VENV, "flow2.py", "xgboost")
+    assert results["xgboost"]["answer"] == [10, 15]
+    assert "train-rmse:" in output
+
+
+def test_on_the_internet_nothing_needs_to_be_told(world: World) -> None:
+    """Where names resolve, the default bucket is found by sts at its hard-coded host, and no endpoint is given."""
+    python, state = environment(VENV), world.daemon.state
+    command = [
+        *(str(environment(".venv").parent / "ringfence"), "exec", "--state", str(state), "--internet"),
+        *("--role", world.role, "--", str(python), str(world.program("flow2.py")), *world.arguments(), "bucket"),
+    ]
+    env = {name: value for name, value in world.daemon.env.items() if not name.startswith("AWS_")}
+    env |= {"AWS_DEFAULT_REGION": "us-west-2"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert found(done.stdout)["bucket"]["bucket"] == "sagemaker-us-west-2-123456789012"
+
+
+def test_all_image_names_of_the_sdk_are_known() -> None:
+    program = """
+import json, sagemaker.image_uris as uris
+from sagemaker.fw_utils import *
+names = []
+for framework, version in (("sklearn", "1.2-1"), ("xgboost", "1.7-1")):
+    known = uris.config_for_framework(framework)["training"]["versions"][version]["registries"]
+    for region in known:
+        if not region.startswith("us-iso"):
+            names.append(uris.retrieve(framework, region, version=version, instance_type="ml.m5.large"))
+print(json.dumps(names))
+"""
+    done = subprocess.run([str(environment(VENV)), "-c", program], capture_output=True, text=True, check=True)
+    from ringfence.runtime.builtin.registry import framework_of
+
+    names = json.loads(done.stdout.splitlines()[-1])
+    assert len(names) > 60
+    assert [name for name in names if framework_of(name) is None] == []
