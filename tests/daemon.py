@@ -81,6 +81,9 @@ class NoNetwork:
     def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:
         raise FileNotFoundError(f"`{namespace}`: this daemon has no namespaces")
 
+    def can_encrypt(self) -> bool:
+        return True
+
     def namespace_path(self, namespace: str) -> Path:
         return Path("/nowhere") / namespace
 

@@ -75,6 +75,9 @@ class FakeNetwork:
     def open_socket(self, namespace: str, kind: int, family: int = socket.AF_INET) -> socket.socket:
         return socket.socket(family, kind)
 
+    def can_encrypt(self) -> bool:
+        return True
+
     def namespace_path(self, namespace: str) -> Path:
         return Path("/run/netns") / namespace
 

@@ -122,3 +122,35 @@ def test_isolated_hosts_speak_with_their_job_alone(jobs: Jobs, own_group: str) -
     assert found == ["mean 1.5"] * 2 + ["outside [False, 'ENETUNREACH', 'ENETUNREACH', 'ENETUNREACH']"] * 2
     assert jobs.s3.head_object(Bucket=BUCKET, Key="trained/fenced/output/model.tar.gz"), "the platform's way is open"
     assert json.loads(jobs.story.ringfence("explain", "job", "fenced", "--json").stdout)["findings"]
+
+
+def test_encrypted_traffic_needs_keys_and_esp_of_the_group(jobs: Jobs) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/train-encrypt.html"""
+    ec2, group = jobs.story.client("ec2"), jobs.story.facts["groups"]["model"]
+    own = [{"GroupId": group}]
+    keys = {"IpProtocol": "udp", "FromPort": 500, "ToPort": 500, "UserIdGroupPairs": own}
+    esp = {"IpProtocol": "50", "UserIdGroupPairs": own}
+    request: dict[str, Any] = {"EnableInterContainerTrafficEncryption": True}
+    network = {"VpcConfig": jobs.vpc, **request}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[keys])
+    try:
+        told = jobs.process("halfway", SMALL, instances=2, NetworkConfig=network)
+        assert told["ProcessingJobStatus"] == "Failed"
+        assert "admits no ESP from its own members" in jobs.faults("halfway")["peers"]
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[esp])
+        told = jobs.process("sealed", SMALL, instances=3, NetworkConfig=network)
+        assert told["ProcessingJobStatus"] == "Completed", (told.get("FailureReason"), jobs.log("sealed"))
+        assert told["NetworkConfig"]["EnableInterContainerTrafficEncryption"] is True
+        assert told["ExitMessage"] == "mean 2.0" and "peers" not in jobs.faults("sealed")
+        told = jobs.train("sealed", _OUTSIDE + SMALL, instances=2, EnableNetworkIsolation=True, **request)
+        assert told["TrainingJobStatus"] == "Completed", (told.get("FailureReason"), lines(jobs, "sealed", "Training"))
+        assert lines(jobs, "sealed", "Training")[:2] == ["mean 1.5"] * 2
+        assert told["EnableInterContainerTrafficEncryption"] is True
+    finally:
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[keys])
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[esp])
+    told = jobs.process("keyless", SMALL, instances=2, NetworkConfig=network)
+    assert told["ProcessingJobStatus"] == "Failed"
+    peers = [one for one in jobs.explain("keyless")["findings"] if (one["check"], one["mark"]) == ("peers", "wrong")]
+    assert {"UDP port 500" in one["remedy"] for one in peers} == {True, False}, "both rules are named"
+    assert {"IP protocol 50 (ESP)" in one["remedy"] for one in peers} == {True, False}

@@ -16,11 +16,18 @@ from ringfence.cli.client import CommandError, find, state_option
 
 @dataclass(frozen=True)
 class Check:
-    """`probe` returns a fact to show, or raises LookupError with what is missing and how to mend it."""
+    """`probe` returns a fact to show, or raises LookupError with what is missing and how to mend it.
+
+    `only`: what alone needs it; empty if the daemon does.
+    """
 
     name: str
     probe: Callable[[], str]
-    needed: bool = True
+    only: str = ""
+
+    @property
+    def needed(self) -> bool:
+        return not self.only
 
 
 def _program(name: str, package: str, *arguments: str) -> Callable[[], str]:
@@ -60,6 +67,12 @@ def _cgroup() -> str:
     raise LookupError("no cgroup hierarchy is mounted at /sys/fs/cgroup")
 
 
+def _tun() -> str:
+    if not Path("/dev/net/tun").exists():
+        raise LookupError("the kernel has no TUN devices: modprobe tun")
+    return "/dev/net/tun"
+
+
 # One throw-away namespace that tries what the VPCs use: veth, conntrack, verdict maps.
 _NETWORK_TRIAL = """
 ip link add name rf-a type veth peer name rf-b && nft 'table inet t {
@@ -87,8 +100,9 @@ CHECKS = (
     Check("network", _network),
     Check("overlay", _overlay),
     Check("cgroup", _cgroup),
-    Check("skopeo", _program("skopeo", "skopeo", "--version"), needed=False),
-    Check("umoci", _program("umoci", "umoci", "--version"), needed=False),
+    Check("skopeo", _program("skopeo", "skopeo", "--version"), "`ringfence image import`"),
+    Check("umoci", _program("umoci", "umoci", "--version"), "`ringfence image import`"),
+    Check("tun", _tun, "EnableInterContainerTrafficEncryption"),
 )
 
 
@@ -132,7 +146,7 @@ def _find_drift(state: Path) -> list[str] | None:
 def _show(found: list[tuple[Check, bool, str]], drift: list[str] | None, lacking: int) -> None:
     for check, fine, fact in found:
         mark = "✓" if fine else "✗" if check.needed else "–"
-        why = "" if fine or check.needed else " (only `ringfence image import` needs it)"
+        why = "" if fine or check.needed else f" (only {check.only} needs it)"
         click.echo(f"{mark} {check.name:<8} {fact}{why}")
     for words in drift or ():
         click.echo(f"✗ drift    {words}")

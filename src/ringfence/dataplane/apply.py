@@ -7,14 +7,16 @@ platform. Nothing here touches the machine's own network.
 import asyncio
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from ringfence.dataplane import flow_count
 from ringfence.dataplane.drift import Drift, find_drift
+from ringfence.dataplane.encryption import Encryption, can_encrypt
 from ringfence.dataplane.execute import LINK_GROUP, DataplaneError, Executor
 from ringfence.dataplane.flow_read import FlowReader
-from ringfence.dataplane.host import Firewall, HostState
+from ringfence.dataplane.host import Firewall, HostState, Tun
 from ringfence.dataplane.observe import is_router, list_namespaces, observe
 from ringfence.dataplane.plan import DeleteNamespaces, ForgetFlows, RunIp, Step, plan
 from ringfence.dataplane.probe import send_probe
@@ -38,6 +40,7 @@ class Dataplane:
     def __init__(self, config: Prefixed) -> None:
         self._prefix = config.prefix
         self._executor = Executor(config.prefix)
+        self._encryption = Encryption(self._executor, config.prefix)
         self._renderer = Renderer()
         self._applied: HostState | None = None  # None: not known, read it from the kernel
         self._wrong_tables: set[str] = set()  # namespaces whose rules are not what their digest says
@@ -91,6 +94,9 @@ class Dataplane:
         """Send a packet and tell which rules it met. FileNotFoundError if the sender's namespace is gone."""
         return await asyncio.to_thread(send_probe, self._executor, probe)
 
+    def can_encrypt(self) -> bool:
+        return can_encrypt()
+
     def namespace_path(self, namespace: str) -> Path:
         """The file that a container joins."""
         return self._executor.path(namespace)
@@ -108,6 +114,7 @@ class Dataplane:
         """Delete every namespace of this prefix with its links, a dead daemon's too. Processes are not its concern."""
         with self._lock:
             self._applied = None
+            self._encryption.remove_everything()
             names = list_namespaces(self._prefix)
             # Links first: a process that outlives us may hold its namespace, but not its interface.
             for name in sorted(filter(is_router, names)):
@@ -128,6 +135,7 @@ class Dataplane:
             if observed is not remembered:
                 steps += _forget_strays(topology, observed)
             self._executor.run(steps)
+            self._encryption.apply(topology)
             self._applied = desired
             self._wrong_tables.clear()
 
@@ -138,6 +146,8 @@ class Dataplane:
             return ()
         try:
             found = find_drift(self._executor, wanted, list_namespaces(self._prefix))
+            lost = self._encryption.missing(sorted({one.namespace for one in _tunnels(wanted)}))
+            found = Drift((*found.words, *(f"{name} has no process that encrypts" for name in lost)), found.tables)
         except (OSError, DataplaneError):
             if self._applied is wanted and list_namespaces(self._prefix) == wanted.namespaces.keys():
                 raise
@@ -159,6 +169,10 @@ class Dataplane:
         seen = observe(self._executor, existing, fenced)
         distrusted = dict.fromkeys(self._wrong_tables & existing, Firewall((), "drifted"))
         return HostState({**seen.namespaces, **distrusted}, seen.parts)
+
+
+def _tunnels(state: HostState) -> Iterator[Tun]:
+    return (one for part in state.parts.values() for one in part if isinstance(one, Tun))
 
 
 def _forget_strays(topology: Topology, observed: HostState) -> list[Step]:

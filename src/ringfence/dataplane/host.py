@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MAIN_TABLE = 254
+ESP_DEVICE = "esp0"  # what goes there leaves encrypted
 PLATFORM_MARK = 0x5246  # of the packets of the daemon's own sockets, in the namespace that they were made in
 
 
@@ -24,6 +25,14 @@ class Pair(NamedTuple):
     peer: str
     mac: str
     own_mac: str = ""
+
+
+class Tun(NamedTuple):
+    """A device whose packets a process reads and writes; it outlives the process."""
+
+    namespace: str
+    name: str
+    mtu: int
 
 
 class Up(NamedTuple):
@@ -85,7 +94,7 @@ class Sysctl(NamedTuple):
     value: str
 
 
-KernelObject = Pair | Up | Address | Route | Rule | Neighbour | Element | Sysctl
+KernelObject = Pair | Tun | Up | Address | Route | Rule | Neighbour | Element | Sysctl
 Part = frozenset[KernelObject]
 
 

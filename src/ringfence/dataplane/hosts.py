@@ -1,7 +1,9 @@
 """Namespaces at the edge of the network: instances, and the two kinds of VPC endpoints."""
 
 from ringfence.dataplane import nftables
+from ringfence.dataplane.esp import OVERHEAD
 from ringfence.dataplane.host import (
+    ESP_DEVICE,
     MAIN_TABLE,
     PLATFORM_MARK,
     Address,
@@ -11,13 +13,16 @@ from ringfence.dataplane.host import (
     Route,
     Rule,
     Sysctl,
+    Tun,
     Up,
 )
 from ringfence.dataplane.naming import ETH, link_name
 from ringfence.network import addresses
 from ringfence.network.topology import Endpoint, Instance, Vpc
 
-_ENDPOINT_TABLE = 100
+_ENDPOINT_TABLE, _PLAIN_TABLE = 100, 500
+_KEYS = 500  # UDP: where the keys are agreed on
+_MTU = 1500 - OVERHEAD - 3
 _TRACKED = "ct state established,related accept"
 _SERVICE_SYSCTLS = (("ipv4/ping_group_range", "0 2147483647"), ("ipv4/ip_unprivileged_port_start", "0"))
 
@@ -33,28 +38,62 @@ def render_instance(instance: Instance) -> Part:
             Up(instance.id, ETH),
             Route(instance.id, MAIN_TABLE, "default", ETH, instance.gateway),
         ]
+        found += _render_encryption(instance, instance.gateway) if instance.encrypted else []
     return frozenset(found)
 
 
 def render_fence(instance: Instance) -> Firewall:
-    """Round an isolated container that speaks with its peers alone, in the namespace that it shares with the platform.
+    """In the namespace that a container shares with the platform: what keeps it to its peers, and to encryption.
 
-    INVARIANT: only the daemon's sockets carry its mark: the container lacks CAP_NET_ADMIN, which setting one takes.
+    INVARIANT: only the daemon's sockets and its encryption carry the mark: setting one takes CAP_NET_ADMIN, which
+    containers lack.
     """
+    into, out = ['iifname "lo" accept'], ['oifname "lo" accept']
+    if instance.encrypted:
+        to, back = _peers(instance, f'oifname "{ETH}"', "daddr"), _peers(instance, f'iifname "{ETH}"', "saddr")
+        into += [f"{back} meta l4proto esp accept", f"{back} udp dport {_KEYS} accept"] if back else []
+        into += [nftables.rule(back, verdict="drop", cite=instance.seal)] if back else []
+        unmarked = f"meta mark != {PLATFORM_MARK:#x}"
+        out += [nftables.rule(to, unmarked, verdict="drop", cite=instance.seal)] if to else []
+    if not instance.fenced:
+        return _hosts_own(into, out, "accept")
     cite = instance.fence
-    to, back = (
-        [nftables.rule(nftables.peers(way, instance.peers), verdict="accept", cite=cite)] if instance.peers else []
-        for way in ("daddr", "saddr")
-    )
-    ours = nftables.rule(f"meta mark {PLATFORM_MARK:#x}", verdict="accept", cite="platform")
-    refused = nftables.rule(verdict="reject with icmp net-unreachable", cite=cite)
+    to, back = _peers(instance, "", "daddr"), _peers(instance, "", "saddr")
+    into += [_TRACKED, *([nftables.rule(back, verdict="accept", cite=cite)] if back else []), _drop(cite)]
+    out += [_TRACKED, nftables.rule(f"meta mark {PLATFORM_MARK:#x}", verdict="accept", cite="platform")]
+    out += [nftables.rule(to, verdict="accept", cite=cite)] if to else []
+    out.append(nftables.rule(verdict="reject with icmp net-unreachable", cite=cite))
+    return _hosts_own(into, out, "drop")
+
+
+def _hosts_own(into: list[str], out: list[str], policy: str) -> Firewall:
     return nftables.firewall(
         (
-            nftables.base_chain("inward", "input", 0, ['iifname "lo" accept', _TRACKED, *back, _drop(cite)]),
-            nftables.base_chain("outward", "output", 0, ['oifname "lo" accept', _TRACKED, ours, *to, refused]),
-            nftables.base_chain("through", "forward", 0, [_drop(cite)]),
+            nftables.base_chain("inward", "input", 0, into, policy),
+            nftables.base_chain("outward", "output", 0, out, policy),
+            nftables.base_chain("through", "forward", 0, ()),
         )
     )
+
+
+def _peers(instance: Instance, link: str, way: str) -> str:
+    """What goes to or comes from the peers; empty while there are none."""
+    return f"{link} {nftables.peers(way, instance.peers)}".strip() if instance.peers else ""
+
+
+def _render_encryption(instance: Instance, gateway: str) -> list[KernelObject]:
+    """Peers are behind the device that encrypts; what carries the mark goes the plain way."""
+    name = instance.id
+    return [
+        Tun(name, ESP_DEVICE, _MTU),
+        Address(name, ESP_DEVICE, f"{instance.address}/32"),
+        Up(name, ESP_DEVICE),
+        *(Route(name, MAIN_TABLE, peer, ESP_DEVICE) for peer in instance.peers),
+        Rule(name, _PLAIN_TABLE, _PLAIN_TABLE, mark=PLATFORM_MARK, mask=0xFFFFFFFF),
+        Route(name, _PLAIN_TABLE, "default", ETH, gateway),
+        # the way back to a peer is by the device, and what comes from it by the link
+        Sysctl(name, f"ipv4/conf/{ETH}/rp_filter", "0"),
+    ]
 
 
 def _drop(cite: str) -> str:

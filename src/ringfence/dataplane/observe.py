@@ -13,6 +13,7 @@ from typing import Any
 
 from ringfence.dataplane.execute import NETNS, DataplaneError, Executor, run_program
 from ringfence.dataplane.host import (
+    ESP_DEVICE,
     MAIN_TABLE,
     Address,
     Element,
@@ -23,6 +24,7 @@ from ringfence.dataplane.host import (
     Pair,
     Route,
     Rule,
+    Tun,
     Up,
 )
 from ringfence.dataplane.naming import UPLINK, VPC_LINK
@@ -112,6 +114,8 @@ def _ip(*commands: str) -> list[list[_Json]]:
 
 def _links(name: str, seen: _Seen) -> Iterator[KernelObject]:
     for link in seen.links:
+        if link["ifname"] == ESP_DEVICE:
+            yield Tun(name, ESP_DEVICE, link["mtu"])
         if "UP" in link["flags"]:
             yield Up(name, link["ifname"])
         for address in link.get("addr_info", ()):

@@ -21,6 +21,7 @@ from ringfence.dataplane.host import (
     Route,
     Rule,
     Sysctl,
+    Tun,
     Up,
 )
 from ringfence.dataplane.way_out import OUTBOUND
@@ -265,12 +266,14 @@ def _key(one: KernelObject) -> object:
 
 def _order(one: KernelObject) -> tuple[int, tuple[str, ...]]:
     """Addresses before links come up, links before routes over them, routes before rules that lead to them."""
-    rank = {Address: 0, Up: 1, Route: 2, Rule: 3}.get(type(one), 4)
+    rank = {Tun: -1, Address: 0, Up: 1, Route: 2, Rule: 3}.get(type(one), 4)
     return rank, tuple(str(value) for value in one)
 
 
 def _add(one: KernelObject) -> str:
     match one:
+        case Tun():
+            return f"tuntap add dev {one.name} mode tun\nlink set {one.name} mtu {one.mtu}"
         case Address():
             return f"address replace {one.cidr} dev {one.device}"
         case Up():
@@ -285,6 +288,8 @@ def _add(one: KernelObject) -> str:
 
 def _remove(one: KernelObject) -> str:
     match one:
+        case Tun():
+            return f"link delete {one.name}"
         case Address():
             return f"address delete {one.cidr} dev {one.device}"
         case Neighbour():

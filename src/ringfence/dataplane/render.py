@@ -65,7 +65,7 @@ class Renderer:
         key = f"namespace {instance.id}"
         old = self._parts.get(key)
         made[key] = old if old is not None and old[0] == instance else (instance, _render_instance(instance))
-        namespaces[instance.id] = hosts.render_fence(instance) if instance.fenced else None
+        namespaces[instance.id] = hosts.render_fence(instance) if instance.fenced or instance.encrypted else None
         if instance.isolated:
             namespaces[instance.isolated_namespace] = None
 

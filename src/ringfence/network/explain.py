@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from ringfence.network.packet import ICMP, TCP, UDP, Hop, Packet, Trace
+from ringfence.network.packet import ESP, ICMP, TCP, UDP, Hop, Packet, Trace
 
-_PROTOCOLS = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP"}
+_PROTOCOLS = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ESP: "ESP (protocol 50)"}
+
+_REMEDIES = {
+    "customer network": "check the address: nobody in the customer's network has it",
+    "encryption": "hosts of a job with EnableInterContainerTrafficEncryption exchange nothing that is not encrypted",
+    "isolation": "create the job without EnableNetworkIsolation if its code must speak with anything else",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +111,8 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return "send from the interface's own address, or turn its source/destination check off"
         case "virtual private gateway":
             return f"give a VPN connection of {hop.owner} a static route to {hop.detail.rpartition(' ')[2]}"
-        case "customer network":
-            return "check the address: nobody in the customer's network has it"
-        case "isolation":
-            return "create the job without EnableNetworkIsolation if its code must speak with anything else"
+        case "customer network" | "encryption" | "isolation":
+            return _REMEDIES[hop.stage]
         case "internet" | "platform" | "address":
             return "check the address and port"
         case _:

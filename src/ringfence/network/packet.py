@@ -6,9 +6,10 @@ from typing import Literal
 Stage = Literal[
     "source", "address", "egress group", "egress ACL", "route", "ingress ACL", "ingress group", "service", "resolver",
     "internet", "platform", "internet gateway", "NAT gateway", "VPC peering", "virtual private gateway",
-    "customer network", "isolation",
+    "customer network", "isolation", "encryption",
 ]  # fmt: skip
-ICMP, TCP, UDP = 1, 6, 17
+ICMP, TCP, UDP, ESP = 1, 6, 17, 50
+KEY_EXCHANGE = 500  # UDP port
 EPHEMERAL = 49152
 
 

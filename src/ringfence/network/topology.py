@@ -357,6 +357,7 @@ class Instance:
     `resolvers`, `search`, `hostname`: what its resolv.conf and hosts file say. `credentials`: 169.254.170.2 is there.
     `isolated`: the container has a namespace of its own. `peers`: addresses of the other hosts of the same job.
     `fenced`: the container is isolated and may speak with its peers; what the platform sends from here may go anywhere.
+    `encrypted`: what it exchanges with its peers travels as ESP, under keys of the `job`.
     """
 
     id: str
@@ -375,11 +376,18 @@ class Instance:
     vpn_gateway_id: str | None = None
     peers: tuple[str, ...] = ()
     fenced: bool = False
+    encrypted: bool = False
+    job: str = ""
 
     @property
     def fence(self) -> str:
         """What the rules are called that keep a fenced container in."""
         return f"{self.id}/isolation"
+
+    @property
+    def seal(self) -> str:
+        """What the rules are called that let nothing plain pass between the peers."""
+        return f"{self.id}/encryption"
 
     @property
     def router(self) -> str:

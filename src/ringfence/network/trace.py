@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from ringfence.network import addresses
 from ringfence.network.judge import Leg, inside, judge_acl, judge_acl_answer, judge_groups
-from ringfence.network.packet import ICMP, TCP, UDP, Hop, Packet, Stage, Trace
+from ringfence.network.packet import ESP, ICMP, KEY_EXCHANGE, TCP, UDP, Hop, Packet, Stage, Trace
 from ringfence.network.peering import cross
 from ringfence.network.topology import (
     INTERNET,
@@ -33,10 +33,13 @@ __all__ = ["ICMP", "TCP", "UDP", "Hop", "Packet", "Stage", "Trace", "trace"]
 
 @dataclass(slots=True)
 class _Walk:
-    """Hops so far. Each function below that takes a Leg returns the namespace that it got to, None if it did not."""
+    """Hops so far. `packet` is what travels, which may be what was `asked` of in an envelope.
+
+    Each function below that takes a Leg returns the namespace that it got to, None if it did not."""
 
     topology: Topology
     packet: Packet
+    asked: Packet
     forward: list[Hop] = field(default_factory=list)
     reply: list[Hop] = field(default_factory=list)
 
@@ -52,15 +55,22 @@ class _Walk:
                 self.reply.append(hop)
 
     def end(self, reached: str | None = None) -> Trace:
-        return Trace(self.packet, tuple(self.forward), tuple(self.reply), reached)
+        return Trace(self.asked, tuple(self.forward), tuple(self.reply), reached)
 
 
 def trace(topology: Topology, packet: Packet) -> Trace:
     """Follow the packet, and its reply if it arrives."""
-    walk = _Walk(topology, packet)
     instance = topology.instances.get(packet.source)
+    walk = _Walk(topology, _seal(instance, packet), asked=packet)
     if instance is not None and not _passes_fence(walk, instance):
         return walk.end()
+    if instance is not None and walk.packet is not packet:
+        port = KEY_EXCHANGE
+        keys = trace(topology, Packet(packet.source, packet.destination, UDP, port, port, platform=True))
+        if not keys.delivered:
+            asks = Hop("encryption", True, instance.seal, instance.id, "asks for keys by UDP 500 first")
+            return Trace(packet, (asks, *keys.forward), keys.reply)
+        walk.step(Hop("encryption", True, instance.seal, instance.id, "sends it on as ESP"))
     found = _find_interface(topology, instance.interface_id if instance and instance.interface_id else packet.source)
     if found is not None:
         return walk.end(_from_interface(walk, *found))
@@ -68,6 +78,13 @@ def trace(topology: Topology, packet: Packet) -> Trace:
         walk.step(Hop("source", False, packet.source, packet.source, "has no network interface"))
         return walk.end()
     return walk.end(_from_outside(walk, instance, instance.address))
+
+
+def _seal(sender: Instance | None, packet: Packet) -> Packet:
+    """What of the packet is seen on the wire."""
+    if sender is None or not sender.encrypted or packet.platform or packet.destination not in sender.peers:
+        return packet
+    return replace(packet, protocol=ESP, port=None)
 
 
 def _passes_fence(walk: _Walk, sender: Instance) -> bool:
@@ -85,10 +102,19 @@ def _passes_fence(walk: _Walk, sender: Instance) -> bool:
 def _meets_fence(walk: _Walk, leg: Leg, reached: str) -> bool:
     """Whether what has arrived may come in, if an isolated container is there."""
     target = walk.topology.instances.get(reached)
-    if target is None or not target.fenced or leg.source in target.peers:
+    if target is None:
+        return True
+    if target.encrypted and leg.source in target.peers and not _is_encryption(leg.packet):
+        detail = "takes from the hosts of its own job only what is encrypted"
+        return walk.step(Hop("encryption", False, target.seal, target.id, detail))
+    if not target.fenced or leg.source in target.peers:
         return True
     detail = "is isolated: only hosts of its own job may speak with it"
     return walk.step(Hop("isolation", False, target.fence, target.id, detail))
+
+
+def _is_encryption(packet: Packet) -> bool:
+    return packet.protocol == ESP or (packet.protocol == UDP and packet.port == KEY_EXCHANGE)
 
 
 def _find_interface(topology: Topology, interface_id: str) -> tuple[Vpc, Interface] | None:

@@ -39,7 +39,8 @@ class LaunchFailed(Exception):
 class Wish:
     """An instance that is wanted. `owner`: ARN of the endpoint or job; `noun` and `name` are shown to people.
 
-    No subnets: SageMaker's own network. `peers`: ids of the other hosts of the same job.
+    No subnets: SageMaker's own network. `peers`: ids of the other hosts of the same job; `encrypted`: what
+    it exchanges with them is.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Wish:
     group_ids: tuple[str, ...]
     isolated: bool
     peers: tuple[str, ...] = ()
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def _appear(parts: Parts, wish: Wish, interface_id: str | None, then: Callable[[
         role_arn=None if wish.isolated else wish.role_arn,
         role_session_name=SESSION_NAME,
         peers=wish.peers,
+        encrypted=wish.encrypted,
         credentials_path=None if wish.isolated else f"/v2/credentials/{secret}",
     )
     with parts.store.transaction() as records:

@@ -59,6 +59,8 @@ class JobFleet:
     async def launch(self) -> None:
         """Every instance at once; LaunchFailed if one cannot be had."""
         await self._image()
+        if self._plan.encrypted and self._plan.count > 1 and not self._parts.network.can_encrypt():
+            raise LaunchFailed(job_failure.CANNOT_ENCRYPT)
         self._record.make_hosts(hosts_of(self._plan))
         await together(self._launch(host) for host in self._record.hosts)
 
@@ -127,6 +129,7 @@ class JobFleet:
             instance_id, job.arn, job.account, job.region, plan.noun, job.name, plan.role_arn,
             plan.subnet_ids, plan.group_ids, plan.isolated,
             tuple(one.instance_id for one in self._record.hosts if one.instance_id != instance_id),
+            plan.encrypted,
         )  # fmt: skip
 
     def _places(self) -> dict[str, topology.Instance]:

@@ -82,6 +82,10 @@ class Network(Protocol):
 
     def namespace_path(self, namespace: str) -> Path: ...
 
+    def can_encrypt(self) -> bool:
+        """Whether this machine can encrypt what hosts of a job exchange."""
+        ...
+
 
 class Listeners(Protocol):
     """The daemon's sockets inside namespaces."""

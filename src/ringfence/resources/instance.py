@@ -24,6 +24,7 @@ class Instance(Record, frozen=True, kw_only=True):
     `customer_cidr`, `vpn_gateway_id`: of a host in a customer's network, the block that it is in and the gateway.
     `owner`: ARN of the endpoint or job, or `session/…` of a `ringfence exec`. `peers`: ids of the other hosts of the
     same job; an isolated container that has some shares the namespace `id`, and a fence lets it speak with them alone.
+    `encrypted`: what it exchanges with them is.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Instance(Record, frozen=True, kw_only=True):
     customer_cidr: str | None = None
     vpn_gateway_id: str | None = None
     peers: tuple[str, ...] = ()
+    encrypted: bool = False
 
     @property
     def key(self) -> str:

@@ -1,21 +1,40 @@
 """A job's image, its hosts among each other, and how its containers ended."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground
 from ringfence.explain.standing import stand_in
 from ringfence.explain.supposed import suppose_interface
 from ringfence.network.explain import explain
-from ringfence.network.trace import Packet, trace
+from ringfence.network.packet import ESP, KEY_EXCHANGE, TCP, UDP, Packet
+from ringfence.network.trace import trace
 from ringfence.resources.job import HostEnd, Job, JobStatus
 from ringfence.resources.logs import LogEvent, LogStream
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan
 
-_TCP = 6
-_A_PORT = 29500  # any: what frameworks meet on; a rule for one port would not do
 _LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Traffic:
+    """What hosts of a job exchange; `rule`: what a group has to let through for it."""
+
+    name: str
+    rule: str
+    protocol: int
+    port: int | None
+
+
+# any port: what frameworks meet on; a rule for one port would not do
+_PLAIN = (_Traffic("traffic", "all traffic", TCP, 29500),)
+# https://docs.aws.amazon.com/sagemaker/latest/dg/train-encrypt.html
+_ENCRYPTED = (
+    _Traffic("UDP 500, which keys are agreed on by,", "UDP port 500", UDP, KEY_EXCHANGE),
+    _Traffic("ESP", "IP protocol 50 (ESP)", ESP, None),
+)
 
 
 def check_image(ground: Ground, plan: JobPlan) -> Iterator[Finding]:
@@ -37,27 +56,30 @@ def check_peers(ground: Ground, plan: JobPlan) -> Iterator[Finding]:
         return
     subnets = plan.subnet_ids
     for sender, receiver in ((a, b) for a in subnets for b in subnets if a <= b):
-        yield _judge_pair(ground, plan, sender, receiver)
+        for traffic in _ENCRYPTED if plan.encrypted else _PLAIN:
+            yield _judge_pair(ground, plan, sender, receiver, traffic)
 
 
-def _judge_pair(ground: Ground, plan: JobPlan, sender: str, receiver: str) -> Finding:
+def _judge_pair(ground: Ground, plan: JobPlan, sender: str, receiver: str, traffic: _Traffic) -> Finding:
     groups, subject = plan.group_ids, f"{sender} to {receiver}"
     first = stand_in(ground.topology, sender, groups)
     if first is None or receiver not in first.vpc.subnets:
         return note("peers", subject, "not judged: there is no such subnet")
     supposed, name = suppose_interface(first.topology, first.vpc, receiver, groups)
     target = supposed.vpcs[first.vpc.id].interfaces[name].address
-    walked = trace(supposed, Packet(first.name, target, _TCP, _A_PORT))
+    walked = trace(supposed, Packet(first.name, target, traffic.protocol, traffic.port))
     if walked.delivered:
-        return ok("peers", subject, f"hosts of the job reach each other, {subject}", *groups)
+        what = f" with {traffic.name}" if plan.encrypted else ""
+        return ok("peers", subject, f"hosts of the job reach each other{what}, {subject}", *groups)
     hop, shown = walked.deciding, ", ".join(groups)
     if "group" in hop.stage:
-        sentence = f"the hosts of a distributed job wait for each other in vain, {subject}: {shown} admits no traffic "
+        sentence = (
+            f"the hosts of a distributed job wait for each other in vain, {subject}: {shown} admits no {traffic.name} "
+        )
         sentence += "from its own members" if hop.stage == "ingress group" else "to its own members"
         way = "ingress" if hop.stage == "ingress group" else "egress"
-        remedy = f"add an {way} rule for all traffic to {groups[0]} whose source is {groups[0]} itself"
-        if way == "egress":
-            remedy = f"add an egress rule for all traffic to {groups[0]} whose destination is {groups[0]} itself"
+        end = "source" if way == "ingress" else "destination"
+        remedy = f"add an {way} rule for {traffic.rule} to {groups[0]} whose {end} is {groups[0]} itself"
     else:
         said = explain(walked)
         sentence, remedy = f"the hosts of the job do not reach each other, {subject}: {said.sentence}", said.remedy

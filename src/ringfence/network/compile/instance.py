@@ -24,7 +24,10 @@ def compile_instances(
             peers = (made[id].address for id in instance.peers if id in made)
             present = tuple(sorted(address for address in peers if address is not None))
             isolated = instance.isolated and not instance.fenced
-            made[instance.id] = replace(made[instance.id], peers=present, isolated=isolated, fenced=instance.fenced)
+            made[instance.id] = replace(
+                made[instance.id], peers=present, isolated=isolated, fenced=instance.fenced,
+                encrypted=instance.encrypted, job=instance.owner,
+            )  # fmt: skip
     return made
 
 

@@ -5,6 +5,11 @@ which somebody met it.
 """
 
 # ours: AWS does not say what happens to a job whose instance is lost
+# ours: AWS's machines always can
+CANNOT_ENCRYPT = (
+    "InternalServerError: Inter-container traffic encryption needs /dev/net/tun on the machine of Ringfence: load the "
+    "kernel module tun."
+)
 HOST_LOST = "InternalServerError: The instance that ran the container was lost. Please create the job again."
 
 

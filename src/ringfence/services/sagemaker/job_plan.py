@@ -59,6 +59,7 @@ class JobPlan:
     subnet_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
     isolated: bool
+    encrypted: bool
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
@@ -113,6 +114,7 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         arguments=tuple(application.get("ContainerArguments", ())),
         environment=spec.get("Environment", {}),
         isolated=network.get("EnableNetworkIsolation", False),
+        encrypted=network.get("EnableInterContainerTrafficEncryption", False),
         **_network(network.get("VpcConfig")),
     )
 
@@ -151,6 +153,7 @@ def _plan_training(job: TrainingJob) -> JobPlan:
             "TRAINING_JOB_ARN": job.arn,
         },
         isolated=spec.get("EnableNetworkIsolation", False),
+        encrypted=spec.get("EnableInterContainerTrafficEncryption", False),
         **_network(spec.get("VpcConfig")),
     )
 

@@ -39,7 +39,7 @@ _MEMBERS = frozenset(
     }
 )
 _CLUSTER = frozenset({"InstanceCount", "InstanceType", "VolumeSizeInGB"})
-_NETWORK = frozenset({"EnableNetworkIsolation", "VpcConfig"})
+_NETWORK = frozenset({"EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "VpcConfig"})
 _S3_INPUT = frozenset(
     {"S3Uri", "LocalPath", "S3DataType", "S3InputMode", "S3DataDistributionType", "S3CompressionType"}
 )
@@ -67,9 +67,7 @@ def create_processing_job(call: Call, request: Request) -> Result:
     name = request["ProcessingJobName"]
     check_new(call, ProcessingJob, name)
     _check_cluster(request["ProcessingResources"])
-    refuse_others(
-        request.get("NetworkConfig", {}), _NETWORK, "NetworkConfig.", {"EnableInterContainerTrafficEncryption": False}
-    )
+    refuse_others(request.get("NetworkConfig", {}), _NETWORK, "NetworkConfig.")
     inputs, outputs = request.get("ProcessingInputs", []), _outputs(request)
     check_unique(inputs, "InputName", "ProcessingInputs")
     for index, given in enumerate(inputs):

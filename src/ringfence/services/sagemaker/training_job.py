@@ -38,13 +38,13 @@ _MEMBERS = frozenset(
         "StoppingCondition",
         "Tags",
         "EnableNetworkIsolation",
+        "EnableInterContainerTrafficEncryption",
         "Environment",
         "DebugHookConfig",
         "ProfilerConfig",
     }
 )
 _HARMLESS: dict[str, Any] = {
-    "EnableInterContainerTrafficEncryption": False,
     "EnableManagedSpotTraining": False,
     "RemoteDebugConfig": {"EnableRemoteDebug": False},
     "InfraCheckConfig": {"EnableInfraCheck": False},
