@@ -101,9 +101,14 @@ def machine_of_nothing(config: Config) -> Machine:
 
 
 @contextmanager
-def local_daemon(state: Path, make: Callable[[Config], Machine] = machine_of_nothing) -> Iterator[Daemon]:
-    """The daemon in a thread of this process, on a free port, without namespaces and containers, or as `make` says."""
-    config = Config(state.resolve(), port=0, region=REGION, account=ACCOUNT)
+def local_daemon(
+    state: Path, make: Callable[[Config], Machine] = machine_of_nothing, **settings: Any
+) -> Iterator[Daemon]:
+    """The daemon in a thread of this process, on a free port, without namespaces and containers, or as `make` says.
+
+    `settings`: of its Config, what is not as it is by default.
+    """
+    config = Config(state.resolve(), port=0, region=REGION, account=ACCOUNT, **settings)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="local daemon", daemon=True)
     thread.start()

@@ -10,6 +10,7 @@ DEFAULT_REGION = "us-west-2"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html (botocore's shape still says 6 MB)
 DEFAULT_PAYLOAD_LIMIT = 25 * 1024 * 1024
 DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_OFFLINE_STORE_DELAY = 60.0  # AWS takes up to 15 minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Config:
 
     `private_dns_per_zone`: an interface endpoint's private names fail in zones where it has no interface.
     `payload_limit`: bytes of the body of an InvokeEndpoint.
+    `offline_store_delay`: seconds until a record that was put is in its group's offline store.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
     """
 
@@ -28,6 +30,7 @@ class Config:
     account: str = DEFAULT_ACCOUNT
     private_dns_per_zone: bool = False
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
+    offline_store_delay: float = DEFAULT_OFFLINE_STORE_DELAY
 
     @property
     def prefix(self) -> str:

@@ -101,5 +101,6 @@ EXCEPTIONS: dict[str, str] = {
     "sagemaker.AddTags | * | has no sagemaker:taggingaction on model": "set where a creation asks for AddTags",
     "sagemaker.CreateProcessingJob | * | does not pass the role in Proc*": "dataset definitions are refused",
     "sagemaker.Create* | * | has no sagemaker:directgatedmodelaccess on *": "gated models are refused",
+    "sagemaker-featurestore-runtime.PutRecord | * | has no sagemaker:updatablefeatures on *": "UpdateRecord has it",
     "sagemaker.CreateTrainingJob | * | does not ask about optional *": "training plans are refused",
 }

@@ -11,7 +11,14 @@ from pathlib import Path
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ringfence.app.daemon import App, Machine, remove_everything, run
-from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PAYLOAD_LIMIT, DEFAULT_PORT, DEFAULT_REGION, Config
+from ringfence.config import (
+    DEFAULT_ACCOUNT,
+    DEFAULT_OFFLINE_STORE_DELAY,
+    DEFAULT_PAYLOAD_LIMIT,
+    DEFAULT_PORT,
+    DEFAULT_REGION,
+    Config,
+)
 from ringfence.dataplane.apply import Dataplane
 from ringfence.runtime.oci import OciDriver
 from ringfence.store.database import StoreLocked, open_store
@@ -25,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--account", default=DEFAULT_ACCOUNT)
     parser.add_argument("--private-dns-per-zone", action="store_true")
     parser.add_argument("--payload-limit", type=int, default=DEFAULT_PAYLOAD_LIMIT, help="bytes of an invocation")
+    parser.add_argument("--offline-store-delay", type=float, default=DEFAULT_OFFLINE_STORE_DELAY)
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     given = parser.parse_args(arguments)
     start_logging()
@@ -35,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         account=given.account,
         private_dns_per_zone=given.private_dns_per_zone,
         payload_limit=given.payload_limit,
+        offline_store_delay=given.offline_store_delay,
     )
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

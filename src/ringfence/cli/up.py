@@ -11,7 +11,13 @@ from pathlib import Path
 import click
 
 from ringfence.cli.client import fail, find, state_option
-from ringfence.config import DEFAULT_ACCOUNT, DEFAULT_PAYLOAD_LIMIT, DEFAULT_PORT, DEFAULT_REGION
+from ringfence.config import (
+    DEFAULT_ACCOUNT,
+    DEFAULT_OFFLINE_STORE_DELAY,
+    DEFAULT_PAYLOAD_LIMIT,
+    DEFAULT_PORT,
+    DEFAULT_REGION,
+)
 
 _START_SECONDS = 60.0
 
@@ -38,9 +44,23 @@ _START_SECONDS = 60.0
     default=DEFAULT_PAYLOAD_LIMIT,
     help="Bytes of the body of an InvokeEndpoint; AWS's 25 MB by default.",
 )
+@click.option(
+    "--offline-store-delay",
+    type=click.FloatRange(1, 900),
+    default=DEFAULT_OFFLINE_STORE_DELAY,
+    show_default=True,
+    help="Seconds until records that were put are in Feature Store's offline stores.",
+)
 @click.option("--detach", is_flag=True, help="Return once the daemon answers; its log is STATE/daemon.log.")
 def up(
-    state: Path, port: int, region: str, account: str, private_dns_per_zone: bool, payload_limit: int, detach: bool
+    state: Path,
+    port: int,
+    region: str,
+    account: str,
+    private_dns_per_zone: bool,
+    payload_limit: int,
+    offline_store_delay: float,
+    detach: bool,
 ) -> None:
     """Start the daemon. Prints one line with the URL when it is ready."""
     if len(account) != 12 or not account.isdigit():
@@ -59,7 +79,7 @@ def up(
     command = [
         sys.executable, "-m", "ringfence.app",
         "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
-        "--payload-limit", str(payload_limit),
+        "--payload-limit", str(payload_limit), "--offline-store-delay", str(offline_store_delay),
     ]  # fmt: skip
     command += ["--private-dns-per-zone"] if private_dns_per_zone else []
     if detach:

@@ -25,12 +25,12 @@ def page(
     """
     start = 0
     if token is not None:
-        last = _decode(token, error)
+        last = read_token(token, error)
         keys = [key(item) for item in items]
         start = keys.index(last) + 1 if last in keys else _position_after(keys, last)
     chosen = list(items[start:] if limit is None else items[start : start + limit])
     more = start + len(chosen) < len(items)
-    return chosen, _encode(key(chosen[-1])) if more and chosen else None
+    return chosen, make_token(key(chosen[-1])) if more and chosen else None
 
 
 def _position_after(keys: Sequence[str], last: str) -> int:
@@ -38,11 +38,13 @@ def _position_after(keys: Sequence[str], last: str) -> int:
     return next((index for index, item in enumerate(keys) if item > last), len(keys))
 
 
-def _encode(key: str) -> str:
+def make_token(key: str) -> str:
+    """The token of the page after `key`, for listings that are too long to be read whole."""
     return base64.urlsafe_b64encode(b"rf1:" + key.encode()).decode()
 
 
-def _decode(token: str, error: ServiceError) -> str:
+def read_token(token: str, error: ServiceError) -> str:
+    """The key that the token was made of; raises `error` if it is not ours."""
     try:
         raw = base64.urlsafe_b64decode(token.encode())
     except (binascii.Error, ValueError, UnicodeEncodeError):

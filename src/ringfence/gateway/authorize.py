@@ -228,7 +228,10 @@ class _Asker:
             case "json":
                 return Denied("AccessDeniedException", message, 400, asked, decision)
             case "rest-json":
-                return Denied("AccessDeniedException", message, 403, asked, decision)
+                # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_feature_store_PutRecord.html
+                feature_store = self._operation.service == "sagemaker-featurestore-runtime"
+                code = "AccessForbidden" if feature_store else "AccessDeniedException"
+                return Denied(code, message, 403, asked, decision)
 
 
 _TRUST_ACTIONS = frozenset({"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"})

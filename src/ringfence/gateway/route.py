@@ -63,6 +63,7 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     ("/endpoints/", "sagemaker-runtime"),
     ("/FeatureGroup/", "sagemaker-featurestore-runtime"),
     ("/BatchGetRecord", "sagemaker-featurestore-runtime"),
+    ("/BatchWriteRecord", "sagemaker-featurestore-runtime"),
     ("/BatchPutMetrics", "sagemaker-metrics"),
     ("/BatchGetMetrics", "sagemaker-metrics"),
 )

@@ -7,6 +7,7 @@ from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.direct_connect import DirectConnect
 from ringfence.reconcile.dns_change import DnsChanges
 from ringfence.reconcile.endpoint import Endpoints
+from ringfence.reconcile.feature_group import FeatureGroups
 from ringfence.reconcile.flow_delivery import Delivery
 from ringfence.reconcile.flow_log import FlowLogs
 from ringfence.reconcile.health import Pace
@@ -16,6 +17,7 @@ from ringfence.reconcile.job import Jobs
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.nat_gateway import NatGateways
 from ringfence.reconcile.network_insights import NetworkInsightsAnalyses
+from ringfence.reconcile.offline_store import OfflineStore
 from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network, Traffic
@@ -77,6 +79,7 @@ def make_reconciler(
         NetworkInsightsAnalyses(store, applied, parts.edge),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge),
+        FeatureGroups(store, OfflineStore(store, caller, blobs, parts.edge), parts.edge, config.offline_store_delay),
         Orphans(parts),
         Endpoints(parts, Hosts(parts, pace or Pace())),
         Jobs(parts),

@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
+from ringfence.resources.feature_store import FeatureGroup
 from ringfence.resources.job import Job, ProcessingJob, TrainingJob
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Model, SageMakerRecord
 from ringfence.services.sagemaker.refusal import invalid
@@ -17,6 +18,7 @@ _NOUNS: dict[type[SageMakerRecord], tuple[str, str]] = {
     Endpoint: ("endpoint", "endpoint"),
     ProcessingJob: ("processing job", "processing-job"),
     TrainingJob: ("training job", "training-job"),
+    FeatureGroup: ("feature group", "feature-group"),
 }
 
 
@@ -29,7 +31,7 @@ def find(call: Call, kind: type[S], name: str) -> S:
 
 
 def check_new(call: Call, kind: type[SageMakerRecord], name: str) -> None:
-    """ValidationException `Cannot create already existing …` if the name is taken, ResourceInUse for a job."""
+    """ValidationException `Cannot create already existing …` if the name is taken, ResourceInUse for others."""
     found = call.records.get(kind, _key(call, kind, name))
     if isinstance(found, Job):
         # (recalled)
@@ -37,6 +39,11 @@ def check_new(call: Call, kind: type[SageMakerRecord], name: str) -> None:
             "ResourceInUse",
             "Job name must be unique within an AWS account and region, and a job with this name already exists "
             f"({found.arn})",
+        )
+    if isinstance(found, FeatureGroup):
+        raise ServiceError(
+            "ResourceInUse",
+            f"Resource Already Exists: FeatureGroup with name {name} already exists. Choose a different name.",
         )
     if found is not None:
         raise invalid(f'Cannot create already existing {_NOUNS[kind][0]} "{found.arn}".')
@@ -47,6 +54,12 @@ def arn_of(call: Call, kind: type[SageMakerRecord], name: str) -> str:
 
 
 def missing(kind: type[SageMakerRecord], arn: str) -> ServiceError:
+    if kind is FeatureGroup:
+        name = arn.rpartition("/")[2]
+        # https://github.com/aws/sagemaker-python-sdk/issues/2606
+        return ServiceError(
+            "ResourceNotFound", f"Resource Not Found: Amazon SageMaker can't find a FeatureGroup with name [{name}]."
+        )
     return invalid(f'Could not find {_NOUNS[kind][0]} "{arn}".')
 
 
