@@ -27,7 +27,7 @@ check: setup
 	$(BIN)/pytest -q -n 2 -m "not root and not slow"
 
 test: check
-	$(ROOT) $(BIN)/pytest -q -m "root or slow"
+	$(ROOT) $(BIN)/pytest -q -n 2 --dist loadfile -m "root or slow"
 
 # Model against kernel, for as many packets as you have time for (about 40 a second).
 SOAK ?= 20000
