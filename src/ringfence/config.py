@@ -18,7 +18,7 @@ class Config:
     """`state`: absolute directory of everything that lasts. `host`, `port`: the API on this machine's loopback.
 
     `private_dns_per_zone`: an interface endpoint's private names fail in zones where it has no interface.
-    `payload_limit`: bytes of the body of an InvokeEndpoint.
+    `payload_limit`: bytes of the body of an InvokeEndpoint. `scratch`: `POST /moto-api/reset` throws everything away.
     `offline_store_delay`: seconds until a record that was put is in its group's offline store.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
     """
@@ -31,6 +31,7 @@ class Config:
     private_dns_per_zone: bool = False
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     offline_store_delay: float = DEFAULT_OFFLINE_STORE_DELAY
+    scratch: bool = False
 
     @property
     def prefix(self) -> str:
@@ -63,6 +64,11 @@ class Config:
     def admin_file(self) -> Path:
         """JSON, mode 0600, written at first start: the root access key of the account."""
         return self.state / "admin.json"
+
+    @property
+    def scratch_file(self) -> Path:
+        """Says that the state was scratch from its first start on."""
+        return self.state / "scratch"
 
     @property
     def daemon_file(self) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ringfence.app.daemon import App, Machine, remove_everything, run
+from ringfence.app.first_start import NotScratch
 from ringfence.config import (
     DEFAULT_ACCOUNT,
     DEFAULT_OFFLINE_STORE_DELAY,
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--private-dns-per-zone", action="store_true")
     parser.add_argument("--payload-limit", type=int, default=DEFAULT_PAYLOAD_LIMIT, help="bytes of an invocation")
     parser.add_argument("--offline-store-delay", type=float, default=DEFAULT_OFFLINE_STORE_DELAY)
+    parser.add_argument("--scratch", action="store_true", help="let POST /moto-api/reset throw everything away")
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     given = parser.parse_args(arguments)
     start_logging()
@@ -44,12 +46,18 @@ def main(arguments: list[str] | None = None) -> int:
         private_dns_per_zone=given.private_dns_per_zone,
         payload_limit=given.payload_limit,
         offline_store_delay=given.offline_store_delay,
+        scratch=given.scratch,
     )
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         asyncio.run(_clean(config) if given.remove_everything else run(config, linux_machine(config), announce))
     except StoreLocked:
         print(f"ringfence: another daemon has `{config.state}`: see `ringfence status`", file=sys.stderr)
+        return 1
+    except NotScratch:
+        print(
+            f"ringfence: `{config.state}` was not made as scratch: give --scratch with a new --state", file=sys.stderr
+        )
         return 1
     except sqlite3.DatabaseError as error:
         print(

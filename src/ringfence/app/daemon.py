@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ringfence import services
-from ringfence.app.first_start import prepare
+from ringfence.app.first_start import mark_scratch, prepare, root_records
 from ringfence.app.linux_repository import provide_repositories
 from ringfence.app.openers import Openers
 from ringfence.config import Config
@@ -87,15 +87,15 @@ class App:
         self._machine = machine
         self._purge = False
         self.store = open_store(config.state)
+        if config.scratch:
+            mark_scratch(config, self.store)
         told = prepare(self.store, config, self.now(), os.urandom)
         self.admin_token = told.token
         self.images = ImageStore(config.images)
         self._blobs = BlobStore(config.blobs)
         self._blobs.sweep(Kept(self.store))
-        self._applied = Applied()
-        self._logs = ContainerLogs(self.store)
         self._upstream = Upstream(machine.network.open_socket, self._container_namespace)
-        gateway = Gateway(
+        self._gateway = Gateway(
             region=config.region,
             store=self.store,
             blobs=self._blobs,
@@ -106,13 +106,22 @@ class App:
             now=self.now,
             entropy=os.urandom,
         )
-        self._serve: Serve = partial(serve, gateway)
-        self._caller = PlatformCaller(gateway)
+        self._serve: Serve = partial(serve, self._gateway)
+        self._caller = PlatformCaller(self._gateway)
         self._command_caller = self._caller.acting_for("`ringfence exec`")
-        self.decisions = gateway.decisions
+        self.decisions = self._gateway.decisions
         self._api: HttpSocket | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._own_listeners = self._make_listeners(open_authority(config.ca_bundle.parent))
+        self._authority = open_authority(config.ca_bundle.parent)
+        self._resetting = asyncio.Lock()
+        self._assemble()
+
+    def _assemble(self) -> None:
+        """What makes the machine agree with the records; anew after a reset."""
+        config, machine = self.config, self._machine
+        self._applied = Applied()
+        self._logs = ContainerLogs(self.store)
+        self._own_listeners = self._make_listeners(self._authority)
         self._reconciler = make_reconciler(
             config=config,
             store=self.store,
@@ -129,7 +138,7 @@ class App:
             logs=self._logs,
             blobs=self._blobs,
             traffic=self._upstream,
-            measurements=gateway.measurements,
+            measurements=self._gateway.measurements,
             applied=self._applied,
             flow_interval=machine.flow_interval,
         )
@@ -179,20 +188,40 @@ class App:
         listening.setblocking(False)
         with self.store.transaction() as records:
             session.remove_all(records)
-        await provide_repositories(self.store, self._blobs, self.config.region, self.now())
-        self._spawn(self._reconciler.run(), "reconcile")
         self._spawn(collect_forever(self.store, self._blobs), "collect blobs")
         self._spawn(self._forget_pools(), "forget pools")
-        try:
-            async with asyncio.timeout(_SETTLE_SECONDS):
-                await self._reconciler.settled.wait()
-        except TimeoutError:
-            log.warning("the machine does not agree with the records after %d s: see above; going on", _SETTLE_SECONDS)
+        await self._reconcile()
         server = make_server(self._serve, self._blobs, Stamp("the loopback listener"), partial(admin.handle, app=self))
         self._api = await open_http(server, listening)
         port = listening.getsockname()[1]
         self.url = f"http://{self.config.host}:{port}"
         self._write_daemon_file(port)
+
+    async def _reconcile(self) -> None:
+        """Begin to reconcile; returns once the machine agrees with the records, or after a while."""
+        await provide_repositories(self.store, self._blobs, self.config.region, self.now())
+        self._spawn(self._reconciler.run(), "reconcile")
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._reconciler.settled.wait()
+        except TimeoutError:
+            log.warning("the machine does not agree with the records after %d s: see above; going on", _SETTLE_SECONDS)
+
+    async def reset(self) -> None:
+        """As after a first start: no records but the root's key, nothing on the machine. For scratch states only."""
+        if not self.config.scratch:
+            raise PermissionError("this state is not scratch")
+        async with self._resetting:
+            await self._reconciler.stop()
+            await self._logs.close()
+            await self._own_listeners.close()
+            await remove_everything(self._machine)
+            with self.store.transaction() as records:
+                kept = root_records(records, self.config.account)
+            self.store.clear(kept)
+            self._blobs.sweep(Kept(self.store))
+            self._assemble()
+            await self._reconcile()
 
     async def stop(self) -> None:
         """Answer what is being asked, then leave. What runs stays for the next daemon unless `shut_down` was asked."""

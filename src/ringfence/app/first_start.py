@@ -10,10 +10,13 @@ from datetime import datetime
 
 from ringfence.config import Config
 from ringfence.core.ids import Entropy, principal_id
-from ringfence.core.record import Writer
-from ringfence.iam.session_token import ensure_sealing_key, new_secret
+from ringfence.core.record import Reader, Record, Writer
+from ringfence.iam.session_token import ensure_sealing_key, new_secret, sealing_key
 from ringfence.resources.iam import AccessKey
 from ringfence.store.database import Store
+
+# What moto's decorators put into the environment of each test. Everybody knows it: only scratch states have it.
+_MOTO_KEY = ("FOOBARKEY", "FOOBARSECRET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ def prepare(store: Store, config: Config, now: datetime, entropy: Entropy) -> Ad
     with store.transaction() as records:
         ensure_sealing_key(records, entropy)
         key = _ensure_root_key(records, config.account, now, entropy)
+        if config.scratch:
+            records.put(AccessKey(id=_MOTO_KEY[0], secret=_MOTO_KEY[1], account=config.account, created=now))
     told = _read(config)
     token = told.token if told else entropy(32).hex()
     admin = Admin(key.id, key.secret, token)
@@ -38,9 +43,26 @@ def prepare(store: Store, config: Config, now: datetime, entropy: Entropy) -> Ad
     return admin
 
 
+def root_records(records: Reader, account: str) -> tuple[Record, ...]:
+    """What a first start made and a reset keeps: the admin file and open sessions stay good."""
+    keys = (key for key in records.all(AccessKey) if key.user_name is None and key.account == account)
+    return (sealing_key(records), *keys)
+
+
+class NotScratch(Exception):
+    """The state directory has records that somebody made without calling it scratch."""
+
+
+def mark_scratch(config: Config, store: Store) -> None:
+    """Say on disk that all of this state may be thrown away; NotScratch if that was not said at its first start."""
+    if store.revision and not config.scratch_file.exists():
+        raise NotScratch(str(config.state))
+    config.scratch_file.touch(mode=0o600)
+
+
 def _ensure_root_key(records: Writer, account: str, now: datetime, entropy: Entropy) -> AccessKey:
     for key in records.all(AccessKey):
-        if key.user_name is None and key.account == account:
+        if key.user_name is None and key.account == account and key.id != _MOTO_KEY[0]:
             return key
     made = AccessKey(id=principal_id("AKIA", entropy), secret=new_secret(entropy), account=account, created=now)
     records.put(made)

@@ -51,6 +51,11 @@ _START_SECONDS = 60.0
     show_default=True,
     help="Seconds until records that were put are in Feature Store's offline stores.",
 )
+@click.option(
+    "--scratch",
+    is_flag=True,
+    help="All of this state may be thrown away: POST /moto-api/reset does, for test suites written for moto's server.",
+)
 @click.option("--detach", is_flag=True, help="Return once the daemon answers; its log is STATE/daemon.log.")
 def up(
     state: Path,
@@ -60,6 +65,7 @@ def up(
     private_dns_per_zone: bool,
     payload_limit: int,
     offline_store_delay: float,
+    scratch: bool,
     detach: bool,
 ) -> None:
     """Start the daemon. Prints one line with the URL when it is ready."""
@@ -82,6 +88,7 @@ def up(
         "--payload-limit", str(payload_limit), "--offline-store-delay", str(offline_store_delay),
     ]  # fmt: skip
     command += ["--private-dns-per-zone"] if private_dns_per_zone else []
+    command += ["--scratch"] if scratch else []
     if detach:
         _start_detached(command, state)
     else:

@@ -25,6 +25,7 @@ from ringfence.resources.sagemaker import Endpoint, EndpointStatus
 from ringfence.runtime.image import InvalidImage
 
 PREFIX = "/_ringfence/"
+RESET_PATH = "/moto-api/reset"
 _LOOK_SECONDS = 0.2  # how often an open session looks whether its client is still there
 
 
@@ -33,6 +34,8 @@ Answer = Callable[[web.BaseRequest, Running], Awaitable[web.StreamResponse]]
 
 async def handle(request: web.BaseRequest, app: Running) -> web.StreamResponse:
     """Answer one request of the command; errors are `{"error": text}` with a 4xx status."""
+    if (request.method, request.path) == ("POST", RESET_PATH):
+        return await _reset(app)
     given = request.headers.get("Authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {app.admin_token}".encode()):
         return _error("the admin token is wrong", 401)
@@ -45,6 +48,15 @@ async def handle(request: web.BaseRequest, app: Running) -> web.StreamResponse:
         return _error(f"{error.code}: {error.message}", 400)
     except (InvalidImage, ValueError, KeyError) as error:
         return _error(str(error), 400)
+
+
+async def _reset(app: Running) -> web.Response:
+    """What test suites written for moto's server ask before each test, without any credentials."""
+    try:
+        await app.reset()
+    except PermissionError:
+        return _error("only a scratch state can be reset: `ringfence up --scratch` on a new state directory", 403)
+    return web.json_response({"status": "ok"})
 
 
 def _error(text: str, status: int) -> web.Response:

@@ -24,7 +24,7 @@ from ringfence.store.blobs import BlobStore
 Serve = Callable[[HttpRequest, Body, Arrival], Awaitable[HttpResponse]]
 Admin = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-ADMIN_PATH = "/_ringfence/"
+ADMIN_PATHS = ("/_ringfence/", "/moto-api/")
 # AWS closes idle connections after about a minute too; clients pool them for less.
 _IDLE_SECONDS = 75.0
 _STALL_SECONDS = 60.0
@@ -76,7 +76,7 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
     """A protocol factory for `loop.create_server`. `admin` answers `/_ringfence/…`, on the loopback listener only."""
 
     async def handle(raw: web.BaseRequest) -> web.StreamResponse:
-        if admin is not None and raw.raw_path.startswith(ADMIN_PATH):
+        if admin is not None and raw.raw_path.startswith(ADMIN_PATHS):
             await raw.read()  # a body that nobody reads would keep the connection from closing at a stop
             return await admin(raw)
         response = await serve(_read_head(raw), IncomingBody(raw), _arrive(stamp, raw))

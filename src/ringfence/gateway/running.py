@@ -51,6 +51,10 @@ class Running(Protocol):
         """Return once the network and the listeners are as this revision of the records wants them."""
         ...
 
+    async def reset(self) -> None:
+        """Throw everything away; PermissionError unless the state is scratch."""
+        ...
+
     def shut_down(self) -> None:
         """Begin to stop, taking every container and namespace down."""
         ...

@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -148,6 +148,22 @@ class Store:
             if kind.__name__ not in self._frozen:
                 self._frozen[kind.__name__] = MappingProxyType(dict(table))
         return Snapshot(self.revision, dict(self._frozen))
+
+    def clear(self, kept: Iterable[Record]) -> None:
+        """Forget every record but these."""
+        records = [(type(one).__name__, one.key, self._encoder.encode(one)) for one in kept]
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("DELETE FROM records")
+            self._connection.executemany("INSERT INTO records VALUES (?, ?, ?)", records)
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (str(self.revision + 1),))
+        kinds = list(self._tables)
+        self._tables.clear()
+        self._frozen.clear()
+        for kind in kinds:
+            self.table(kind)
+        self.revision += 1
+        self._changed.set()
 
     async def wait(self, since: int) -> int:
         """Return the revision as soon as it is greater than `since`."""
