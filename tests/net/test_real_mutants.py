@@ -128,8 +128,8 @@ def maps_leave_out_half_of_each_block(patch: pytest.MonkeyPatch) -> None:
 def what_maps_do_not_know_meets_no_rule(patch: pytest.MonkeyPatch) -> None:
     honest = lookup._split
 
-    def split(direction: str, rules: Sequence[lookup.Listed]) -> lookup._Split | None:
-        found = honest(direction, rules)
+    def split(direction: str, rules: Sequence[lookup.Listed], few: int) -> lookup._Split | None:
+        found = honest(direction, rules, few)
         return found and dataclasses.replace(found, rest=())
 
     patch.setattr(lookup, "_split", split)

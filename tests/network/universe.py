@@ -294,7 +294,7 @@ def add_second_service(universe: Universe) -> None:
 
 
 def add_long_lists(universe: Universe) -> None:
-    """So many rules and entries that the kernel is given maps of them."""
+    """Many rules and entries: what the kernel is given are maps of maps."""
     world, chance = universe.world, universe.chance
     for place in universe.places:
         for group in place.groups:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from ringfence.dataplane import nftables
 from ringfence.network.topology import ANYWHERE, Match
 
-_FEW = 8  # a list of so many is looked through faster than a map is asked
 _COPIES = 3  # at most so many times the list's length, else it stays a list
 _PORTS_OF = {"tcp dport": 6, "udp dport": 17}
 _LAST_PORT, _LAST_ADDRESS = 0xFFFF, 0xFFFFFFFF
@@ -48,9 +47,12 @@ class _Split:
     rest: Places
 
 
-def chains(name: str, direction: str, rules: Sequence[Listed]) -> Iterator[str]:
-    """The chain `name`, and those that it leads to. `direction`: which address the rules look at, saddr or daddr."""
-    split = _split(direction, rules) if len(rules) > _FEW else None
+def chains(name: str, direction: str, rules: Sequence[Listed], few: int) -> Iterator[str]:
+    """The chain `name`, and those that it leads to. `direction`: which address the rules look at, saddr or daddr.
+
+    `few`: so many rules stay a list. One costs a packet 80 ns, as asking a map does; each chain takes time to load.
+    """
+    split = _split(direction, rules, few) if len(rules) > few else None
     if split is None:
         yield nftables.chain(name, (one.text for one in rules))
         return
@@ -58,13 +60,13 @@ def chains(name: str, direction: str, rules: Sequence[Listed]) -> Iterator[str]:
     names = {found: f"{name}-{number}" for number, found in enumerate(parts)}
     ways = (f"{_show(split.key, span)} : {_way(names.get(found))}" for span, found in split.meets)
     lines = [f"{split.key} vmap {{ {', '.join(ways)} }}"]
-    if len(split.rest) > _FEW:
+    if len(split.rest) > few:
         lines.append(f"goto {names.setdefault(split.rest, f'{name}-rest')}")
     else:
         lines += [rules[place].text for place in split.rest]
     yield nftables.chain(name, lines)
     for found, part in names.items():
-        yield from chains(part, direction, [rules[place] for place in found])
+        yield from chains(part, direction, [rules[place] for place in found], few)
 
 
 def _way(name: str | None) -> str:
@@ -77,12 +79,12 @@ def _show(key: str, span: Span) -> str:
     return f"{span.first}-{span.last}"
 
 
-def _split(direction: str, rules: Sequence[Listed]) -> _Split | None:
+def _split(direction: str, rules: Sequence[Listed], few: int) -> _Split | None:
     """By the field that tells most of the rules apart; None if none shortens the list."""
     spans = {key: list(_port_spans(protocol, rules)) for key, protocol in _PORTS_OF.items()}
     spans[f"ip {direction}"] = [(place, span) for place, one in enumerate(rules) for span in _address_spans(one)]
     for key, found in sorted(spans.items(), key=lambda field: -len({span for _, span in field[1]})):
-        meets = _merge(_cut(found, _LAST_PORT if key in _PORTS_OF else _LAST_ADDRESS))
+        meets = _merge(_cut(found, _LAST_PORT if key in _PORTS_OF else _LAST_ADDRESS), few)
         rest = tuple(place for place, one in enumerate(rules) if one.match.protocol != _PORTS_OF.get(key))
         split = _Split(key, meets, rest if key in _PORTS_OF else ())
         lengths = [len(split.rest), *(len(places) for _, places in meets)]
@@ -117,13 +119,13 @@ def _cut(spans: Sequence[tuple[int, Span]], last: int) -> Cut:
     return [(Span(first, end), tuple(found)) for first, end, found in zip(edges, ends, meets, strict=True)]
 
 
-def _merge(cut: Cut) -> Cut:
+def _merge(cut: Cut, few: int) -> Cut:
     """Neighbours together as long as their rules are few."""
     merged = cut[:1]
     for span, found in cut[1:]:
         before, known = merged[-1]
         both = {*known, *found}
-        if len(both) <= _FEW or known == found:
+        if len(both) <= few or known == found:
             merged[-1] = (Span(before.first, span.last), tuple(sorted(both)))
         else:
             merged.append((span, found))

@@ -36,6 +36,9 @@ TABLE_BITS = 0x7FFF
 LOOKUP_BITS = FROM_INTERFACE | TABLE_BITS
 ACL_BITS = 0xFFFF0000
 
+# How long lists stay lists. Groups' rules are many, and met by a flow's first packets only; an ACL's by all packets.
+_FEW_RULES, _FEW_ENTRIES = 8, 3
+
 INTERFACES, GROUPS, SOURCES, UNCHECKED = "interfaces", "groups", "sources", "unchecked"
 FORWARDING = "forwarding"  # in profiles of interfaces without source/destination check
 SUBNETS, NEIGHBOURS = "subnets", "neighbours"  # link -> subnet's number; (subnet's number, link)
@@ -136,7 +139,7 @@ def _anti_spoof(vpc: Vpc, gateways: Sequence[Endpoint]) -> str:
     Before fragments are put together too (priority -400), which the kernel does whatever link they came by: nobody
     gets a piece of his own into another's datagram.
     """
-    rules = ['iifname "lo" accept', f"iifname . ip saddr @{SOURCES} accept", f"iifname @{UNCHECKED} accept"]
+    rules = [f"iifname . ip saddr @{SOURCES} accept", 'iifname "lo" accept', f"iifname @{UNCHECKED} accept"]
     rules += [
         f'iifname "{link_name("g", endpoint.id)}" {nftables.peers("saddr", endpoint.prefixes)} accept'
         for endpoint in gateways
@@ -246,7 +249,10 @@ def _group_chains(vpc: Vpc, profiles: dict[str, Interface], memory: Memory) -> I
 def _chains_of(peerings: Mapping[str, Peering], group: SecurityGroup) -> tuple[str, ...]:
     leaving = [_listed(peerings, "daddr", rule) for rule in group.egress]
     arriving = [_listed(peerings, "saddr", rule) for rule in group.ingress]
-    return (*lookup.chains(f"{group.id}-out", "daddr", leaving), *lookup.chains(f"{group.id}-in", "saddr", arriving))
+    return (
+        *lookup.chains(f"{group.id}-out", "daddr", leaving, _FEW_RULES),
+        *lookup.chains(f"{group.id}-in", "saddr", arriving, _FEW_RULES),
+    )
 
 
 def _listed(peerings: Mapping[str, Peering], direction: str, rule: GroupRule) -> Listed:
@@ -283,7 +289,7 @@ def _chains_of_acl(acl: NetworkAcl) -> tuple[str, ...]:
 def _acl_way(acl: NetworkAcl, way: str, entries: Sequence[AclEntry], direction: str) -> Iterator[str]:
     denied = Listed(nftables.rule(verdict="drop", cite=f"{acl.id}/{way}/*"), Match())
     listed = [Listed(_acl_rule(entry, direction), entry.match, (entry.cidr,)) for entry in entries]
-    return lookup.chains(f"{acl.id}-{way}", direction, [*listed, denied])
+    return lookup.chains(f"{acl.id}-{way}", direction, [*listed, denied], _FEW_ENTRIES)
 
 
 def _acl_rule(entry: AclEntry, direction: str) -> str:
