@@ -194,7 +194,7 @@ def _connect(dataplane: Dataplane, packet: Packet, wait: float) -> bool:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
-            sock.bind(("0.0.0.0", packet.source_port))
+            sock.bind((packet.source_address or "0.0.0.0", packet.source_port))
             sock.connect((packet.destination, packet.port))
         except ConnectionRefusedError:
             return True
@@ -212,12 +212,12 @@ def _exchange(dataplane: Dataplane, topology: Topology, packet: Packet, found: T
             server = stack.enter_context(dataplane.open_socket(found.reached, socket.SOCK_DGRAM))
             server.settimeout(wait)
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            server.bind(("0.0.0.0", packet.port))
+            server.bind((_arrives_as(topology, packet.destination), packet.port))
         client = stack.enter_context(dataplane.open_socket(packet.source, socket.SOCK_DGRAM))
         client.settimeout(wait)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            client.bind(("0.0.0.0", packet.source_port))
+            client.bind((packet.source_address or "0.0.0.0", packet.source_port))
             client.connect((packet.destination, packet.port))
             client.send(b"?")
             if server is not None:
@@ -228,6 +228,12 @@ def _exchange(dataplane: Dataplane, topology: Topology, packet: Packet, found: T
             return False
 
 
+def _arrives_as(topology: Topology, destination: str) -> str:
+    """The address that a server answers with: of several the kernel would take the primary one."""
+    _, target = topology.elastic_at.get(destination, (None, None))
+    return target.behind(destination).private if target else destination
+
+
 def _ping(dataplane: Dataplane, packet: Packet, wait: float) -> bool:
     sock = dataplane._executor.inside(
         packet.source, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
@@ -235,7 +241,7 @@ def _ping(dataplane: Dataplane, packet: Packet, wait: float) -> bool:
     with sock:
         sock.settimeout(wait)
         try:
-            sock.bind(("0.0.0.0", packet.source_port))
+            sock.bind((packet.source_address or "0.0.0.0", packet.source_port))
             sock.sendto(struct.pack("!BBHHH", packet.icmp_type, packet.icmp_code, 0, 0, 1), (packet.destination, 0))
             return sock.recv(100)[0] == 0
         except OSError:
@@ -249,6 +255,7 @@ def _send_raw(dataplane: Dataplane, packet: Packet) -> bool:
     )
     with sock:
         try:
+            sock.bind((packet.source_address or "0.0.0.0", 0))
             sock.sendto(bytes(32), (packet.destination, 0))
         except OSError:
             return False

@@ -85,6 +85,24 @@ def add_hosts(universe: Universe) -> None:
         world.interface(place.subnets[0], place.groups[0])  # attached to nothing
 
 
+def add_secondary_addresses(universe: Universe) -> None:
+    """Beside others' primary ones, some of them public."""
+    world, chance = universe.world, universe.chance
+    for place in universe.places:
+        subnets = {subnet.id: subnet for subnet in place.subnets}
+        taken = {one.private_ip for one in world.all(ec2.NetworkInterface) if one.subnet_id in subnets}
+        for one in world.all(ec2.NetworkInterface):
+            if one.subnet_id in subnets and one.interface_type == "interface" and universe.often(0.4):
+                usable = [str(address) for address in IPv4Network(subnets[one.subnet_id].cidr)][4:-1]
+                free = [address for address in usable if address not in taken]
+                chosen = tuple(chance.sample(free, min(len(free), chance.choice([1, 2]))))
+                taken |= set(chosen)
+                world.change(ec2.NetworkInterface, one.id, secondary_ips=chosen)
+                for address in chosen:
+                    if universe.often(0.3):
+                        world.elastic_ip(one.id, private_ip=address)
+
+
 def add_prefix_lists(universe: Universe) -> None:
     """AWS's, an empty one, and one with blocks in each other, inside the VPC and as specific as routes and more so."""
     for place in universe.places:
@@ -312,7 +330,7 @@ def add_long_lists(universe: Universe) -> None:
 FEATURES: tuple[Callable[[Universe], None], ...] = (
     add_vpcs, add_subnets, add_hosts, add_prefix_lists, add_groups_rules, add_acls, add_tables, add_endpoints,
     add_ways_out, add_routes_of_prefix_lists, add_flow_logs, add_outside, add_peerings, add_customer_networks,
-    add_second_service, add_long_lists,
+    add_second_service, add_long_lists, add_secondary_addresses,
 )  # fmt: skip
 
 
@@ -337,7 +355,8 @@ def draw_packets(topology: Topology, chance: random.Random, count: int) -> Itera
 def _is_to_itself(packet: Packet, source: Instance, topology: Topology) -> bool:
     """By its own address or its own Elastic IP."""
     behind = topology.elastic_at.get(packet.destination)
-    return packet.destination == source.address or (behind is not None and behind[1].id == source.interface_id)
+    own = (source.address, *source.secondary)
+    return packet.destination in own or (behind is not None and behind[1].id == source.interface_id)
 
 
 class _Edges:
@@ -354,12 +373,13 @@ class _Edges:
         """Mostly to somebody, so that the rules and not the routes decide."""
         known = chance.random() < 0.85 and self._hosts
         target = chance.choice(self._hosts if known else self._neighbours)
+        own = chance.choice([None, *source.secondary]) if source.secondary else None
         protocol = chance.choices([TCP, UDP, ICMP, OTHER_PROTOCOL], [6, 3, 1, 0.5])[0]
         if protocol in (TCP, UDP):
             back = chance.choice([*self._ports, chance.randrange(20000, 60000)])
-            return Packet(source.id, target, protocol, chance.choice(self._ports), max(back, 1))
+            return Packet(source.id, target, protocol, chance.choice(self._ports), max(back, 1), source_address=own)
         number = chance.randrange(1, 65535)
-        return Packet(source.id, target, protocol, None, number, icmp_type=8, icmp_code=0)
+        return Packet(source.id, target, protocol, None, number, icmp_type=8, icmp_code=0, source_address=own)
 
 
 def addresses_of(vpc: Vpc | None, topology: Topology) -> list[str]:
@@ -374,10 +394,10 @@ def addresses_of(vpc: Vpc | None, topology: Topology) -> list[str]:
     cidrs += [entry.cidr for acl in vpc.acls.values() for entry in (*acl.egress, *acl.ingress)]
     cidrs += [route.destination for table in vpc.route_tables.values() for route in table.routes]
     edges = [str(edge) for cidr in cidrs if cidr != "0.0.0.0/0" for edge in _edges(IPv4Network(cidr))]
-    everybody = [interface.address for interface in vpc.interfaces.values()] * 3
+    everybody = [address for interface in vpc.interfaces.values() for address in interface.addresses] * 3
     edges += list(_customers(vpc, topology)) * 3
     for other in (topology.vpcs[peering.vpc_id] for peering in vpc.peerings.values()):
-        everybody += [interface.address for interface in other.interfaces.values()] * 2
+        everybody += [address for interface in other.interfaces.values() for address in interface.addresses] * 2
         edges += [*other.resolvers, *(subnet.router for subnet in other.subnets.values())]
     return [*everybody, *edges, *public, *vpc.resolvers, *(subnet.router for subnet in vpc.subnets.values())]
 

@@ -186,14 +186,16 @@ class World:
     def internet_gateway(self, vpc: ec2.Vpc) -> ec2.InternetGateway:
         return self.put(ec2.InternetGateway(id=self.id("igw"), vpc_id=vpc.id, **OWNED))
 
-    def elastic_ip(self, interface_id: str | None, public_ip: str | None = None) -> ec2.ElasticIp:
+    def elastic_ip(
+        self, interface_id: str | None, public_ip: str | None = None, private_ip: str | None = None
+    ) -> ec2.ElasticIp:
         """Associated with this interface, if one is given."""
         public_ip = public_ip or addresses.elastic_addresses()[len(self.all(ec2.ElasticIp))]
         association = self.id("eipassoc") if interface_id else None
         return self.put(
             ec2.ElasticIp(
                 id=self.id("eipalloc"), public_ip=public_ip, network_interface_id=interface_id,
-                association_id=association, **OWNED,
+                association_id=association, private_ip=private_ip, **OWNED,
             )
         )  # fmt: skip
 

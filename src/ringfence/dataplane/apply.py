@@ -180,7 +180,7 @@ def _forget_strays(topology: Topology, observed: HostState) -> list[Step]:
     steps: list[Step] = []
     for vpc in topology.vpcs.values():
         if vpc.internet_gateway is not None and vpc.id in observed.namespaces:
-            used = {interface.public_address for interface in vpc.public.values()}
+            used = {one.public for one in vpc.public.values()}
             strays = tuple(address for address in addresses.elastic_addresses() if address not in used)
             steps.append(ForgetFlows(vpc.id, strays, left=True))
     return steps

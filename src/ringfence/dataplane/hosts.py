@@ -35,6 +35,8 @@ def render_instance(instance: Instance) -> Part:
     if instance.address is not None and instance.gateway is not None:
         found += [
             Address(instance.id, ETH, f"{instance.address}/{instance.prefix_length}"),
+            # /32, so that the primary one stays the address that packets leave with
+            *(Address(instance.id, ETH, f"{address}/32") for address in instance.secondary),
             Up(instance.id, ETH),
             Route(instance.id, MAIN_TABLE, "default", ETH, instance.gateway),
         ]

@@ -127,7 +127,7 @@ def _socket(probe: Probe) -> socket.socket:
     try:
         if probe.protocol == _TCP:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.bind(("0.0.0.0", probe.source_port))  # noqa: S104 - in a namespace of ours, for one packet
+        sock.bind((probe.source or "0.0.0.0", probe.source_port))  # noqa: S104 - in a namespace of ours, for one packet
     except OSError:
         sock.close()
         raise

@@ -121,15 +121,19 @@ def render_interface(
         Up(vpc.id, link),
         # The default delays the first answer of proxy ARP by up to 0.8 s.
         Sysctl(vpc.id, f"ipv4/neigh/{link}/proxy_delay", "0"),
-        Route(vpc.id, MAIN_TABLE, interface.address, link),
-        # Permanent: nobody can claim another's address, and the kernel's shared limit on neighbours does not count it.
-        Neighbour(vpc.id, interface.address, link, interface.mac),
         Element(vpc.id, INTERFACES, (link,), mark),
         Element(vpc.id, GROUPS, (link,), numbers.profiles[profile_of(interface)]),
         Element(vpc.id, SUBNETS, (link,), numbers.subnets[subnet.id]),
         Element(vpc.id, NEIGHBOURS, (str(numbers.subnets[subnet.id]), link)),
-        Element(vpc.id, SOURCES, (link, interface.address)),
     ]
+    for address in interface.addresses:
+        found += [
+            Route(vpc.id, MAIN_TABLE, address, link),
+            # Permanent: nobody claims another's address, and the kernel's shared limit on neighbours does not count it.
+            Neighbour(vpc.id, address, link, interface.mac),
+            Element(vpc.id, SOURCES, (link, address)),
+            *(Element(vpc.id, group_id, (address,)) for group_id in interface.group_ids if group_id in referenced),
+        ]
     if interface.logged:
         found.append(Element(vpc.id, LOGGED, (link,), COUNTED | numbers.flows[interface.id]))
     if is_always_tracked(interface):
@@ -138,9 +142,6 @@ def render_interface(
         found.append(Element(vpc.id, FORWARDERS, (link,)))
     if not interface.source_check:
         found += [Element(vpc.id, UNCHECKED, (link,)), Sysctl(vpc.id, f"ipv4/conf/{link}/rp_filter", "0")]
-    found += [
-        Element(vpc.id, group_id, (interface.address,)) for group_id in interface.group_ids if group_id in referenced
-    ]
     found += render_elastic_ip(vpc, interface, made_up_mac(vpc.id))
     return frozenset(found)
 

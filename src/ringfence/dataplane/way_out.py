@@ -60,16 +60,14 @@ def render_internet_gateway(vpc: Vpc, mac: str) -> Part:
 
 
 def render_elastic_ip(vpc: Vpc, interface: Interface, mac: str) -> Iterator[KernelObject]:
-    """An interface's Elastic IP: how the internet finds it, and what the router makes of it."""
-    public = interface.public_address
-    if public is None:
-        return
+    """An interface's Elastic IPs: how the internet finds them, and what the router makes of them."""
     link = link_name("v", vpc.id)
-    yield Route(INTERNET, MAIN_TABLE, public, link)
-    yield Neighbour(INTERNET, public, link, mac)
-    yield Element(INTERNET, PUBLIC_SOURCES, (link, public))
-    yield Element(vpc.id, INBOUND, (public,), interface.address)
-    yield Element(vpc.id, OUTBOUND, (interface.address,), public)
+    for one in interface.elastic:
+        yield Route(INTERNET, MAIN_TABLE, one.public, link)
+        yield Neighbour(INTERNET, one.public, link, mac)
+        yield Element(INTERNET, PUBLIC_SOURCES, (link, one.public))
+        yield Element(vpc.id, INBOUND, (one.public,), one.private)
+        yield Element(vpc.id, OUTBOUND, (one.private,), one.public)
 
 
 def translation(vpc: Vpc) -> Iterator[str]:

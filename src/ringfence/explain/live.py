@@ -54,7 +54,9 @@ def make_probe(topology: Topology, path: Path, number: int) -> Probe | None:
     beyond = sorted(id for id in named if id is not None and id.startswith("vgw-"))
     watched = (*topology.vpcs, *gateways, *beyond, INTERNET, PLATFORM)
     port = EPHEMERAL + number % _PORTS
-    return Probe(namespace, watched, packet.destination, packet.protocol, packet.port, port)
+    return Probe(
+        namespace, watched, packet.destination, packet.protocol, packet.port, port, source=packet.source_address
+    )
 
 
 def compare(trace: Trace, probe: Probe, probed: Probed) -> Live:

@@ -131,5 +131,5 @@ def _end_of(topology: Topology, target: Place, vantage: Vantage) -> _End:
 def _walk(topology: Topology, question: Question, sender: Place, end: _End) -> Path:
     if end.address is None or sender.id is None:
         return Path(sender, end.label, end.names, None, end.remedy)
-    packet = Packet(sender.id, end.address, question.protocol, question.port)
+    packet = Packet(sender.id, end.address, question.protocol, question.port, source_address=sender.address)
     return Path(sender, end.label, end.names, trace(topology, packet))

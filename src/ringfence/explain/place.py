@@ -34,7 +34,10 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`label`: how it is called. `id`: of the topology's interface or instance; None for what only has an `address`."""
+    """`label`: how it is called. `id`: of the topology's interface or instance; None for what only has an `address`.
+
+    With both, the address is a secondary one of the interface.
+    """
 
     label: str
     id: str | None = None
@@ -225,7 +228,8 @@ def _host_at(scene: Scene, address: str) -> tuple[Scene, tuple[Place, ...]]:
         shown = ", ".join(interface.id for interface in found)
         raise ValueError(f"`{address}` is the address of {shown}: name one of these")
     if found:
-        return scene, (Place(f"{found[0].id} ({address})", found[0].id),)
+        secondary = address if address in found[0].secondary else None
+        return scene, (Place(f"{found[0].id} ({address})", found[0].id, secondary),)
     if address in topology.elastic_at:
         interface = topology.elastic_at[address][1]
         return scene, (Place(f"{interface.id} ({address})", interface.id),)

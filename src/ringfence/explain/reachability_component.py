@@ -136,7 +136,7 @@ def _last(names: Names, walked: Trace) -> list[Component]:
 
 def _inner(names: Names, walked: Trace) -> str:
     elastic = names.topology.elastic_at.get(walked.packet.destination)
-    return elastic[1].address if elastic else ""
+    return elastic[1].behind(walked.packet.destination).private if elastic else ""
 
 
 def _interface(names: Names, vpc: Vpc, interface: Interface) -> Component:

@@ -15,7 +15,7 @@ EPHEMERAL = 49152
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a flow. `source`: an Instance's or ENI's id; `source_address` only if it is not its own.
+    """The first packet of a flow. `source`: an Instance's or ENI's id; `source_address` if it is not its primary one.
 
     `platform`: sent by the platform on the instance's behalf, which isolation does not hold back.
     """

@@ -13,7 +13,10 @@ Outcome = Literal["connected", "refused", "answered", "unreachable", "silence"]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """`namespace`: the sender's. `watched`: where rules are looked at. `source_port`: of ICMP the identifier."""
+    """`namespace`: the sender's; `source`: which address, if not its primary one.
+
+    `watched`: where rules are looked at. `source_port`: of ICMP the identifier.
+    """
 
     namespace: str
     watched: tuple[str, ...]
@@ -22,6 +25,7 @@ class Probe:
     port: int | None
     source_port: int
     seconds: float = 0.9  # before the kernel would send a TCP SYN again
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ def _host_name(topology: Topology, vantage: Vantage, name: str) -> Answer | None
     asker = topology.vpcs.get(vantage.vpc_id or "")
     peerings = asker.peerings.values() if asker is not None else ()
     inside = asker is vpc or any(one.vpc_id == vpc.id and one.resolves for one in peerings)
-    return Answer("NOERROR", (interface.address if inside else address,), interface.id)
+    return Answer("NOERROR", (interface.behind(address).private if inside else address,), interface.id)
 
 
 def _public_name(topology: Topology, name: str) -> Answer | None:

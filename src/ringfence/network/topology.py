@@ -158,12 +158,21 @@ class Subnet:
 
 
 @dataclass(frozen=True, slots=True)
+class Elastic:
+    """An Elastic IP and the private address that an internet gateway translates it to."""
+
+    private: str
+    public: str
+    allocation_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """An ENI. `namespace`: the Instance, interface endpoint or NAT gateway that it is attached to, if it is.
 
     `group_ids` are sorted. `source_check`: only its own address may leave, and only packets to it may arrive.
-    `public_address`: its Elastic IP, None while the VPC has no internet gateway that would translate it;
-    `allocation_id` is the Elastic IP's. `logged`: a flow log looks at it.
+    `elastic`: its Elastic IPs, none while the VPC has no internet gateway that would translate them. `logged`: a flow
+    log looks at it. `secondary`: private addresses besides the primary one, `address`.
     """
 
     id: str
@@ -174,9 +183,27 @@ class Interface:
     kind: InterfaceKind = "interface"
     namespace: str | None = None
     source_check: bool = True
-    public_address: str | None = None
-    allocation_id: str | None = None
+    elastic: tuple[Elastic, ...] = ()
     logged: bool = False
+    secondary: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All private ones, the primary first."""
+        return (self.address, *self.secondary)
+
+    @property
+    def public_address(self) -> str | None:
+        """The primary address's Elastic IP."""
+        return next((one.public for one in self.elastic if one.private == self.address), None)
+
+    @property
+    def allocation_id(self) -> str | None:
+        return next((one.allocation_id for one in self.elastic if one.private == self.address), None)
+
+    def behind(self, public: str) -> Elastic:
+        """Of one of its Elastic IPs."""
+        return next(one for one in self.elastic if one.public == public)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +362,7 @@ class Vpc:
     @cached_property
     def interface_at(self) -> dict[str, Interface]:
         """By private address."""
-        return {interface.address: interface for interface in self.interfaces.values()}
+        return {address: interface for interface in self.interfaces.values() for address in interface.addresses}
 
     @cached_property
     def hands_over(self) -> bool:
@@ -343,10 +370,9 @@ class Vpc:
         return any(route.kind == "interface" for table in self.route_tables.values() for route in table.routes)
 
     @cached_property
-    def public(self) -> dict[str, Interface]:
-        """The attached interfaces that the internet gateway translates, by private address."""
-        attached = (one for one in self.interfaces.values() if one.public_address and one.namespace)
-        return {one.address: one for one in attached}
+    def public(self) -> dict[str, Elastic]:
+        """What the internet gateway translates, by private address: Elastic IPs of attached interfaces."""
+        return {one.private: one for found in self.interfaces.values() if found.namespace for one in found.elastic}
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +380,7 @@ class Instance:
     """A namespace in which code runs: `address/prefix_length` on eth0, default route to `gateway`; None: loopback only.
 
     `vpn_gateway_id`: behind which gateway a host of a customer's network is.
+    `secondary`: private addresses of its ENI besides `address`.
     `resolvers`, `search`, `hostname`: what its resolv.conf and hosts file say. `credentials`: 169.254.170.2 is there.
     `isolated`: the container has a namespace of its own. `peers`: addresses of the other hosts of the same job.
     `fenced`: the container is isolated and may speak with its peers; what the platform sends from here may go anywhere.
@@ -374,6 +401,7 @@ class Instance:
     isolated: bool = False
     credentials: bool = False
     vpn_gateway_id: str | None = None
+    secondary: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
     fenced: bool = False
     encrypted: bool = False
@@ -438,8 +466,8 @@ class Topology:
     @cached_property
     def elastic_at(self) -> dict[str, tuple[Vpc, Interface]]:
         """Whom the internet reaches by an Elastic IP."""
-        found = ((vpc, interface) for vpc in self.vpcs.values() for interface in vpc.public.values())
-        return {interface.public_address or "": (vpc, interface) for vpc, interface in found}
+        found = ((vpc, one) for vpc in self.vpcs.values() for one in vpc.public.values())
+        return {one.public: (vpc, vpc.interface_at[one.private]) for vpc, one in found}
 
     @cached_property
     def service_at(self) -> dict[str, PublicService]:

@@ -130,13 +130,13 @@ def _from_interface(walk: _Walk, vpc: Vpc, source: Interface) -> str | None:
         walk.step(Hop("source", False, source.id, source.id, "is not attached"))
         return None
     own = packet.source_address or source.address
-    if packet.destination == source.address or ip_address(packet.destination).is_loopback:
+    if packet.destination in source.addresses or ip_address(packet.destination).is_loopback:
         walk.step(Hop("address", True, source.id, source.id, "is the sender itself"))
         return source.namespace
     if _unanswered(vpc, source, packet.destination):
         walk.step(Hop("address", False, source.subnet_id, source.subnet_id, f"nobody has {packet.destination}"))
         return None
-    if own != source.address and (source.source_check or packet.destination in vpc.router_addresses):
+    if own not in source.addresses and (source.source_check or packet.destination in vpc.router_addresses):
         walk.step(Hop("source", False, "source address", source.id, f"may not send as {own}"))
         return None
     if packet.destination in vpc.router_addresses:
@@ -263,8 +263,8 @@ def _by_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, route: Route
 
 def _hand_over(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, target: Interface) -> str | None:
     """To an appliance, which may pass it on or not: what it does is no part of the network."""
-    if target.source_check and leg.destination != target.address:
-        detail = f"takes only packets to {target.address}: its source/destination check is on"
+    if target.source_check and leg.destination not in target.addresses:
+        detail = f"takes only packets to {', '.join(target.addresses)}: its source/destination check is on"
         walk.step(Hop("route", False, "destination address", target.id, detail))
         return None
     return _into(walk, leg, vpc, target, target.subnet_id != source.subnet_id)
@@ -280,16 +280,16 @@ def _to_gateway_endpoint(walk: _Walk, leg: Leg, endpoint: Endpoint) -> str | Non
 def _to_internet_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, gateway: str) -> str | None:
     """Only what has an Elastic IP is translated. https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html"""
     public = vpc.public.get(leg.source)
-    if public is None or public.public_address is None:
+    if public is None:
         why = "a route to an internet gateway takes it nowhere"
         if source.kind == "nat_gateway":
             why = f"{source.namespace} is a private NAT gateway"
         detail = f"has no public IP: {why}"
         walk.step(Hop("internet gateway", False, gateway, source.id, detail))
         return None
-    detail = f"sends it on as {public.public_address} ({public.allocation_id})"
+    detail = f"sends it on as {public.public} ({public.allocation_id})"
     walk.step(Hop("internet gateway", True, gateway, gateway, detail))
-    return _on_internet(walk, replace(leg, source=public.public_address))
+    return _on_internet(walk, replace(leg, source=public.public))
 
 
 def _to_nat_gateway(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, nat: NatGateway) -> str | None:
@@ -342,7 +342,7 @@ def _answer_across(walk: _Walk, leg: Leg, vpc: Vpc, source: Interface, target: I
         return
     if back.subnet_id != target.subnet_id:
         walk.answer(judge_acl_answer(vpc, target, "egress", leg), judge_acl_answer(vpc, back, "ingress", leg))
-    if back is not source and back.address != leg.source:
+    if back is not source and leg.source not in back.addresses:
         detail = f"sends what answers {leg.source} by {back.id}, which did not hand on the packet"
         walk.answer(Hop("route", False, back.id, table, detail))
 
@@ -445,9 +445,10 @@ def _to_elastic_ip(walk: _Walk, leg: Leg, vpc: Vpc, target: Interface) -> str | 
     if inside(leg.source, vpc.cidrs):
         walk.step(Hop("source", False, "source address", gateway, f"takes {leg.source} for an address of the VPC"))
         return None
-    detail = f"knows {leg.destination} ({target.allocation_id}) as {target.address} of {target.id}"
+    elastic = target.behind(leg.destination)
+    detail = f"knows {elastic.public} ({elastic.allocation_id}) as {elastic.private} of {target.id}"
     walk.step(Hop("internet gateway", True, gateway, gateway, detail))
-    inner = replace(leg, destination=target.address)
+    inner = replace(leg, destination=elastic.private)
     reached = _into(walk, inner, vpc, target, crossing=True)
     if reached is not None:
         _answer_by(walk, inner, vpc, target, gateway)

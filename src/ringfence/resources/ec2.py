@@ -235,7 +235,10 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NetworkInterface(Ec2Record, frozen=True, kw_only=True):
-    """`interface_type`: interface, vpc_endpoint, natGateway … Its status follows from `attachment`."""
+    """`interface_type`: interface, vpc_endpoint, natGateway … Its status follows from `attachment`.
+
+    `private_ip` is the primary address, and stays; `secondary_ips` come and go.
+    """
 
     vpc_id: str
     subnet_id: str
@@ -250,6 +253,11 @@ class NetworkInterface(Ec2Record, frozen=True, kw_only=True):
     source_dest_check: bool = True
     attachment: Attachment | None = None
     made_for: tuple[str, str] | None = None
+    secondary_ips: tuple[str, ...] = ()
+
+    @property
+    def private_ips(self) -> tuple[str, ...]:
+        return (self.private_ip, *self.secondary_ips)
 
 
 class NetworkInterfacePermission(Ec2Record, frozen=True, kw_only=True):

@@ -75,6 +75,7 @@ def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Rea
         addresses.private_name(interface.address, vpc.region),
         instance.isolated,
         instance.role_arn is not None,
+        secondary=interface.secondary,
     )
 
 

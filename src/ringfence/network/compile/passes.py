@@ -74,7 +74,9 @@ def _gather(records: Reader, instances: list[Instance], peerings: list[ec2.VpcPe
     endpoints = _by_vpc(endpoint for endpoint in records.all(ec2.VpcEndpoint) if not endpoint.deleting)
     nats = _by_vpc(nat for nat in records.all(ec2.NatGateway) if nat.deleting is None and nat.failure is None)
     gateways = {gateway.vpc_id: gateway.id for gateway in records.all(ec2.InternetGateway) if gateway.vpc_id}
-    elastic = {one.network_interface_id: one for one in records.all(ec2.ElasticIp) if one.network_interface_id}
+    elastic: dict[str, list[ec2.ElasticIp]] = defaultdict(list)
+    for address in records.all(ec2.ElasticIp):
+        elastic[address.network_interface_id or ""].append(address)
     rules: dict[str, list[ec2.SecurityGroupRule]] = defaultdict(list)
     for rule in records.all(ec2.SecurityGroupRule):
         rules[rule.group_id].append(rule)

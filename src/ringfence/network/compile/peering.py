@@ -74,5 +74,8 @@ def _named_groups(vpc: Vpc, peering_id: str) -> Iterator[str]:
 def _members(vpc: Vpc, group_id: str) -> frozenset[str]:
     """The addresses of the attached interfaces with the group; nobody's if the group is gone."""
     return frozenset(
-        one.address for one in vpc.interfaces.values() if group_id in one.group_ids and one.namespace is not None
+        address
+        for one in vpc.interfaces.values()
+        if group_id in one.group_ids and one.namespace is not None
+        for address in one.addresses
     )

@@ -11,6 +11,7 @@ from ringfence.network.compile.route import compile_route_table
 from ringfence.network.compile.rule import compile_acl, compile_group
 from ringfence.network.memory import Memory
 from ringfence.network.topology import (
+    Elastic,
     Endpoint,
     Interface,
     InterfaceKind,
@@ -41,7 +42,7 @@ class VpcRecords:
     owners: Mapping[str | None, str]
     internet_gateway: str | None
     nats: list[ec2.NatGateway]
-    elastic: Mapping[str, ec2.ElasticIp]
+    elastic: Mapping[str, list[ec2.ElasticIp]]
     prefix_lists: PrefixLists
     peerings: frozenset[str] = frozenset()
     dhcp: ec2.DhcpOptions | None = None
@@ -155,7 +156,7 @@ _KINDS: dict[str, InterfaceKind] = {"vpc_endpoint": "vpc_endpoint", "natGateway"
 
 
 def _compile_interface(record: ec2.NetworkInterface, records: VpcRecords) -> Interface:
-    elastic = records.elastic.get(record.id) if records.internet_gateway else None
+    elastic = records.elastic.get(record.id, ()) if records.internet_gateway else ()
     return Interface(
         record.id,
         record.subnet_id,
@@ -165,6 +166,6 @@ def _compile_interface(record: ec2.NetworkInterface, records: VpcRecords) -> Int
         _KINDS.get(record.interface_type, "interface"),
         records.owners.get(record.id),
         record.source_dest_check,
-        elastic.public_ip if elastic else None,
-        elastic.id if elastic else None,
+        tuple(Elastic(one.private_ip or record.private_ip, one.public_ip, one.id) for one in elastic),
+        secondary=record.secondary_ips,
     )

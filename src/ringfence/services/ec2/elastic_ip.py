@@ -23,15 +23,17 @@ def associated(records: Reader, interface_ids: Iterable[str]) -> list[ElasticIp]
     ]
 
 
-def associate(call: Call, elastic: ElasticIp, interface: NetworkInterface) -> ElasticIp:
-    """Give it to the interface, which loses another one that it had."""
+def associate(call: Call, elastic: ElasticIp, interface: NetworkInterface, private_ip: str | None = None) -> ElasticIp:
+    """Give it to a private address of the interface, the primary one if none is named; it loses another that it had."""
+    private_ip = private_ip or interface.private_ip
     for other in associated(call.records, [interface.id]):
-        disassociate(call.records, other)
+        if other.private_ip == private_ip:
+            disassociate(call.records, other)
     made = msgspec.structs.replace(
         elastic,
         association_id=call.new_id("eipassoc"),
         network_interface_id=interface.id,
-        private_ip=interface.private_ip,
+        private_ip=private_ip,
     )
     call.records.put(made)
     return made
@@ -42,9 +44,11 @@ def disassociate(records: Writer, elastic: ElasticIp) -> None:
     records.put(msgspec.structs.replace(elastic, association_id=None, network_interface_id=None, private_ip=None))
 
 
-def described_association(call: Call, interface_id: str) -> Result:
-    """`{"Association": …}` of an interface's description, empty if it has none."""
-    for one in associated(call.records, [interface_id]):
+def described_association(call: Call, interface: NetworkInterface, private_ip: str) -> Result:
+    """`{"Association": …}` of an interface's private address, empty if it has none."""
+    for one in associated(call.records, [interface.id]):
+        if one.private_ip != private_ip:
+            continue
         shown = {"AllocationId": one.id, "AssociationId": one.association_id, "PublicIp": one.public_ip}
         return {"Association": {**shown, **_public_name(call, one), "IpOwnerId": one.account}}
     return {}
@@ -128,18 +132,18 @@ def associate_address(call: Call, request: Request) -> Result:
     interface = noun.find(call, NetworkInterface, _given(request, "NetworkInterfaceId"))
     if interface.requester_managed:
         raise _not_yours()
-    private = request.get("PrivateIpAddress")
-    if private not in (None, interface.private_ip):
+    private = request.get("PrivateIpAddress") or interface.private_ip
+    if private not in interface.private_ips:
         raise ServiceError(
             "InvalidParameterValue", f"Address {private} is not an address of network interface {interface.id}"
         )
     network = f"Network {interface.vpc_id} is not attached to any internet gateway"
     require_internet_gateway(call, interface.vpc_id, network)
     if _is_associated(call.records, elastic):
-        if elastic.network_interface_id == interface.id:
+        if (elastic.network_interface_id, elastic.private_ip) == (interface.id, private):
             return {"AssociationId": elastic.association_id}
         _check_reassociation(call, elastic, bool(request.get("AllowReassociation")))
-    return {"AssociationId": associate(call, elastic, interface).association_id}
+    return {"AssociationId": associate(call, elastic, interface, private).association_id}
 
 
 def _check_reassociation(call: Call, elastic: ElasticIp, allowed: bool) -> None:
@@ -243,7 +247,7 @@ def _association(call: Call, elastic: ElasticIp) -> Result:
         "AssociationId": elastic.association_id,
         "NetworkInterfaceId": interface.id,
         "NetworkInterfaceOwnerId": interface.account,
-        "PrivateIpAddress": interface.private_ip,
+        "PrivateIpAddress": elastic.private_ip,
     }
 
 

@@ -1,6 +1,5 @@
 """Elastic network interfaces. As there are no EC2 instances, only the platform attaches them: `attach`, `detach`."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,9 +17,8 @@ from ringfence.resources.ec2 import (
     Subnet,
     Vpc,
 )
-from ringfence.services.ec2 import client_token, elastic_ip, noun, quota
+from ringfence.services.ec2 import client_token, elastic_ip, noun, private_ip_address, quota
 from ringfence.services.ec2.availability_zone import zone
-from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
 from ringfence.services.ec2.listing import Filters, describe, flag, paged
 from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.security_group import default_group, find_groups
@@ -68,7 +66,7 @@ def new_interface(
     """An interface of the caller's in a subnet, not kept yet: with the wanted address, or the lowest that is free."""
     have = noun.mine(call, NetworkInterface)
     quota.check(len(have), quota.INTERFACES, "NetworkInterfaceLimitExceeded", "network interfaces")
-    used = {interface.private_ip for interface in have if interface.subnet_id == subnet.id}
+    wanted = [address] if address else []
     return NetworkInterface(
         id=call.new_id("eni"),
         account=call.account,
@@ -76,30 +74,12 @@ def new_interface(
         vpc_id=subnet.vpc_id,
         subnet_id=subnet.id,
         availability_zone=subnet.availability_zone,
-        private_ip=_choose_address(subnet, used, address),
+        private_ip=private_ip_address.choose(call, subnet, wanted, 1)[0],
         mac="02:" + call.entropy(5).hex(":"),
         group_ids=group_ids,
         description=description,
         requester_id=call.principal.id,
     )
-
-
-def _choose_address(subnet: Subnet, used: set[str], wanted: str | None) -> str:
-    if wanted is None:
-        free = lowest_free(subnet.cidr, used)
-        if free is None:
-            raise ServiceError(
-                "InsufficientFreeAddressesInSubnet",
-                "The specified subnet does not have enough free addresses to satisfy the request.",
-            )
-        return free
-    if not parse_block(f"{wanted}/32", parameter="address").subnet_of(parse_block(subnet.cidr)):
-        raise ServiceError("InvalidParameterValue", f"Address {wanted} does not fall within the subnet's address range")
-    if not usable(subnet.cidr, wanted):
-        raise ServiceError("InvalidParameterValue", f"Address {wanted} is in subnet's reserved address range")
-    if wanted in used:
-        raise ServiceError("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
-    return wanted
 
 
 def _resources_of_new(call: Call, request: Request) -> list[str]:
@@ -112,7 +92,8 @@ def _resources_of_new(call: Call, request: Request) -> list[str]:
 
 @operation(
     "CreateNetworkInterface",
-    takes="SubnetId Description Groups PrivateIpAddress PrivateIpAddresses InterfaceType TagSpecifications ClientToken",
+    takes="SubnetId Description Groups PrivateIpAddress PrivateIpAddresses SecondaryPrivateIpAddressCount "
+    "InterfaceType TagSpecifications ClientToken",
     on=_resources_of_new,
 )
 def create_network_interface(call: Call, request: Request) -> Result:
@@ -123,26 +104,15 @@ def create_network_interface(call: Call, request: Request) -> Result:
     if made is None:
         subnet = noun.find(call, Subnet, request["SubnetId"])
         groups = find_groups(call, subnet.vpc_id, request.get("Groups") or [], subnet_id=subnet.id)
-        made = new_interface(call, subnet, groups, request.get("Description") or "", _wanted_address(request))
-        made = msgspec.structs.replace(made, made_for=client_token.of(request))
+        primary, others, count = private_ip_address.wanted_of_new(request)
+        made = new_interface(call, subnet, groups, request.get("Description") or "", primary)
+        secondary = private_ip_address.choose(call, subnet, others, count, besides=made.private_ips)
+        made = msgspec.structs.replace(made, made_for=client_token.of(request), secondary_ips=secondary)
         call.records.put(made)
         tag_new(call, request, NetworkInterface, made.id)
     shown = describe_interface(call, made)
     # AWS says `pending` here and `available` from the next description on
     return {"NetworkInterface": shown | {"Status": "pending"}, **client_token.echoed(request)}
-
-
-def _wanted_address(request: Request) -> str | None:
-    """The primary address that is asked for; secondary ones are not built yet."""
-    listed: Sequence[Result] = request.get("PrivateIpAddresses") or ()
-    if len(listed) > 1 or any(one.get("Primary") is False for one in listed):
-        raise not_implemented("secondary private IP addresses")
-    single: str | None = request.get("PrivateIpAddress") or None
-    if listed and single:
-        raise ServiceError(
-            "InvalidParameterCombination", "privateIpAddress and privateIpAddresses cannot both be specified."
-        )
-    return listed[0].get("PrivateIpAddress") if listed else single
 
 
 @operation("DeleteNetworkInterface", takes="NetworkInterfaceId", on=("network-interface/{NetworkInterfaceId}",))
@@ -164,11 +134,11 @@ def in_use(id: str) -> ServiceError:
 
 
 _FILTERS: Filters = {
-    "addresses.primary": lambda call, item: "true",
-    "addresses.private-ip-address": lambda call, item: item.private_ip,
-    "addresses.association.association-id": lambda call, item: _association(call, item).get("AssociationId"),
-    "addresses.association.owner-id": lambda call, item: _association(call, item).get("IpOwnerId"),
-    "addresses.association.public-ip": lambda call, item: _association(call, item).get("PublicIp"),
+    "addresses.primary": lambda call, item: ["true", *(["false"] if item.secondary_ips else [])],
+    "addresses.private-ip-address": lambda call, item: item.private_ips,
+    "addresses.association.association-id": lambda call, item: _associations(call, item, "AssociationId"),
+    "addresses.association.owner-id": lambda call, item: _associations(call, item, "IpOwnerId"),
+    "addresses.association.public-ip": lambda call, item: _associations(call, item, "PublicIp"),
     "association.allocation-id": lambda call, item: _association(call, item).get("AllocationId"),
     "association.association-id": lambda call, item: _association(call, item).get("AssociationId"),
     "association.ip-owner-id": lambda call, item: _association(call, item).get("IpOwnerId"),
@@ -221,10 +191,27 @@ def _status(interface: NetworkInterface) -> str:
 
 
 def _private_dns_name(call: Call, interface: NetworkInterface) -> str | None:
+    name: str | None = _named(call, interface, interface.private_ip).get("PrivateDnsName")
+    return name
+
+
+def _named(call: Call, interface: NetworkInterface, address: str) -> Result:
     """Shown only where the VPC gives host names."""
     vpc = call.records.get(Vpc, interface.vpc_id)
     shown = vpc is not None and vpc.dns_hostnames
-    return private_name(interface.private_ip, interface.region) if shown else None
+    return {"PrivateDnsName": private_name(address, interface.region)} if shown else {}
+
+
+def _private_ip_addresses(call: Call, interface: NetworkInterface) -> list[Result]:
+    return [
+        {
+            "Primary": address == interface.private_ip,
+            "PrivateIpAddress": address,
+            **_named(call, interface, address),
+            **elastic_ip.described_association(call, interface, address),
+        }
+        for address in interface.private_ips
+    ]
 
 
 def _groups(call: Call, interface: NetworkInterface) -> list[dict[str, str]]:
@@ -233,8 +220,14 @@ def _groups(call: Call, interface: NetworkInterface) -> list[dict[str, str]]:
 
 
 def _association(call: Call, interface: NetworkInterface) -> Result:
-    found: Result = elastic_ip.described_association(call, interface.id).get("Association", {})
-    return found
+    found = elastic_ip.described_association(call, interface, interface.private_ip)
+    return dict(found.get("Association", {}))
+
+
+def _associations(call: Call, interface: NetworkInterface, member: str) -> list[str]:
+    """Of all its private addresses."""
+    found = (elastic_ip.described_association(call, interface, one) for one in interface.private_ips)
+    return [one["Association"][member] for one in found if one]
 
 
 def _attachment(interface: NetworkInterface) -> Result:
@@ -257,10 +250,9 @@ def _attachment(interface: NetworkInterface) -> Result:
 
 
 def describe_interface(call: Call, interface: NetworkInterface) -> Result:
-    name = _private_dns_name(call, interface)
-    named = {"PrivateDnsName": name} if name else {}
+    named = _named(call, interface, interface.private_ip)
     attached = {"Attachment": _attachment(interface)} if interface.attachment else {}
-    public = elastic_ip.described_association(call, interface.id)
+    public = elastic_ip.described_association(call, interface, interface.private_ip)
     return {
         "NetworkInterfaceId": interface.id,
         "OwnerId": interface.account,
@@ -274,7 +266,7 @@ def describe_interface(call: Call, interface: NetworkInterface) -> Result:
         "Ipv6Addresses": [],
         "MacAddress": interface.mac,
         "PrivateIpAddress": interface.private_ip,
-        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": interface.private_ip, **named, **public}],
+        "PrivateIpAddresses": _private_ip_addresses(call, interface),
         "RequesterId": interface.requester_id or interface.account,
         "RequesterManaged": interface.requester_managed,
         "SourceDestCheck": interface.source_dest_check,

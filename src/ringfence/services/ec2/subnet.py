@@ -121,7 +121,7 @@ def _accept_ip_names(kind: str) -> Result:
 
 
 def _used(call: Call, subnet_id: str) -> int:
-    return sum(interface.subnet_id == subnet_id for interface in call.records.all(NetworkInterface))
+    return sum(len(one.private_ips) for one in call.records.all(NetworkInterface) if one.subnet_id == subnet_id)
 
 
 _FILTERS: Filters = {
@@ -161,7 +161,7 @@ def describe_subnets(call: Call, request: Request) -> Result:
     used = dict.fromkeys((subnet.id for subnet in found), 0)
     for interface in call.records.all(NetworkInterface):
         if interface.subnet_id in used:
-            used[interface.subnet_id] += 1
+            used[interface.subnet_id] += len(interface.private_ips)
     return paged("Subnets", [_described(call, subnet, used[subnet.id]) for subnet in found], token)
 
 
