@@ -121,7 +121,7 @@ def local_daemon(
     try:
         app = asyncio.run_coroutine_threadsafe(start(), loop).result(_START_SECONDS)
         try:
-            yield Daemon(app.url, config.state, _environment(config.state, app.url), app=app, loop=loop)
+            yield Daemon(app.url, config.state, environment(config.state, app.url), app=app, loop=loop)
         finally:
             asyncio.run_coroutine_threadsafe(app.stop(), loop).result(_STOP_SECONDS)
     finally:
@@ -143,7 +143,7 @@ def running_daemon(state: Path, *, keep: bool = False) -> Iterator[Daemon]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, cwd="/")
     try:
         url = _await_ready(process, state)
-        yield Daemon(url, state, _environment(state, url), process)
+        yield Daemon(url, state, environment(state, url), process)
     finally:
         _stop(process)
         if not keep:
@@ -176,7 +176,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.stdout.close()
 
 
-def _environment(state: Path, url: str) -> dict[str, str]:
+def environment(state: Path, url: str) -> dict[str, str]:
     key = json.loads((state / "admin.json").read_text())
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RINGFENCE_"))}
     return clean | {

@@ -1,6 +1,7 @@
 """What the store promises: an acknowledged write survives, a transaction is whole or nothing, scans see both sides."""
 
 import asyncio
+import os
 import signal
 import sqlite3
 import subprocess
@@ -267,3 +268,47 @@ def test_records_outlive_a_field_that_came_later(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     assert store.load(Thing, "a") == Thing(name="a", value=0)
     store.close()
+
+
+async def test_waiting_writers_share_a_sync(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each returns only once its own commit is in the log that was synced."""
+    synced: list[int] = []
+
+    def sync(descriptor: int) -> None:
+        assert os.path.samestat(os.fstat(descriptor), Path(f"{store._path}-wal").stat())
+        synced.append(store._commits)
+
+    monkeypatch.setattr("ringfence.store.database._sync", sync)
+
+    async def write(name: str) -> int:
+        with store.transaction(durable=False) as transaction:
+            transaction.put(Many(name=name))
+        mine = store._commits
+        await store.sync()
+        return mine
+
+    assert max(await asyncio.gather(*(write(str(number)) for number in range(20)))) == 20
+    assert synced == [20]
+    store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log is still the same file
+    assert await write("more") == 21
+    assert synced == [20, 21]
+    await store.sync()
+    put(store, Thing(name="waits for the disk by itself"))
+    await store.sync()
+    assert synced == [20, 21]
+
+
+async def test_a_sync_that_fails_is_told_and_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [OSError("no space"), None]
+
+    def sync(descriptor: int) -> None:
+        if (failure := failures.pop(0)) is not None:
+            raise failure
+
+    monkeypatch.setattr("ringfence.store.database._sync", sync)
+    with store.transaction(durable=False) as transaction:
+        transaction.put(Many(name="a"))
+    told = await asyncio.gather(store.sync(), store.sync(), return_exceptions=True)
+    assert [str(error) for error in told] == ["no space", "no space"]
+    await store.sync()
+    assert failures == []

@@ -18,7 +18,7 @@ from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.decision_log import claimed_key
 from ringfence.gateway.event_body import EventBody
 from ringfence.gateway.invocation import note_invocation
-from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
+from ringfence.gateway.perform import GROUPED, Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
 from ringfence.protocol.message import HttpRequest, HttpResponse
@@ -64,6 +64,8 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         operation = find_operation(found.service, name)
         parameters = wire.parse(name, request)
         outcome = perform(gateway, operation, parameters, Caller(caller.principal, arrival, caller.facts), logged)
+        if found.service in GROUPED:
+            await gateway.store.sync()
         if isinstance(outcome, Forward):
             return await _forward(gateway, wire, name, outcome, logged)
         return wire.write_result(name, outcome, request_id)

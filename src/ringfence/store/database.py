@@ -7,6 +7,7 @@ event loop the only thread that uses the store, so transactions never interleave
 import asyncio
 import fcntl
 import itertools
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -112,14 +113,18 @@ class Transaction:
 class Store:
     """All records. `transaction()` to write, `snapshot()` for an immutable view, `wait(since)` to learn of changes."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: IO[str]) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, lock: IO[str]) -> None:
         self._connection = connection
+        self._path = path
         self._lock = lock
         self._tables: dict[type[Record], _Table] = {}
         self._frozen: dict[str, MappingProxyType[str, Record]] = {}
         self._decoders: dict[type[Record], msgspec.json.Decoder[Record]] = {}
         self._encoder = msgspec.json.Encoder()
         self._changed = asyncio.Event()
+        self._wal: int | None = None
+        self._commits = self._synced = 0
+        self._syncing: asyncio.Task[None] | None = None
         self.revision = int(self._meta("revision") or 0)
         for kind in _cached_kinds(Record):
             self.table(kind)
@@ -129,18 +134,42 @@ class Store:
         """Commit on leaving without an exception, else change nothing.
 
         Not `durable`: the commit does not wait for the disk. It outlives a kill of the daemon; a loss of power may take
-        it back. Only for what nobody was told of and can be done again.
+        it back. Only for what nobody is told of before `sync`, or what can be done again.
         """
         transaction = Transaction(self)
         yield transaction
         if durable:
             self._commit(transaction.writes)
+            self._synced = self._commits
             return
         self._connection.execute("PRAGMA synchronous = NORMAL")
         try:
             self._commit(transaction.writes)
         finally:
             self._connection.execute("PRAGMA synchronous = FULL")
+
+    async def sync(self) -> None:
+        """Return once all that is committed now is on disk. However many wait, they share one write to the disk.
+
+        SQLite appends each commit to its write-ahead log; what is synced here is that file. A log that SQLite has begun
+        anew since was synced by its checkpoint.
+        """
+        wanted = self._commits
+        while self._synced < wanted:
+            if self._syncing is None:
+                self._syncing = asyncio.create_task(self._sync_log(), name="sync the store")
+            await asyncio.shield(self._syncing)
+
+    async def _sync_log(self) -> None:
+        covered = self._commits
+        try:
+            if self._wal is None:
+                self._wal = os.open(f"{self._path}-wal", os.O_RDONLY)
+                _sync_directory(self._path.parent)  # the log's name must last, too
+            await asyncio.to_thread(_sync, self._wal)
+            self._synced = max(self._synced, covered)
+        finally:
+            self._syncing = None
 
     def snapshot(self) -> Snapshot:
         """The cached records as they are now; a kind is copied only if it changed since the last snapshot."""
@@ -201,6 +230,8 @@ class Store:
         return self._tables[kind]
 
     def close(self) -> None:
+        if self._wal is not None:
+            os.close(self._wal)
         self._connection.close()
         self._lock.close()
 
@@ -227,6 +258,7 @@ class Store:
             self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", puts)
             self._connection.executemany("DELETE FROM records WHERE kind = ? AND key = ?", deletes)
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (str(self.revision + 1),))
+        self._commits += 1
         self._remember(writes)
         self.revision += 1
         self._changed.set()
@@ -261,7 +293,19 @@ def open_store(directory: Path) -> Store:
     connection = sqlite3.connect(path, isolation_level=None)
     path.chmod(0o600)
     connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
-    return Store(connection, lock)
+    return Store(connection, path, lock)
+
+
+def _sync(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _cached_kinds(base: type[Record]) -> Iterator[type[Record]]:
