@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import api, decision, endpoint, flow_count, forward, interfaces, invoke, scale, table
+from bench import api, decision, endpoint, flow_count, forward, interfaces, invoke, job, scale, table
 from demo import data, hosting, network
 from demo.story import Story
 
@@ -29,6 +29,7 @@ def main() -> int:
         hosting.show_interfaces(story)
         rows += invoke.measure(story, NAME, scratch)
         rows += endpoint.measure(story, scratch)
+        rows += job.measure(story, scratch)
     finally:
         story.ringfence("down", "--purge")
         shutil.rmtree(scratch, ignore_errors=True)
