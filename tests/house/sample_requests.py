@@ -34,6 +34,7 @@ _IDS = {prefix: f"{prefix}-0123456789abcdef0" for prefix in _PREFIXES.split()}
 _ROLE = f"arn:aws:iam::{ACCOUNT}:role/role"
 _POLICY = f"arn:aws:iam::{ACCOUNT}:policy/policy"
 _ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:hot"
+_SCALED = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/0123456789abcdef"
 _MODEL = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/model"
 _LINE = f"arn:aws:directconnect:{REGION}:{ACCOUNT}:dxcon/dxcon-01234567"
 _REPOSITORY = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/x"
@@ -96,6 +97,7 @@ _VALUES: dict[str, Any] = {
     "ExecutionRoleArn": _ROLE,
     "ResourceArn": _MODEL,
     "ResourceARN": _ALARM,
+    "application-autoscaling.ResourceARN": _SCALED,
     "resourceArn": _GROUP,
     "ecr.resourceArn": _REPOSITORY,
     "directconnect.resourceArn": _LINE,

@@ -55,6 +55,16 @@ ALLOWED = {
     ("sagemaker", "CreateTrainingJob", "StoppingCondition"): "refused by refuse_others",
     ("sagemaker", "CreateTrainingJob", "ProfilerConfig"): "refused by refuse_others",
     ("sagemaker", "CreateTrainingJob", "DebugHookConfig.CollectionConfigurations[]"): "told to the container as it is",
+    (
+        "application-autoscaling",
+        "PutScalingPolicy",
+        "TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification.Metrics",
+    ): _OUTER,
+    (
+        "application-autoscaling",
+        "PutScalingPolicy",
+        "TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification.Metrics[]",
+    ): _OUTER,
     ("sagemaker", "UpdateEndpointWeightsAndCapacities", "DesiredWeightsAndCapacities[]"): "refused by refuse_others",
     ("sagemaker", "CreateProcessingJob", "ProcessingInputs[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.Outputs[]"): "refused by refuse_others, each level",

@@ -56,6 +56,7 @@ _BY_TARGET: Mapping[str, str] = {
     "secretsmanager": "secretsmanager",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
     "OvertureService": "directconnect",
+    "AnyScaleFrontendService": "application-autoscaling",
 }
 
 # Four services sign as "sagemaker": where the host does not tell, their paths do.

@@ -134,6 +134,7 @@ SERVICES: tuple[ServiceFacts, ...] = (
     _plain("elasticfilesystem", 35, "elasticfilesystem", api="efs"),
     _plain("ssm", 36, "ssm"),
     _plain("events", 37, "events"),
+    _plain("application-autoscaling", 39, "application-autoscaling"),
     ServiceFacts("directconnect", "directconnect", 38, ("directconnect.{r}.amazonaws.com",)),
 )  # fmt: skip
 # Without a region in the name S3 answers with the daemon's own region.

@@ -22,6 +22,7 @@ from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network, Traffic
 from ringfence.reconcile.prefix_list import PrefixLists
+from ringfence.reconcile.scaling import Scaling
 from ringfence.reconcile.utilization import Utilization
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
 from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
@@ -84,6 +85,7 @@ def make_reconciler(
         Endpoints(parts, Hosts(parts, pace or Pace())),
         Jobs(parts),
         Utilization(store, driver, parts.edge, parts.directory),
+        Scaling(store, parts.edge),
         InvocationMetrics(store, measurements, parts.edge),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)

@@ -1,14 +1,17 @@
 """Metric alarms: put, describe, delete, switch their actions, set their state."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.core.ids import Entropy
 from ringfence.core.listing import page
 from ringfence.core.operation import operation
+from ringfence.core.record import Writer
 from ringfence.core.tags import drop_tags, from_list, set_tags
 from ringfence.resources.cloudwatch import AlarmHistoryItem, AlarmState, MetricAlarm, MetricQuery, MetricStat
 from ringfence.services.cloudwatch.alarm_evaluation import COMPARISONS, Verdict
@@ -54,17 +57,21 @@ def _tagged(call: Call, request: Request) -> list[str]:
 )
 def put_metric_alarm(call: Call, request: Request) -> Result:
     alarm = _read(call, request)
-    known = call.records.get(MetricAlarm, alarm.key)
-    call.records.put(alarm)
-    if known is None:
-        call.records.put(AlarmState(alarm=alarm.key, updated=call.now, transitioned=call.now))
+    if write_alarm(call.records, alarm, call.now, call.entropy):
         set_tags(call.records, alarm_arn(alarm), from_list(request.get("Tags", ())))
-    verb = "created" if known is None else "updated"
-    data = {"version": "1.0", "type": "Create" if known is None else "Update", verb + "Alarm": _configuration(alarm)}
-    write_history(
-        call.records, alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" {verb}', data, call.now, call.entropy
-    )
     return {}
+
+
+def write_alarm(records: Writer, alarm: MetricAlarm, now: datetime, entropy: Entropy) -> bool:
+    """Make or change an alarm; whether it is new. Also for the alarms of scaling policies."""
+    new = records.get(MetricAlarm, alarm.key) is None
+    records.put(alarm)
+    if new:
+        records.put(AlarmState(alarm=alarm.key, updated=now, transitioned=now))
+    verb = "created" if new else "updated"
+    data = {"version": "1.0", "type": "Create" if new else "Update", verb + "Alarm": _configuration(alarm)}
+    write_history(records, alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" {verb}', data, now, entropy)
+    return new
 
 
 def _read(call: Call, request: Request) -> MetricAlarm:
@@ -136,13 +143,17 @@ def _stat(request: Request) -> MetricStat:
 @operation("DeleteAlarms", takes="AlarmNames", on=_ON_NAMES)
 def delete_alarms(call: Call, request: Request) -> Result:
     for name in request["AlarmNames"]:
-        alarm = find_alarm(call, name)
-        for item in list(call.records.scan(AlarmHistoryItem, f"{alarm.key}\0")):
-            call.records.delete(item)
-        drop_tags(call.records, alarm_arn(alarm))
-        call.records.delete(state_of(call.records, alarm))
-        call.records.delete(alarm)
+        remove_alarm(call.records, find_alarm(call, name))
     return {}
+
+
+def remove_alarm(records: Writer, alarm: MetricAlarm) -> None:
+    """With all that is known of it."""
+    for item in list(records.scan(AlarmHistoryItem, f"{alarm.key}\0")):
+        records.delete(item)
+    drop_tags(records, alarm_arn(alarm))
+    records.delete(state_of(records, alarm))
+    records.delete(alarm)
 
 
 @operation("EnableAlarmActions", takes="AlarmNames", on=_ON_NAMES)

@@ -8,6 +8,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.record import Reader
 from ringfence.core.tags import set_tags
+from ringfence.resources.application_autoscaling import ScalableTarget
 from ringfence.resources.hosted_container import containers_of
 from ringfence.resources.sagemaker import (
     Deployment,
@@ -82,6 +83,7 @@ def update_endpoint(call: Call, request: Request) -> Result:
     )
     serving = serving_fleet(call.records, endpoint)
     fleet = _retain(make_fleet(call, updated, config), serving, request)
+    _check_registered(call, endpoint, serving, fleet)
     if updated.deployment is not None:
         check_deployment_config(call, updated.deployment, fleet, serving, endpoint.arn)
     call.records.put(updated)
@@ -93,6 +95,20 @@ def serving_fleet(records: Reader, endpoint: Endpoint) -> Fleet | None:
     """What the endpoint runs, as desired; None before it has served."""
     status = records.get(EndpointStatus, endpoint.key)
     return records.get(Fleet, f"{endpoint.key}/{status.serving_generation}") if status else None
+
+
+def _check_registered(call: Call, endpoint: Endpoint, serving: Fleet | None, fleet: Fleet) -> None:
+    """(recalled) Application Auto Scaling knows variants by name."""
+    types = {variant.name: variant.instance_type for variant in fleet.variants}
+    changed = [one.name for one in (serving.variants if serving else ()) if types.get(one.name) != one.instance_type]
+    keys = {name: call.scoped(f"endpoint/{endpoint.name}/variant/{name}") for name in changed}
+    registered = [name for name, key in keys.items() if call.records.get(ScalableTarget, key)]
+    if registered:
+        shown = ", ".join(f'"{name}"' for name in registered)
+        raise invalid(
+            f"The variant(s) {shown} must be deregistered as scalable targets with AWS Application Auto Scaling before "
+            "they can be removed or have their instance type updated."
+        )
 
 
 def _retain(fleet: Fleet, serving: Fleet | None, request: Request) -> Fleet:

@@ -1,0 +1,1 @@
+"""Application Auto Scaling: its operations, one file a noun."""
