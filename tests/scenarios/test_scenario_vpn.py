@@ -4,6 +4,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/interface-vpc-endpoint.html
 """
 
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from demo.hosting import PYTHON, RESOLVE
-from demo.story import Story, expect
+from demo.story import BIN, Story, expect
 from tests.scenarios.hosting import ENDPOINT, Hosting
 
 pytestmark = pytest.mark.root
@@ -303,3 +305,21 @@ def test_where_nobody_can_stand_is_said(joined: Office) -> None:
     assert "no customer's network can be" in refused("198.18.0.0/24")
     assert "does not exist" in refused(OFFICE, "--via", "vgw-0123456789abcdef0")
     assert "goes with --customer-network" in joined.story.ringfence("exec", "--internet", "--via", "x", "true").stderr
+
+
+def test_a_shell_in_the_customers_network(joined: Office) -> None:
+    command = [str(BIN / "ringfence"), "shell", "--state", str(joined.story.state), "--customer-network", OFFICE]
+    done = subprocess.run(
+        [*command, "--via", joined.vgw],
+        input="ip -o -4 addr show dev eth0; exit 5\n",
+        env={**os.environ, "SHELL": "/bin/sh"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert f"[{OFFICE} 192.168.40." in done.stderr
+    assert "inet 192.168.40." in done.stdout
+    assert "say where to stand" in joined.story.ringfence("shell", "--internet", "--customer-network", OFFICE).stderr
+    assert "goes with --customer-network" in joined.story.ringfence("shell", "--internet", "--via", "vgw-1").stderr

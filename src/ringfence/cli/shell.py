@@ -24,17 +24,41 @@ from ringfence.cli.exec import stand
 )
 @click.option("--role", metavar="NAME|ARN", help="Serve this role's credentials at 169.254.170.2.")
 @click.option("--internet", is_flag=True, help="Stand outside every VPC.")
-def shell(state: Path, subnet: str | None, groups: tuple[str, ...], role: str | None, internet: bool) -> None:
-    """Open $SHELL with an ENI in a subnet, or outside every VPC (--internet); the ENI goes when the shell ends."""
-    if internet == (subnet is not None):
-        fail("say where to stand: a SUBNET-ID or --internet", 64)
+@click.option("--customer-network", metavar="CIDR", help="Stand in a customer's own network, joined by VPN.")
+@click.option("--via", metavar="VGW-ID", help="With --customer-network: by which virtual private gateway.")
+def shell(
+    state: Path,
+    subnet: str | None,
+    groups: tuple[str, ...],
+    role: str | None,
+    internet: bool,
+    customer_network: str | None,
+    via: str | None,
+) -> None:
+    """Open $SHELL with an ENI in a subnet, or outside every VPC (--internet, --customer-network).
+
+    The ENI goes when the shell ends.
+    """
+    if [subnet is not None, internet, customer_network is not None].count(True) != 1:
+        fail("say where to stand: a SUBNET-ID, --internet or --customer-network CIDR", 64)
+    if via and customer_network is None:
+        fail("--via goes with --customer-network", 64)
     split = [one for given in groups for one in given.split(",") if one]
-    if internet and split:
+    if subnet is None and split:
         fail("security groups belong to a subnet", 64)
-    question = {"subnet": subnet, "security_groups": split, "role": role, "internet": internet}
+    question = {
+        "subnet": subnet,
+        "security_groups": split,
+        "role": role,
+        "internet": internet,
+        "customer_network": customer_network,
+        "via": via,
+    }
 
     def command(told: dict[str, Any], directory: Path) -> tuple[tuple[str, ...], dict[str, str]]:
-        where = " ".join(filter(None, (subnet or "internet", told["address"], role and role.rpartition("/")[2])))
+        where = " ".join(
+            filter(None, (subnet or customer_network or "internet", told["address"], role and role.rpartition("/")[2]))
+        )
         return shell_at(os.environ.get("SHELL") or "/bin/sh", f"[{where}]", directory)
 
     raise SystemExit(stand(state, question, command))
