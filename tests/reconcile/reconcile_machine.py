@@ -25,6 +25,7 @@ from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostS
 from ringfence.runtime.driver import ContainerSpec, Image
 from ringfence.runtime.fake import FakeDriver
 from ringfence.services.cloudwatch.measurement import Measurements
+from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store, open_store
 
@@ -273,6 +274,7 @@ class Machine:
             blobs=BlobStore(self.config.blobs),
             traffic=self.traffic,
             measurements=self.measurements,
+            captures=CaptureBuffer(),
             pace=self.pace,
         )
         run = asyncio.create_task(reconciler.run())

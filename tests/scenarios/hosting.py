@@ -23,8 +23,9 @@ class Hosting:
 
     def create(self, name: str, *, instances: int = 1, role: str = "execution", **model: Any) -> dict[str, Any]:
         """Create model, configuration and endpoint `name`; the description once it is InService or Failed."""
+        config = model.pop("config", {})
         self.create_model(name, role=role, **model)
-        return self.create_endpoint(name, self.variant("one", name, InitialInstanceCount=instances))
+        return self.create_endpoint(name, self.variant("one", name, InitialInstanceCount=instances), **config)
 
     def create_model(self, name: str, *, role: str = "execution", **model: Any) -> None:
         container = {
@@ -51,13 +52,13 @@ class Hosting:
             "InstanceType": "ml.m5.large",
         } | more
 
-    def create_config(self, name: str, *variants: dict[str, Any]) -> None:
-        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants))
+    def create_config(self, name: str, *variants: dict[str, Any], **config: Any) -> None:
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants), **config)
         self._configs.append(name)
 
-    def create_endpoint(self, name: str, *variants: dict[str, Any]) -> dict[str, Any]:
+    def create_endpoint(self, name: str, *variants: dict[str, Any], **config: Any) -> dict[str, Any]:
         """Configuration and endpoint `name` of models that are there; the description once InService or Failed."""
-        self.create_config(name, *variants)
+        self.create_config(name, *variants, **config)
         self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
         self._made.append(name)
         return self.settle(name)

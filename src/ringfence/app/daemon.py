@@ -138,6 +138,7 @@ class App:
             logs=self._logs,
             blobs=self._blobs,
             traffic=self._upstream,
+            captures=self._gateway.captures,
             measurements=self._gateway.measurements,
             applied=self._applied,
             flow_interval=machine.flow_interval,

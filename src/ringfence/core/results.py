@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from ringfence.core.call import Result
@@ -82,13 +83,27 @@ class Invoked:
 
 
 @dataclass(frozen=True, slots=True)
+class Captured:
+    """What is kept of an invocation and its answer, `size` bytes of them. `write` makes the line; pure, in a thread."""
+
+    endpoint_key: str
+    variant: str
+    destination: str
+    at: datetime
+    event_id: str
+    size: int
+    write: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """An HTTP request to port `port` of an instance's container, through its own loopback.
 
     `instance_ids`: those that may answer; it goes to the one with the fewest requests under way, the first of several.
     `finish` is pure: it makes the operation's result of the reply, or the request to the container that is next, or
     raises ServiceError. With a `stream` it is given the head of a success, and the body goes to the client as it comes;
-    `timeout` is that of the head. `invoked`: None for what is no invocation of an endpoint.
+    `timeout` is that of the head. `invoked`: None for what is no invocation of an endpoint. `capture`: what is kept of
+    the result, if anything is.
     """
 
     instance_ids: tuple[str, ...]
@@ -101,3 +116,4 @@ class Forward:
     port: int = 8080
     stream: EventStream | None = None
     invoked: Invoked | None = None
+    capture: Callable[[Result], Captured] | None = None

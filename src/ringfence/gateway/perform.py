@@ -21,6 +21,7 @@ from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.decision_log import DecisionLog
 from ringfence.gateway.upstream import Flow
 from ringfence.services.cloudwatch.measurement import Measurements
+from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
@@ -45,6 +46,7 @@ class Gateway:
     now: Callable[[], datetime]
     entropy: Entropy
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
+    captures: CaptureBuffer = field(default_factory=CaptureBuffer)
     decisions: DecisionLog = field(default_factory=DecisionLog)
     measurements: Measurements = field(default_factory=Measurements)
 

@@ -113,6 +113,8 @@ async def _ask(gateway: Gateway, forward: Forward, logged: LoggedCall) -> Result
             if not isinstance(outcome, Forward):
                 _note(gateway, forward, replace(reply, seconds=seconds), logged)
         if not isinstance(outcome, Forward):
+            if forward.capture is not None:
+                gateway.captures.add(forward.capture(outcome))
             return outcome
         forward = outcome
 

@@ -3,7 +3,9 @@
 from ringfence.config import Config
 from ringfence.reconcile.alarm import Alarms
 from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.async_invocation import AsyncInvocations
 from ringfence.reconcile.clock import SystemEdge
+from ringfence.reconcile.data_capture import DataCapture
 from ringfence.reconcile.direct_connect import DirectConnect
 from ringfence.reconcile.dns_change import DnsChanges
 from ringfence.reconcile.endpoint import Endpoints
@@ -29,6 +31,7 @@ from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
 from ringfence.reconcile.vpn import VpnConnections
 from ringfence.runtime.driver import Driver
 from ringfence.services.cloudwatch.measurement import Measurements
+from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
@@ -47,6 +50,7 @@ def make_reconciler(
     blobs: BlobStore,
     traffic: Traffic,
     measurements: Measurements,
+    captures: CaptureBuffer,
     edge: Edge | None = None,
     applied: Applied | None = None,
     flow_interval: float | None = None,
@@ -87,5 +91,7 @@ def make_reconciler(
         Utilization(store, driver, parts.edge, parts.directory),
         Scaling(store, parts.edge),
         InvocationMetrics(store, measurements, parts.edge),
+        DataCapture(parts, captures),
+        AsyncInvocations(parts),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)

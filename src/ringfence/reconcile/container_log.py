@@ -7,6 +7,7 @@ caller's business.
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from ringfence.core.record import Record, Writer
@@ -113,9 +114,13 @@ def ship(store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, *, 
     # The file stays: lines whose events a loss of power takes away are shipped again.
     with store.transaction(durable=False) as records:
         records.put(LogFile(path=str(path), offset=offset + end))
-        # CloudWatch Logs has no empty events
-        append(records, _open_stream(records, group, stream, now), [(now, line) for line in lines if line], now)
+        append_lines(records, group, stream, lines, now)
     return True
+
+
+def append_lines(records: Writer, group: LogGroup, stream: str, lines: Iterable[str], now: int) -> None:
+    """Each line an event; CloudWatch Logs has no empty ones."""
+    append(records, _open_stream(records, group, stream, now), [(now, line) for line in lines if line], now)
 
 
 def _open_stream(records: Writer, group: LogGroup, name: str, now: int) -> LogStream:

@@ -13,6 +13,7 @@ from ringfence.core import ids
 from ringfence.core.record import Record
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile import deployment
+from ringfence.reconcile.async_invocation import queue_of
 from ringfence.reconcile.deployment import Plan
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.parts import Parts
@@ -258,6 +259,8 @@ class Decision:
         self._forget_fleets([], set())
         if status is not None:
             self._records.delete(status)
+        for one in queue_of(self._records, self._endpoint.key):
+            self._records.delete(one)
         drop_tags(self._records, self._endpoint.arn)
         self._records.delete(self._endpoint)
 

@@ -69,11 +69,7 @@ class Launch:
         set_phase(self._parts, self._id, "serving")
 
     def _wish(self) -> Wish:
-        endpoint, variant = self._endpoint, self._variant
-        return Wish(
-            self._id, endpoint.arn, endpoint.account, endpoint.region, "Endpoint", endpoint.name, variant.role_arn,
-            variant.subnet_ids, variant.group_ids, variant.isolated,
-        )  # fmt: skip
+        return hosting_wish(self._endpoint, self._variant, self._id)
 
     async def _image(self, container: HostedContainer) -> Image:
         name = container.definition["Image"]
@@ -150,6 +146,13 @@ class Launch:
             if not await answers_ping(self._parts.network, namespace, container.port):
                 return container.name
         return self._containers[0].name
+
+
+def hosting_wish(endpoint: Endpoint, variant: Variant, instance_id: str) -> Wish:
+    return Wish(
+        instance_id, endpoint.arn, endpoint.account, endpoint.region, "Endpoint", endpoint.name, variant.role_arn,
+        variant.subnet_ids, variant.group_ids, variant.isolated,
+    )  # fmt: skip
 
 
 def follow_logs(parts: Parts, endpoint: Endpoint, variant: Variant, instance_id: str) -> None:

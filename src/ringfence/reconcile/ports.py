@@ -12,6 +12,7 @@ from typing import Protocol
 from ringfence.core.call import Principal, Request, Result
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader
+from ringfence.core.results import Forward, ForwardReply
 from ringfence.network.flow import FlowReading
 from ringfence.network.topology import Topology
 from ringfence.runtime.driver import Image
@@ -110,6 +111,10 @@ class Traffic(Protocol):
 
     def outstanding(self, instance_id: str) -> int:
         """How many are under way to the instance."""
+        ...
+
+    async def perform(self, forward: Forward) -> ForwardReply:
+        """The container's reply, or the reason why there is none; never raises."""
         ...
 
     async def drained(self, instance_id: str) -> None:

@@ -84,7 +84,8 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 class Fleet(Record, frozen=True, kw_only=True):
     """What one generation of an endpoint runs. It stands on its own: model and configuration may be deleted.
 
-    `revision`: how often its weights and instance counts were changed.
+    `revision`: how often its weights and instance counts were changed. `capture`: the DataCaptureConfig.
+    `asynchronous`: the AsyncInferenceConfig, which makes it an endpoint that is asked so and not otherwise.
     """
 
     endpoint_key: str
@@ -92,6 +93,8 @@ class Fleet(Record, frozen=True, kw_only=True):
     config_name: str
     variants: tuple[Variant, ...]
     revision: int = 0
+    capture: dict[str, Any] | None = None
+    asynchronous: dict[str, Any] | None = None
 
     @property
     def key(self) -> str:

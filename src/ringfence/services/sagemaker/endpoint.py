@@ -19,6 +19,7 @@ from ringfence.resources.sagemaker import (
     HostStatus,
     Variant,
 )
+from ringfence.services.sagemaker.data_capture import summarize_data_capture
 from ringfence.services.sagemaker.deployment_config import check_deployment_config
 from ringfence.services.sagemaker.fleet import make_fleet
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
@@ -146,6 +147,10 @@ def describe_endpoint(call: Call, request: Request) -> Result:
     }
     if status and status.failure_reason and status.generation == endpoint.generation:
         result["FailureReason"] = status.failure_reason
+    if fleet and fleet.capture:
+        result["DataCaptureConfig"] = summarize_data_capture(fleet.capture)
+    if fleet and fleet.asynchronous:
+        result["AsyncInferenceConfig"] = fleet.asynchronous
     if fleet and status:
         result["ProductionVariants"] = [_variant_summary(call.records, status, variant) for variant in fleet.variants]
     if endpoint.last_deployment is not None:

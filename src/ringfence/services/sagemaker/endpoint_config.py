@@ -7,12 +7,14 @@ from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.sagemaker import EndpointConfig, Model
 from ringfence.runtime.instance_type import limits
+from ringfence.services.sagemaker.async_inference import check_async_inference
+from ringfence.services.sagemaker.data_capture import check_data_capture
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
-_MEMBERS = frozenset({"EndpointConfigName", "ProductionVariants", "Tags"})
+_MEMBERS = frozenset({"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "AsyncInferenceConfig", "Tags"})
 _HARMLESS: dict[str, Any] = {"EnableNetworkIsolation": False, "ShadowProductionVariants": []}
 _VARIANT_MEMBERS = frozenset(
     {
@@ -60,8 +62,13 @@ def create_endpoint_config(call: Call, request: Request) -> Result:
     for index, variant in enumerate(variants):
         _check_variant(call, variant, f"ProductionVariants[{index}]")
     _check_together(variants)
+    if "DataCaptureConfig" in request:
+        check_data_capture(request["DataCaptureConfig"])
+    if "AsyncInferenceConfig" in request:
+        check_async_inference(request["AsyncInferenceConfig"], variants)
     arn = arn_of(call, EndpointConfig, name)
     spec = {"ProductionVariants": [{"InitialVariantWeight": 1.0, **variant} for variant in variants]}
+    spec |= {member: request[member] for member in ("DataCaptureConfig", "AsyncInferenceConfig") if member in request}
     call.records.put(
         EndpointConfig(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
     )

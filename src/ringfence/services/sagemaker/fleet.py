@@ -19,7 +19,14 @@ _DOWNLOAD_SECONDS = 3600
 def make_fleet(call: Call, endpoint: Endpoint, config: EndpointConfig) -> Fleet:
     """The fleet of the endpoint's generation; ValidationException if a model or its network is not as hosting needs."""
     variants = tuple(_variant(call, spec) for spec in config.spec["ProductionVariants"])
-    return Fleet(endpoint_key=endpoint.key, generation=endpoint.generation, config_name=config.name, variants=variants)
+    return Fleet(
+        endpoint_key=endpoint.key,
+        generation=endpoint.generation,
+        config_name=config.name,
+        variants=variants,
+        capture=config.spec.get("DataCaptureConfig"),
+        asynchronous=config.spec.get("AsyncInferenceConfig"),
+    )
 
 
 def _variant(call: Call, spec: dict[str, Any]) -> Variant:

@@ -14,13 +14,14 @@ from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply, Invoked
 from ringfence.resources.hosted_container import HostedContainer
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.services.sagemaker_runtime.capture import choose_sample
 from ringfence.services.sagemaker_runtime.pipeline import chain, choose_containers
 
 # "a model container must respond within 60 seconds"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 TIMEOUT_SECONDS = 60.0
 
-_HEADERS = {
+REQUEST_HEADERS = {
     "ContentType": "Content-Type",
     "Accept": "Accept",
     "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
@@ -63,15 +64,18 @@ def make_forward(
     serial: bool = True,
 ) -> Forward:
     """The question to the container that is asked first; `finish` makes the result of the reply of the last one."""
-    endpoint, status, fleet = _serving(call, request["EndpointName"])
+    endpoint, status, fleet = find_serving(call, request["EndpointName"])
+    if fleet.asynchronous is not None:  # ours
+        raise validation_error(f"Endpoint {endpoint.name} is asynchronous: use InvokeEndpointAsync.")
     variant = _choose_variant(call, fleet, status, request.get("TargetVariant"))
     serving = status.instances[variant.name]
     headers = {"Content-Type": "application/octet-stream"} | {
-        header: request[member] for member, header in _HEADERS.items() if member in request
+        header: request[member] for member, header in REQUEST_HEADERS.items() if member in request
     }
     containers = choose_containers(variant, request.get("TargetContainerHostname"))
     if len(containers) > 1 and not serial:  # ours
         raise validation_error("The answer of an inference pipeline cannot be streamed.")
+    sample = choose_sample(call, fleet.capture, endpoint, variant, request)
     forward = Forward(
         instance_ids=_candidates(call, variant, serving),
         method="POST",
@@ -81,6 +85,7 @@ def make_forward(
         timeout=TIMEOUT_SECONDS,
         finish=lambda reply: {},  # of each container its own
         invoked=Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving)),
+        capture=sample.capture if sample else None,
     )
     return chain(
         forward,
@@ -90,7 +95,7 @@ def make_forward(
     )
 
 
-def _serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet]:
+def find_serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet]:
     """The endpoint, its status and the fleet that serves.
 
     ValidationError if it is not there or never served, ServiceUnavailable while none of its containers does.

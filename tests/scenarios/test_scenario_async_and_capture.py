@@ -1,0 +1,122 @@
+"""Data capture and asynchronous inference: what is asked and answered, in S3, by the execution role."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from demo.story import Story
+from tests.scenarios.hosting import Hosting
+from tests.scenarios.perl_model import write_perl_model
+
+pytestmark = pytest.mark.root
+
+NAME = "123456789012.dkr.ecr.us-west-2.amazonaws.com/kept:1"
+BUCKET = "inference-results"
+
+
+@pytest.fixture(scope="module")
+def results(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A bucket that the execution role may read and write, and the image."""
+    layout = write_perl_model(tmp_path_factory.mktemp("image"))
+    done = story.ringfence("image", "import", str(layout), NAME)
+    assert done.returncode == 0, done.stderr
+    s3, iam = story.client("s3"), story.client("iam")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    resources = [f"arn:aws:s3:::{BUCKET}/in/*", f"arn:aws:s3:::{BUCKET}/out/*", f"arn:aws:s3:::{BUCKET}/captured/*"]
+    statement = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": resources}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = story.facts["roles"]["execution"].rpartition("/")[2]
+    iam.put_role_policy(RoleName=role, PolicyName="results", PolicyDocument=document)
+    yield s3
+    story.client("iam").delete_role_policy(RoleName=role, PolicyName="results")
+
+
+def create(hosting: Hosting, name: str, **config: Any) -> None:
+    told = hosting.create(name, containers=[{"Image": NAME}], config=config)
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+
+
+def wait_for(s3: Any, key: str, seconds: float = 40) -> bytes:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            body: bytes = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            return body
+        except s3.exceptions.NoSuchKey:
+            assert time.monotonic() < deadline, f"{key} does not come"
+            time.sleep(0.1)
+
+
+def key_of(uri: str) -> str:
+    return uri.removeprefix(f"s3://{BUCKET}/")
+
+
+def test_captured_invocations_come_to_s3(story: Story, hosting: Hosting, results: Any) -> None:
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": f"s3://{BUCKET}/captured",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
+    }
+    create(hosting, "captured", DataCaptureConfig=capture)
+    told = hosting.sagemaker.describe_endpoint(EndpointName="captured")["DataCaptureConfig"]
+    assert (told["CaptureStatus"], told["CurrentSamplingPercentage"]) == ("Started", 100)
+    runtime = story.client("sagemaker-runtime")
+    for number in range(3):
+        runtime.invoke_endpoint(
+            EndpointName="captured", Body=f"{number},1".encode(), ContentType="text/csv", InferenceId=f"id-{number}"
+        )
+    deadline = time.monotonic() + 40
+    while not (found := results.list_objects_v2(Bucket=BUCKET, Prefix="captured/").get("Contents")):
+        assert time.monotonic() < deadline, "nothing was captured"
+        time.sleep(0.2)
+    key = found[0]["Key"]
+    folder, _, file = key.rpartition("/")
+    assert folder == time.strftime("captured/captured/one/%Y/%m/%d/%H", time.gmtime()) and file.endswith(".jsonl")
+    lines = [json.loads(line) for line in wait_for(results, key).splitlines()]
+    asked, answered = lines[0]["captureData"]["endpointInput"], lines[0]["captureData"]["endpointOutput"]
+    assert asked == {"observedContentType": "text/csv", "mode": "INPUT", "data": "0,1", "encoding": "CSV"}
+    assert (answered["encoding"], answered["observedContentType"]) == ("BASE64", "text/plain")
+    assert [line["eventMetadata"]["inferenceId"] for line in lines] == ["id-0", "id-1", "id-2"]
+
+
+def test_asynchronous_requests_survive_the_daemon(story: Story, hosting: Hosting, results: Any) -> None:
+    output = {"S3OutputPath": f"s3://{BUCKET}/out", "S3FailurePath": f"s3://{BUCKET}/out/failed"}
+    client = {"MaxConcurrentInvocationsPerInstance": 2}
+    create(hosting, "later", AsyncInferenceConfig={"OutputConfig": output, "ClientConfig": client})
+    runtime = story.client("sagemaker-runtime")
+    results.put_object(Bucket=BUCKET, Key="in/hello", Body=b"hello")
+    answer = runtime.invoke_endpoint_async(
+        EndpointName="later", InputLocation=f"s3://{BUCKET}/in/hello", InferenceId="mine"
+    )
+    assert answer["InferenceId"] == "mine"
+    assert wait_for(results, key_of(answer["OutputLocation"])) == b"model(8080): hello"
+    for input, words in (("none", b"Failed to download the input"), ("fail", b"Received server error (500) from")):
+        results.put_object(Bucket=BUCKET, Key="in/fail", Body=b"fail")
+        answer = runtime.invoke_endpoint_async(EndpointName="later", InputLocation=f"s3://{BUCKET}/in/{input}")
+        assert wait_for(results, key_of(answer["FailureLocation"])).startswith(words)
+    with pytest.raises(ClientError, match="is asynchronous"):
+        runtime.invoke_endpoint(EndpointName="later", Body=b"")
+    accepted = [
+        runtime.invoke_endpoint_async(EndpointName="later", Body=b"sleep 0.5")["OutputLocation"] for _ in range(8)
+    ]
+    _kill_and_start(story, hosting)
+    for uri in accepted:
+        assert wait_for(story.client("s3"), key_of(uri), 60) == b"slept"
+
+
+def _kill_and_start(story: Story, hosting: Hosting) -> None:
+    pid = json.loads((story.state / "daemon.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.05)
+    story.up()
+    hosting.sagemaker = story.client("sagemaker")
