@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sagemaker_caller import ACCOUNT, NOW, SageMaker, variant
 
@@ -79,6 +80,15 @@ def test_requests_that_are_refused(tmp_path: Path, request_: dict[str, Any]) -> 
     made = serve(tmp_path, AsyncInferenceConfig={"OutputConfig": OUTPUT})
     error = made.error("InvokeEndpointAsync", "sagemaker-runtime", EndpointName="ep", **request_)
     assert error.code == "ValidationError"
+
+
+def test_a_queue_takes_requests_while_no_container_serves(tmp_path: Path) -> None:
+    made = serve(tmp_path, AsyncInferenceConfig={"OutputConfig": OUTPUT})
+    status = made.store.snapshot().get(EndpointStatus, KEY)
+    assert status is not None
+    made.put(msgspec.structs.replace(status, status="OutOfService", instances={"AllTraffic": ()}))
+    ask(made, Body=b"1")
+    assert len(queue(made)) == 1
 
 
 def test_each_endpoint_is_asked_in_its_own_way(tmp_path: Path) -> None:

@@ -95,10 +95,11 @@ def make_forward(
     )
 
 
-def find_serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet]:
+def find_serving(call: Call, name: str, *, now: bool = True) -> tuple[Endpoint, EndpointStatus, Fleet]:
     """The endpoint, its status and the fleet that serves.
 
-    ValidationError if it is not there or never served, ServiceUnavailable while none of its containers does.
+    ValidationError if it is not there or never served, ServiceUnavailable while none of its containers does; not if
+    it need not be `now`.
     """
     records: Reader = call.records
     endpoint = records.get(Endpoint, call.scoped(name.lower()))
@@ -109,7 +110,7 @@ def find_serving(call: Call, name: str) -> tuple[Endpoint, EndpointStatus, Fleet
     if endpoint.deleting or status is None or fleet is None:
         raise validation_error(f"Endpoint {name} of account {call.account} is not InService.")
     status, fleet = _shifted(call, status, fleet)
-    if not any(status.instances.values()):
+    if now and not any(status.instances.values()):
         raise _unavailable(f"No container of endpoint {name} of account {call.account} is healthy.")
     return endpoint, status, fleet
 

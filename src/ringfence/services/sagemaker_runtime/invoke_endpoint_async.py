@@ -16,8 +16,8 @@ _TIMEOUT_SECONDS = 900
 
 @operation("InvokeEndpointAsync", on=("endpoint/{EndpointName}",))
 def invoke_endpoint_async(call: Call, request: Request) -> Result:
-    """Whether the input is there is found out when it is its turn, as with AWS."""
-    endpoint, _, fleet = find_serving(call, request["EndpointName"])
+    """Whether the input is there is found out when it is its turn, as with AWS. Until then no container need serve."""
+    endpoint, _, fleet = find_serving(call, request["EndpointName"], now=False)
     if fleet.asynchronous is None:  # ours
         raise validation_error(f"Endpoint {endpoint.name} is not asynchronous: use InvokeEndpoint.")
     body = request.get("Body")
