@@ -5,8 +5,6 @@ as it comes. What is not read is not received: the container waits for its reade
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ringfence.gateway.container_reply import BadReply, ContainerReply
@@ -57,6 +55,7 @@ class Connection(asyncio.Protocol):
     async def open(self, request: tuple[bytes, bytes]) -> ContainerReply:
         """The reply once its head has come, if it is a success; any other when it is whole. Then `read`."""
         done = self._send(request, ContainerReply(_REPLY_LIMIT, streams=True))
+        done.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be asking any more
         reply = self._reply
         assert reply is not None
         try:
@@ -94,7 +93,6 @@ class Connection(asyncio.Protocol):
             raise Unanswered
         self._reply = reply
         self._done = asyncio.get_running_loop().create_future()
-        self._done.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be asking any more
         self._transport.writelines(request)
         return self._done
 
@@ -165,19 +163,16 @@ class Pool:
     requests: int = 0
     bytes: int = 0
 
-    @asynccontextmanager
-    async def turn(self, size: int) -> AsyncIterator[None]:
-        """A request's place among those to this instance; raises Busy rather than let it wait behind too many."""
+    def enter(self, size: int) -> None:
+        """Count a request among those to this instance; raises Busy rather than let it wait behind too many."""
         if self.requests >= _CONNECTIONS + _WAITING or (self.requests and self.bytes + size > _BYTES):
             raise Busy
         self.requests += 1
         self.bytes += size
-        try:
-            async with self.free:
-                yield
-        finally:
-            self.requests -= 1
-            self.bytes -= size
+
+    def leave(self, size: int) -> None:
+        self.requests -= 1
+        self.bytes -= size
 
     def take(self) -> Connection | None:
         while self.idle:

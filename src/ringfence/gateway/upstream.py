@@ -9,9 +9,8 @@ each instance: the reconciler asks before it ends one (`reconcile.ports.Traffic`
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Container, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from ringfence.core.results import Forward, ForwardReply
@@ -81,29 +80,30 @@ class Upstream:
 
     async def perform(self, forward: Forward) -> ForwardReply:
         """The container's reply, or the reason why there is none; never raises."""
-        with self._count(forward.instance_ids) as instance_id:
-            reply, _ = await self._guard(forward, self._ask(self._pool(instance_id, forward.port), forward))
-            return replace(reply, instance_id=instance_id)
+        instance_id = self._begin(forward.instance_ids)
+        try:
+            pool = self._pool(instance_id, forward.port)
+            reply, _ = await self._guard(forward, instance_id, self._ask(pool, forward))
+            return reply
+        finally:
+            self._end(instance_id)
 
     async def open(self, forward: Forward) -> tuple[ForwardReply, Flow | None]:
         """As `perform`, of a Forward that streams: of a success the head alone, and the Flow of its body."""
         async with AsyncExitStack() as held:
-            instance_id = held.enter_context(self._count(forward.instance_ids))
+            instance_id = self._begin(forward.instance_ids)
+            held.callback(self._end, instance_id)
             pool = self._pool(instance_id, forward.port)
-            return await self._guard(forward, self._open(pool, forward, held))
+            return await self._guard(forward, instance_id, self._open(pool, forward, held))
 
-    @contextmanager
-    def _count(self, instance_ids: Sequence[str]) -> Iterator[str]:
-        """The instance that has the fewest requests under way, and this one from now on.
+    def _begin(self, instance_ids: Sequence[str]) -> str:
+        """The instance that has the fewest requests under way, and this one from now on, until `_end`.
 
         INVARIANT: counted before the first await, so that no request is on its way to an instance that is drained.
         """
-        instance_id = min(instance_ids, key=self.outstanding)
+        instance_id = min(instance_ids, key=self.outstanding) if len(instance_ids) > 1 else instance_ids[0]
         self._under_way[instance_id] = self.outstanding(instance_id) + 1
-        try:
-            yield instance_id
-        finally:
-            self._end(instance_id)
+        return instance_id
 
     def outstanding(self, instance_id: str) -> int:
         """Requests under way to the instance."""
@@ -115,7 +115,7 @@ class Upstream:
             await self._drained.setdefault(instance_id, asyncio.Event()).wait()
 
     async def _guard(
-        self, forward: Forward, asking: Coroutine[Any, Any, tuple[ContainerReply, Flow | None]]
+        self, forward: Forward, instance_id: str, asking: Coroutine[Any, Any, tuple[ContainerReply, Flow | None]]
     ) -> tuple[ForwardReply, Flow | None]:
         clock = asyncio.get_running_loop().time
         began, reason = clock(), "reset"
@@ -123,7 +123,7 @@ class Upstream:
             async with asyncio.timeout(forward.timeout):
                 reply, flow = await asking
             body = b"" if flow else reply.body
-            return ForwardReply(reply.status, reply.headers, body, seconds=clock() - began), flow
+            return ForwardReply(reply.status, reply.headers, body, None, instance_id, clock() - began), flow
         except TimeoutError:
             reason = "timeout"
         except Busy:
@@ -132,7 +132,7 @@ class Upstream:
             reason = "refused"
         except (ConnectionError, ValueError):
             pass
-        return ForwardReply(0, {}, b"", reason, seconds=clock() - began), None
+        return ForwardReply(0, {}, b"", reason, instance_id, clock() - began), None
 
     def forget(self, live: Container[str]) -> None:
         """Close the connections to instances that are no more."""
@@ -153,34 +153,43 @@ class Upstream:
 
     async def _ask(self, pool: Pool, forward: Forward) -> tuple[ContainerReply, None]:
         request = _encode(forward)
-        async with pool.turn(len(forward.body)):
-            reply, connection = await self._converse(pool, lambda connection: connection.ask(request))
-            pool.keep(connection)
-            return reply, None
+        pool.enter(len(forward.body))
+        try:
+            async with pool.free:
+                reply, connection = await self._converse(pool, request, Connection.ask)
+                pool.keep(connection)
+                return reply, None
+        finally:
+            pool.leave(len(forward.body))
 
     async def _open(self, pool: Pool, forward: Forward, held: AsyncExitStack) -> tuple[ContainerReply, Flow | None]:
         """A Flow takes over what is `held` for the request."""
         assert forward.stream is not None
         request, deadline = _encode(forward), asyncio.get_running_loop().time() + forward.stream.seconds
-        await held.enter_async_context(pool.turn(len(forward.body)))
-        reply, connection = await self._converse(pool, lambda connection: connection.open(request))
+        pool.enter(len(forward.body))
+        held.callback(pool.leave, len(forward.body))
+        await held.enter_async_context(pool.free)
+        reply, connection = await self._converse(pool, request, Connection.open)
         if reply.flows:
             return reply, Flow(pool, connection, held.pop_all(), deadline)
         pool.keep(connection)
         return reply, None
 
     async def _converse(
-        self, pool: Pool, ask: Callable[[Connection], Awaitable[ContainerReply]]
+        self,
+        pool: Pool,
+        request: tuple[bytes, bytes],
+        ask: Callable[[Connection, tuple[bytes, bytes]], Awaitable[ContainerReply]],
     ) -> tuple[ContainerReply, Connection]:
         """On a kept connection if there is one, else on a new one."""
         connection = pool.take()
         if connection is not None:
             try:
-                return await ask(connection), connection
+                return await ask(connection, request), connection
             except Unanswered:
                 pass  # closed for having been idle, just as the request was on its way
         connection = await self._connect(pool)
-        return await ask(connection), connection
+        return await ask(connection, request), connection
 
     async def _connect(self, pool: Pool) -> Connection:
         loop = asyncio.get_running_loop()
