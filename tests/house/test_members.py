@@ -46,6 +46,8 @@ ALLOWED = {
     ("sagemaker", "CreateModel", "Containers[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "ProductionVariants[]"): "refused by refuse_others",
     ("sagemaker", "CreateEndpointConfig", "ShadowProductionVariants[]"): _OUTER,
+    ("sagemaker", "CreateEndpointConfig", "DataCaptureConfig"): "refused by refuse_others, each level",
+    ("sagemaker", "CreateEndpointConfig", "AsyncInferenceConfig"): "refused by refuse_others, each level",
     ("sagemaker", "CreateFeatureGroup", "OnlineStoreConfig.SecurityConfig"): "refused by refuse_others",
     ("sagemaker", "CreateFeatureGroup", "OfflineStoreConfig.S3StorageConfig"): "refused by refuse_others",
     ("sagemaker", "CreateFeatureGroup", "OfflineStoreConfig.DataCatalogConfig"): "kept and shown: no table is made",
