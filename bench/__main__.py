@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import api, decision, endpoint, flow_count, forward, interfaces, invoke, job, scale, table
+from bench import api, decision, endpoint, feature_store, flow_count, forward, interfaces, invoke, job, scale, table
 from demo import data, hosting, network
 from demo.story import Story
 
@@ -23,6 +23,7 @@ def main() -> int:
     try:
         story.up()
         rows += api.measure(_client(story), str(MOTO))
+        rows += feature_store.measure(_client(story), scratch)
         network.build(story, BUCKET, NAME)
         data.prepare(story, BUCKET, scratch)
         hosting.create(story, NAME)

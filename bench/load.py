@@ -11,6 +11,7 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -81,9 +82,9 @@ class Connection:
         return headers.get(b"connection", b"").lower() != b"close" and lines[0].startswith(b"HTTP/1.1")
 
 
-def run(job: Job) -> Outcome:
+def run(job: Job, connect: Callable[[Job], Connection] = Connection) -> Outcome:
     """Latency by one thread, then the rate by all."""
-    alone = Connection(job)
+    alone = connect(job)
     for _ in range(50):
         alone.send()
     times = []
@@ -91,15 +92,15 @@ def run(job: Job) -> Outcome:
     while (start := time.perf_counter()) < deadline:
         alone.send()
         times.append((time.perf_counter() - start) * 1000)
-    return Outcome(statistics.median(times), statistics.quantiles(times, n=100)[98], _rate(job))
+    return Outcome(statistics.median(times), statistics.quantiles(times, n=100)[98], _rate(job, connect))
 
 
-def _rate(job: Job) -> float:
+def _rate(job: Job, connect: Callable[[Job], Connection]) -> float:
     counts = [0] * job.threads
     deadline = time.perf_counter() + job.seconds
 
     def work(number: int) -> None:
-        connection = Connection(job)
+        connection = connect(job)
         while time.perf_counter() < deadline:
             connection.send()
             counts[number] += 1

@@ -7,10 +7,13 @@ import functools
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import boto3
+import pandas as pd
 import sagemaker
+from sagemaker.feature_store.feature_group import FeatureGroup
 from sagemaker.inputs import TrainingInput
 from sagemaker.processing import ProcessingInput, ProcessingOutput
 from sagemaker.serializers import CSVSerializer
@@ -129,6 +132,28 @@ def flow_xgboost(session):
         predictor.delete_model()
         predictor.delete_endpoint()
     return {"answer": [round(float(one)) for one in answer.decode().split(",")]}
+
+
+def flow_features(session):
+    """A feature group: definitions of a frame's columns, its rows ingested by several workers, one read again."""
+    columns = {"id": pd.Series(["a", "b", "c"], dtype="string"), "at": [1767323045.5] * 3, "age": [1, 2, 3]}
+    frame = pd.DataFrame(columns)
+    group = FeatureGroup(name="flow-features", sagemaker_session=session)
+    group.load_feature_definitions(data_frame=frame)
+    group.create(
+        s3_uri=f"s3://{session.default_bucket()}/features",
+        record_identifier_name="id",
+        event_time_feature_name="at",
+        role_arn=ROLE,
+        enable_online_store=True,
+        disable_glue_table_creation=True,
+    )
+    while (status := group.describe()["FeatureGroupStatus"]) == "Creating":
+        time.sleep(0.2)
+    group.ingest(data_frame=frame, max_workers=2, wait=True)
+    record = group.get_record(record_identifier_value_as_string="b")
+    group.delete()
+    return {"status": status, "record": {one["FeatureName"]: one["ValueAsString"] for one in record}}
 
 
 def main():

@@ -34,6 +34,12 @@ def test_the_xgboost_algorithm(world: World) -> None:
     assert "train-rmse:" in output
 
 
+def test_a_feature_group_is_made_of_a_frame(world: World) -> None:
+    results, _ = world.run(VENV, "flow2.py", "features")
+    assert results["features"]["status"] == "Created"
+    assert results["features"]["record"] == {"id": "b", "at": "1767323045.5", "age": "2"}
+
+
 def test_on_the_internet_nothing_needs_to_be_told(world: World) -> None:
     """Where names resolve, the default bucket is found by sts at its hard-coded host, and no endpoint is given."""
     python, state = environment(VENV), world.daemon.state

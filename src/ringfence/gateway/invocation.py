@@ -30,10 +30,10 @@ def _measure(reply: ForwardReply, instances: int, seconds: float) -> Iterator[tu
     yield "Invocation4XXErrors", "None", float(400 <= reply.status < 500)
     yield "Invocation5XXErrors", "None", float(500 <= reply.status < 600)
     yield "InvocationModelErrors", "None", float(not good)
-    yield "ModelLatency", "Microseconds", _rounded(reply.seconds)
-    yield "OverheadLatency", "Microseconds", _rounded(max(seconds - reply.seconds, 0.0))
+    yield "ModelLatency", "Microseconds", rounded(reply.seconds)
+    yield "OverheadLatency", "Microseconds", rounded(max(seconds - reply.seconds, 0.0))
 
 
-def _rounded(seconds: float) -> float:
-    """To three digits, so that a minute has some hundreds of different values and not as many as requests."""
+def rounded(seconds: float) -> float:
+    """Microseconds, to three digits: a minute has some hundreds of different values and not as many as requests."""
     return float(f"{seconds * _MICROSECONDS:.2e}")

@@ -25,9 +25,6 @@ from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
 
-# Many small writes at a time: they share writes to the disk. Reads wait too, for what they saw to be on disk.
-GROUPED = frozenset({"sagemaker-featurestore-runtime"})
-
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -61,15 +58,21 @@ class Caller:
 
 
 def perform(
-    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, logged: LoggedCall
+    gateway: Gateway,
+    operation: Operation,
+    parameters: Request,
+    caller: Caller,
+    logged: LoggedCall,
+    *,
+    durable: bool = True,
 ) -> Result | Forward:
     """Authorize and handle in one transaction: on any exception nothing has changed, on return all is on disk.
 
-    Of a service in `GROUPED` it is on disk once `store.sync` has returned.
+    Not `durable`: it is on disk once `store.sync` has returned.
     """
     logged.operation, logged.principal = operation.name, caller.principal
     note = logged.questions.append
-    with gateway.store.transaction(durable=operation.service not in GROUPED) as records:
+    with gateway.store.transaction(durable=durable) as records:
         call = _make_call(gateway, records, caller, logged)
         authorize(operation, call, parameters, note)
         try:

@@ -12,13 +12,13 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.ids import uuid4
 from ringfence.core.results import Blob, Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
-from ringfence.gateway import registry
+from ringfence.gateway import feature_call, registry
 from ringfence.gateway.authenticate import Authenticated, authenticate
 from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.decision_log import claimed_key
 from ringfence.gateway.event_body import EventBody
 from ringfence.gateway.invocation import note_invocation
-from ringfence.gateway.perform import GROUPED, Caller, Gateway, find_operation, perform
+from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
 from ringfence.protocol.message import HttpRequest, HttpResponse
@@ -63,9 +63,11 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
             name = wire.identify(request)
         operation = find_operation(found.service, name)
         parameters = wire.parse(name, request)
-        outcome = perform(gateway, operation, parameters, Caller(caller.principal, arrival, caller.facts), logged)
-        if found.service in GROUPED:
-            await gateway.store.sync()
+        who = Caller(caller.principal, arrival, caller.facts)
+        if found.service == feature_call.SERVICE:
+            outcome = await feature_call.perform_feature_call(gateway, operation, parameters, who, logged)
+        else:
+            outcome = perform(gateway, operation, parameters, who, logged)
         if isinstance(outcome, Forward):
             return await _forward(gateway, wire, name, outcome, logged)
         return wire.write_result(name, outcome, request_id)
