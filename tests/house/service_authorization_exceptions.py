@@ -103,4 +103,5 @@ EXCEPTIONS: dict[str, str] = {
     "sagemaker.Create* | * | has no sagemaker:directgatedmodelaccess on *": "gated models are refused",
     "sagemaker-featurestore-runtime.PutRecord | * | has no sagemaker:updatablefeatures on *": "UpdateRecord has it",
     "sagemaker.CreateTrainingJob | * | does not ask about optional *": "training plans are refused",
+    "sagemaker.Search | * | has no sagemaker:searchvisibilitycondition/ on *": "VisibilityConditions are refused",
 }

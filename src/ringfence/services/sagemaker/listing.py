@@ -55,7 +55,7 @@ def sorted_page(
         else:
             assert sort_value is not None
             text = f"{sort_value(item)}\0{item.name}"
-        return _inverted(text) if descending else text
+        return inverted(text) if descending else text
 
     return page(
         sorted(items, key=key),
@@ -66,6 +66,6 @@ def sorted_page(
     )
 
 
-def _inverted(text: str) -> str:
+def inverted(text: str) -> str:
     """ASCII that sorts in the opposite order, so that a page goes on rightly after its last item was deleted."""
     return "".join(chr(0x7E - ord(character)) for character in text) + "\x7f"
