@@ -1,4 +1,4 @@
-"""Run all measurements on a daemon of their own and print one table. Needs root; takes about three minutes."""
+"""Run all measurements on a daemon of their own and print one table. Needs root; takes about six minutes."""
 
 import shutil
 import sys
