@@ -6,6 +6,7 @@ The same for endpoints and jobs; every step may be repeated. Called by `host_end
 import asyncio
 import logging
 import shutil
+from pathlib import Path
 
 from ringfence.core.arn import parse_arn
 from ringfence.core.errors import ServiceError
@@ -18,6 +19,7 @@ from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.hosted_container import instance_of
 from ringfence.resources.iam import Role
 from ringfence.resources.instance import Instance
+from ringfence.runtime.fuse import unmount_below
 from ringfence.services.ec2.network_interface import detach
 
 log = logging.getLogger("ringfence.reconcile")
@@ -41,7 +43,13 @@ async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:
     if interface is not None:
         remove_interface(parts, interface, instance.owner if instance is not None else None)
     for id in containers:
-        await asyncio.to_thread(shutil.rmtree, parts.directory(id), ignore_errors=True)
+        await asyncio.to_thread(remove_directory, parts.directory(id))
+
+
+def remove_directory(directory: Path) -> None:
+    """An instance's, with what a daemon that was killed has left mounted in it."""
+    unmount_below(directory)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def remove_interface(parts: Parts, interface: NetworkInterface, owner: str | None = None) -> None:

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ru
 
 import json
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ringfence.config import Config
@@ -16,10 +16,10 @@ from ringfence.resources.instance import Instance
 from ringfence.resources.job import Job, ProcessingJob
 from ringfence.runtime.driver import ContainerSpec, Image, Mount
 from ringfence.runtime.instance_type import limits
-from ringfence.services.sagemaker.job_plan import TENSORS, TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
+from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
+from ringfence.services.sagemaker.job_source import TENSORBOARD, TENSORS, TRAINING_INPUT, Source
 
 _CONFIG, _OUTPUT = "/opt/ml/config", "/opt/ml/output"
-_TRAINING_INPUT = "/opt/ml/input"
 
 
 def log_group(job: Job) -> str:
@@ -45,7 +45,14 @@ def directories(job: Job, plan: JobPlan) -> tuple[str, ...]:
     if isinstance(job, ProcessingJob):
         sources, sinks = (one.path for one in plan.sources), (one.path for one in plan.sinks)
         return tuple(dict.fromkeys((_CONFIG, _OUTPUT, *sources, *sinks)))
-    return (_TRAINING_INPUT, TRAINING_MODEL, TRAINING_OUTPUT)
+    usual = (TRAINING_INPUT, TRAINING_MODEL, TRAINING_OUTPUT)
+    others = (one.path for one in plan.sinks if not PurePosixPath(one.path).is_relative_to(TRAINING_OUTPUT))
+    return tuple(dict.fromkeys((*usual, *others)))
+
+
+def stream_place(directory: Path, source: Source) -> Path:
+    """Where a FastFile channel's file system is mounted on this machine: outside of what the container may write to."""
+    return directory / "channels" / source.name
 
 
 def configuration(job: Job, plan: JobPlan, host: str) -> dict[str, str]:
@@ -59,10 +66,9 @@ def configuration(job: Job, plan: JobPlan, host: str) -> dict[str, str]:
         "hyperparameters": job.spec.get("HyperParameters", {}),
         "inputdataconfig": _input_data_config(job.spec),
         "resourceconfig": _resource_config(plan, host),
+        **_debug_config(job.spec),
     }
-    if (hook := job.spec.get("DebugHookConfig")) is not None:
-        files["debughookconfig"] = {"LocalPath": TENSORS, **hook}
-    return {f"{_TRAINING_INPUT}/config/{name}.json": json.dumps(content) for name, content in files.items()}
+    return {f"{TRAINING_INPUT}/config/{name}.json": json.dumps(content) for name, content in files.items()}
 
 
 def prepare(job: Job, plan: JobPlan, host: str, directory: Path) -> None:
@@ -70,7 +76,8 @@ def prepare(job: Job, plan: JobPlan, host: str, directory: Path) -> None:
     for path in directories(job, plan):
         outside(directory, path).mkdir(parents=True, exist_ok=True)
     if not isinstance(job, ProcessingJob):
-        outside(directory, f"{TRAINING_OUTPUT}/data").mkdir(exist_ok=True)
+        for path in (f"{TRAINING_OUTPUT}/data", f"{TRAINING_INPUT}/data", *(one.path for one in plan.sinks)):
+            outside(directory, path).mkdir(parents=True, exist_ok=True)
     for path, content in configuration(job, plan, host).items():
         file = outside(directory, path)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +103,7 @@ def job_spec(
         args=plan.arguments,
         entrypoint=plan.entrypoint,
         env=container_environment(instance, plan.environment),
-        mounts=tuple(Mount(outside(directory, path), path, read_only=False) for path in directories(job, plan)),
+        mounts=_mounts(job, plan, directory),
         hostname=host,
         hosts=((place.address if place.address and not place.isolated else "127.0.0.1", host),),
         nameservers=() if instance.isolated else place.resolvers,
@@ -104,6 +111,12 @@ def job_spec(
         ca_bundle=config.ca_bundle,
         read_only_root=False,
     )
+
+
+def _mounts(job: Job, plan: JobPlan, directory: Path) -> tuple[Mount, ...]:
+    usual = (Mount(outside(directory, path), path, read_only=False) for path in directories(job, plan))
+    streamed = (source for source in plan.sources if source.mode == "FastFile")
+    return (*usual, *(Mount(stream_place(directory, source), source.path) for source in streamed))
 
 
 def _input_data_config(spec: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -118,6 +131,13 @@ def _input_data_config(spec: dict[str, Any]) -> dict[str, dict[str, str]]:
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
     return shown
+
+
+def _debug_config(spec: dict[str, Any]) -> dict[str, Any]:
+    """What smdebug and TensorBoard writers in the container read."""
+    files = {"debughookconfig": "DebugHookConfig", "tensorboardoutputconfig": "TensorBoardOutputConfig"}
+    defaults = {"DebugHookConfig": TENSORS, "TensorBoardOutputConfig": TENSORBOARD}
+    return {name: {"LocalPath": defaults[member], **spec[member]} for name, member in files.items() if member in spec}
 
 
 def _resource_config(plan: JobPlan, host: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ policies and condition keys apply as to a packet of the container's. Called by `
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from ringfence.network import topology
@@ -13,16 +14,20 @@ from ringfence.reconcile.instance_launch import LaunchFailed, Wish
 from ringfence.reconcile.instance_s3 import open_s3
 from ringfence.reconcile.job_archive import write_archive
 from ringfence.reconcile.job_contract import outside
-from ringfence.reconcile.job_input import Download
+from ringfence.reconcile.job_input import Download, together
+from ringfence.reconcile.job_stream import HostStreams
 from ringfence.reconcile.job_tree import Found, list_files, open_beneath
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.s3_client import UNREACHABLE, Refused, S3Client
+from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import job_failure
-from ringfence.services.sagemaker.job_plan import JobPlan, Sink, bucket_and_key
+from ringfence.services.sagemaker.job_plan import JobPlan, bucket_and_key
+from ringfence.services.sagemaker.job_source import Sink
 
 log = logging.getLogger("ringfence.reconcile")
 
 _LOOK = 2.0  # seconds between looks at a continuous output
+_AT_ONCE = 8  # files that are uploaded
 
 
 class HostData:
@@ -37,24 +42,49 @@ class HostData:
         self._place = place
         self._share = share
         self._directory = parts.directory(wish.id)
+        self._streams = HostStreams(parts, plan, wish, share, self._directory)
         # what has been uploaded of continuous outputs: (sink, file) -> as it was then
         self._sent: dict[tuple[str, str], Found] = {}
 
     async def download(self) -> None:
-        """Every source, one after the other; LaunchFailed with AWS's text."""
+        """Every source, one after the other; what is streamed is opened. LaunchFailed with AWS's text."""
+        room = self._plan.volume_gigabytes * GIB
         async with open_s3(self._parts, self._wish, self._place) as s3:
             for source in self._plan.sources:
-                target = outside(self._directory, source.path)
-                await Download(s3, self._plan, self._wish.region, source, self._share).into(target)
+                if source.mode == "File":
+                    download = Download(s3, self._plan, self._wish.region, source, self._share, room)
+                    await download.into(outside(self._directory, source.path))
+                    room = download.room
+        await self._note_restored()
+        await self._streams.open(self._place)
+
+    async def _note_restored(self) -> None:
+        """What came from where it would be uploaded to is there already: checkpoints."""
+        sources = {(source.uri, source.path) for source in self._plan.sources}
+        for sink in self._plan.sinks:
+            if (sink.uri, sink.path) in sources:
+                for one in await asyncio.to_thread(list_files, outside(self._directory, sink.path)):
+                    self._sent[sink.name, one.relative] = one
+
+    async def stream(self) -> None:
+        """Feed the container until this is cancelled; LaunchFailed if data cannot be had any more."""
+        await self._streams.run()
+
+    async def close(self) -> None:
+        """Nothing is streamed any more."""
+        await self._streams.close()
 
     async def upload(self, sinks: tuple[Sink, ...]) -> None:
         """What of these has not been uploaded yet; LaunchFailed with AWS's text."""
         async with open_s3(self._parts, self._wish, self._place) as s3:
             for sink in sinks:
                 found = await asyncio.to_thread(list_files, outside(self._directory, sink.path))
-                for one in found:
-                    if self._sent.get((sink.name, one.relative)) != one:
-                        await self._put(s3, sink, one)
+                left = iter([one for one in found if self._sent.get((sink.name, one.relative)) != one])
+                await together(self._put_next(s3, sink, left) for _ in range(_AT_ONCE))
+
+    async def _put_next(self, s3: S3Client, sink: Sink, left: Iterator[Found]) -> None:
+        for one in left:
+            await self._put(s3, sink, one)
 
     async def upload_continuously(self, sinks: tuple[Sink, ...]) -> None:
         """Until it is cancelled: files that have not changed between two looks. What fails is tried again."""
@@ -83,6 +113,17 @@ class HostData:
         key = f"{prefix.rstrip('/')}/{one.relative}" if prefix.rstrip("/") else one.relative
         await self._put_file(s3, outside(self._directory, sink.path), one.relative, one.size, f"s3://{bucket}/{key}")
         self._sent[sink.name, one.relative] = one
+
+    async def upload_tree(self, directories: list[Path], uri: str) -> bool:
+        """The files of these directories under the URI, of one name the last one's; whether there was any."""
+        owners: dict[str, tuple[Path, Found]] = {}
+        for directory in directories:
+            for one in await asyncio.to_thread(list_files, directory):
+                owners[one.relative] = directory, one
+        async with open_s3(self._parts, self._wish, self._place) as s3:
+            for relative, (directory, one) in owners.items():
+                await self._put_file(s3, directory, relative, one.size, f"{uri}{relative}")
+        return bool(owners)
 
     async def upload_archive(self, directories: list[Path], uri: str, *, even_empty: bool) -> bool:
         """One archive of these directories, its own and other hosts'; whether there was anything to upload."""

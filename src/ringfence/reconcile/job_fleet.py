@@ -92,6 +92,14 @@ class JobFleet:
             return HostEnd(host=host.host, code=state.code, out_of_memory=state.out_of_memory)
         return HostEnd(host=host.host, code=None)
 
+    async def feed(self) -> None:
+        """Stream the input until this is cancelled; LaunchFailed if a host's cannot be had any more."""
+        await together(self.data(host).stream() for host in self._record.hosts)
+
+    async def release(self) -> None:
+        """Nothing is streamed any more: without this daemon there is nobody to do it."""
+        await asyncio.gather(*(data.close() for data in self._data.values()))
+
     async def stop(self, grace: float) -> None:
         """SIGTERM, `grace` seconds, SIGKILL: the containers end, everything else stays."""
         stops = (self._parts.driver.stop(host.instance_id, grace) for host in self._record.hosts)
@@ -99,6 +107,8 @@ class JobFleet:
 
     async def end(self) -> None:
         """Nothing of any host is left; tried until that is so."""
+        await self.release()
+        self._data.clear()
         await asyncio.gather(*(self._end(host) for host in self._record.hosts))
 
     def data(self, host: JobHostStatus) -> HostData:
@@ -188,7 +198,6 @@ class JobFleet:
                 log.exception("ending `%s` of `%s` failed, will retry", host.instance_id, self._job.name)
                 await asyncio.sleep(_RETRY)
         self._record.drop_host(host)
-        self._data.pop(host.host, None)
 
 
 def _in_phase(host: JobHostStatus, phase: str) -> JobHostStatus:

@@ -1,104 +1,90 @@
-"""A job's input: the objects of a prefix or a manifest, into a directory of the host. Called by `job_data`.
+"""A job's input in File mode: the objects of a source, into a directory of the host before its container starts.
 
-File mode: everything is there before the container starts.
+Called by `job_data`. However many objects there are, a bounded number of them is under way and in memory.
 """
 
 import asyncio
-import json
-from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+import errno
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ringfence.reconcile.instance_launch import LaunchFailed
+from ringfence.reconcile.job_object import Object, find_objects, parts_of
 from ringfence.reconcile.s3_client import UNREACHABLE, Refused, S3Client
+from ringfence.reconcile.s3_read import fetch_object
 from ringfence.services.sagemaker import job_failure
-from ringfence.services.sagemaker.job_plan import JobPlan, Source, bucket_and_key
+from ringfence.services.sagemaker.job_plan import JobPlan
+from ringfence.services.sagemaker.job_source import Source
 
-_AT_ONCE = 8  # objects
-_LARGEST_MANIFEST = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """`relative`: where it goes below the source's directory."""
-
-    bucket: str
-    key: str
-    relative: str
+_AT_ONCE = 16  # objects
 
 
 class Download:
-    """One source for one host: `share` is the host's number among how many."""
+    """One source for one host: `share` is the host's number among how many. `room`: bytes that its volume has left."""
 
-    def __init__(self, s3: S3Client, plan: JobPlan, region: str, source: Source, share: tuple[int, int]) -> None:
+    def __init__(
+        self, s3: S3Client, plan: JobPlan, region: str, source: Source, share: tuple[int, int], room: int
+    ) -> None:
         self._s3 = s3
         self._plan = plan
         self._region = region
         self._source = source
         self._share = share
+        self.room = room
 
     async def into(self, directory: Path) -> None:
         """Raises LaunchFailed with AWS's text."""
-        noun, uri = self._plan.noun, self._source.uri
         directory.mkdir(parents=True, exist_ok=True)
-        try:
-            objects = await self._objects()
-            if not objects:
-                raise LaunchFailed(job_failure.nothing_found(noun, uri, self._plan.role_arn, self._region))
-            number, count = self._share
-            mine = objects[number::count] if self._source.sharded else objects
-            await self._get(mine, directory)
-        except Refused as refused:
-            told = job_failure.download_refused(noun, uri, refused.code, refused.status, refused.message)
-            raise LaunchFailed(told) from None
-        except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            raise LaunchFailed(job_failure.clash(noun, uri)) from None
-        except UNREACHABLE:
-            raise LaunchFailed(job_failure.download_unreachable(noun, uri)) from None
+        with telling(self._plan, self._region, self._source.uri):
+            objects = find_objects(self._s3, self._plan, self._source, self._share)
+            queue: asyncio.Queue[Object | None] = asyncio.Queue(_AT_ONCE)
+            work = [self._bring(queue, directory) for _ in range(_AT_ONCE)]
+            await together([self._fill(queue, objects), *work])
 
-    async def _objects(self) -> list[Object]:
-        bucket, key = bucket_and_key(self._source.uri)
-        if self._source.manifest:
-            return self._read_manifest(await self._s3.read(bucket, key, _LARGEST_MANIFEST))
-        return [Object(bucket, one.key, relative(one.key, key)) for one in await self._s3.list(bucket, key)]
+    async def _fill(self, queue: "asyncio.Queue[Object | None]", objects: AsyncIterator[Object]) -> None:
+        found = False
+        async for one in objects:
+            found = True
+            if parts_of(one.relative) is None:
+                raise LaunchFailed(job_failure.clash(self._plan.noun, one.uri))
+            self.room -= max(one.size, 0)
+            if self.room < 0:
+                raise LaunchFailed(job_failure.volume_too_small(self._plan.noun, self._plan.volume_gigabytes))
+            await queue.put(one)
+        # a host whose share is empty starts with an empty directory
+        if not found and not self._source.optional and (not self._source.sharded or self._share[0] == 0):
+            uri = self._source.uri
+            raise LaunchFailed(job_failure.nothing_found(self._plan.noun, uri, self._plan.role_arn, self._region))
+        for _ in range(_AT_ONCE):
+            await queue.put(None)
 
-    def _read_manifest(self, text: bytes) -> list[Object]:
-        """`[{"prefix": "s3://bucket/some/"}, "relative/key", …]`
-
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
-        """
-        try:
-            head, *keys = json.loads(text)
-            bucket, prefix = bucket_and_key(head["prefix"])
-            return [Object(bucket, prefix + key, key) for key in keys]
-        except (ValueError, TypeError, KeyError):
-            raise LaunchFailed(job_failure.bad_manifest(self._plan.noun, self._source.uri)) from None
-
-    async def _get(self, objects: Iterable[Object], directory: Path) -> None:
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def bring(one: Object) -> None:
-            async with gate:
-                path = directory.joinpath(*(part for part in one.relative.split("/") if part))
-                if ".." in path.parts or path == directory:
-                    raise FileExistsError(one.relative)  # would lead out of the directory
+    async def _bring(self, queue: "asyncio.Queue[Object | None]", directory: Path) -> None:
+        while (one := await queue.get()) is not None:
+            path = directory.joinpath(*parts_of(one.relative) or ())
+            with telling(self._plan, self._region, one.uri):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                await self._s3.get(one.bucket, one.key, path)
-
-        await together(bring(one) for one in objects)
+                await fetch_object(self._s3, one.bucket, one.key, path)
 
 
-def relative(key: str, prefix: str) -> str:
-    """An object's place below the directory: after the prefix as a folder, or in a prefix that ends within a name,
-    after the last slash."""
-    if key == prefix:
-        return key.rpartition("/")[2]
-    if not prefix or prefix.endswith("/"):
-        return key.removeprefix(prefix)
-    if key.startswith(f"{prefix}/"):
-        return key.removeprefix(f"{prefix}/")
-    return key[prefix.rfind("/") + 1 :]
+@contextmanager
+def telling(plan: JobPlan, region: str, uri: str) -> Iterator[None]:
+    """What goes wrong with this object or prefix, as LaunchFailed in AWS's words."""
+    noun = plan.noun
+    try:
+        yield
+    except Refused as refused:
+        if refused.code == "NoSuchBucket":
+            raise LaunchFailed(job_failure.nothing_found(noun, uri, plan.role_arn, region)) from None
+        told = job_failure.download_refused(noun, uri, refused.code, refused.status, refused.message)
+        raise LaunchFailed(told) from None
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise LaunchFailed(job_failure.clash(noun, uri)) from None
+    except UNREACHABLE as failure:
+        if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LaunchFailed(job_failure.volume_too_small(noun, plan.volume_gigabytes)) from None
+        raise LaunchFailed(job_failure.download_unreachable(noun, uri)) from None
 
 
 async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -31,6 +31,7 @@ _MESSAGE_BYTES = 1024
 COMPLETED = Outcome(status="Completed", secondary="Completed")
 STOPPED = Outcome(status="Stopped", secondary="Stopped")
 OUT_OF_TIME = Outcome(status="Stopped", secondary="MaxRuntimeExceeded")
+OUT_OF_WAIT = Outcome(status="Stopped", secondary="MaxWaitTimeExceeded")
 
 
 class _StopAsked(Exception):
@@ -57,10 +58,13 @@ class JobLife:
         # INVARIANT: what a job has come to is written once
         if status is not None and status.phase == "Ended":
             return
-        outcome = await self._reach_outcome()
-        self._record.advance("Ending", outcome=outcome)
-        await self._fleet.end()
-        self._record.end(outcome)
+        try:
+            outcome = await self._reach_outcome()
+            self._record.advance("Ending", outcome=outcome)
+            await self._fleet.end()
+            self._record.end(outcome)
+        finally:
+            await self._fleet.release()
 
     async def _reach_outcome(self) -> Outcome:
         try:
@@ -76,7 +80,9 @@ class JobLife:
     async def _work(self) -> Outcome:
         status = self._record.status
         if status is None or status.outcome is None:
-            if not self._fleet.is_ready:
+            if self._plan.streams and self._fleet.has_begun:
+                raise LaunchFailed(job_failure.STREAM_LOST)
+            if self._plan.streams or not self._fleet.is_ready:
                 self._record.advance("Starting", STARTING)
                 await self._fleet.end()
                 await self._until_asked(self._prepare())
@@ -120,8 +126,9 @@ class JobLife:
         asked = asyncio.create_task(self._asked.wait())
         continuous = tuple(sink for sink in self._plan.sinks if sink.continuous)
         uploads = [asyncio.create_task(self._fleet.data(host).upload_continuously(continuous)) for host in hosts]
+        feeding = asyncio.create_task(self._fleet.feed())
         try:
-            verdict = await self._first_verdict(running, asked)
+            verdict = await self._first_verdict(running, asked, feeding)
             if verdict is not None:
                 if verdict.status == "Stopped":
                     self._record.note("Stopping")
@@ -130,23 +137,25 @@ class JobLife:
             self._record.change(lambda status: {"exits": exits})
             return self._with_message(verdict or COMPLETED, hosts)
         finally:
-            for task in (*running, asked, *uploads):
+            for task in (*running, asked, feeding, *uploads):
                 task.cancel()
-            await asyncio.gather(*running, asked, *uploads, return_exceptions=True)
+            await asyncio.gather(*running, asked, feeding, *uploads, return_exceptions=True)
 
     async def _first_verdict(
-        self, running: set["asyncio.Task[HostEnd]"], asked: "asyncio.Task[bool]"
+        self, running: set["asyncio.Task[HostEnd]"], asked: "asyncio.Task[bool]", feeding: "asyncio.Task[None]"
     ) -> Outcome | None:
         """What ends the containers before they end by themselves; None if all have ended well."""
         left = set(running)
         while left:
             done, _ = await asyncio.wait(
-                {*left, asked}, timeout=self._seconds_left(), return_when=asyncio.FIRST_COMPLETED
+                {*left, asked, feeding}, timeout=self._seconds_left(), return_when=asyncio.FIRST_COMPLETED
             )
             if asked in done:
                 return STOPPED
+            if feeding in done:
+                return _fed_badly(feeding)
             if not done:
-                return OUT_OF_TIME
+                return OUT_OF_TIME if self._running_seconds_left() <= 0 else OUT_OF_WAIT
             for task in [one for one in left if one in done]:
                 left.discard(task)
                 if (end := task.result()).code != 0:
@@ -154,9 +163,16 @@ class JobLife:
         return None
 
     def _seconds_left(self) -> float:
+        """Of running, or of running and waiting together."""
+        left, limit = self._running_seconds_left(), self._plan.wait_seconds
+        if limit is not None:
+            left = min(left, limit - (self._parts.edge.now() - self._job.created).total_seconds())
+        return max(0.0, left)
+
+    def _running_seconds_left(self) -> float:
         status = self._record.status
         assert status is not None and status.started is not None, "the containers run"
-        return max(0.0, self._plan.max_seconds - (self._parts.edge.now() - status.started).total_seconds())
+        return self._plan.max_seconds - (self._parts.edge.now() - status.started).total_seconds()
 
     def _why(self, end: HostEnd) -> str:
         if end.out_of_memory:
@@ -205,3 +221,13 @@ class JobLife:
 
 def _failed(reason: str, exit_message: str | None = None) -> Outcome:
     return Outcome(status="Failed", secondary="Failed", failure_reason=reason[:1024], exit_message=exit_message)
+
+
+def _fed_badly(feeding: "asyncio.Task[None]") -> Outcome:
+    try:
+        feeding.result()
+    except LaunchFailed as failure:
+        return _failed(failure.reason)
+    except Exception:
+        log.exception("streaming input failed for a reason of ours")
+    return _failed(INTERNAL_ERROR)

@@ -1,7 +1,7 @@
 """What is uploaded when a job's containers have ended, by what they came to. Called by `job_life`; may be repeated.
 
 Processing: all outputs of a job that has completed, else only what was to be uploaded continuously. Training: the
-model, but not of a job that has failed; /opt/ml/output/data and what the debugger wrote in any case.
+model, but not of a job that has failed; /opt/ml/output/data, checkpoints and the debugger's tensors in any case.
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
 """
 
@@ -15,15 +15,20 @@ async def upload_results(
     job: Job, plan: JobPlan, fleet: JobFleet, hosts: list[JobHostStatus], outcome: Outcome
 ) -> str | None:
     """The S3 URI of the model artifacts, if there are any; LaunchFailed if something cannot be uploaded."""
-    sinks = tuple(sink for sink in plan.sinks if outcome.status == "Completed" or sink.continuous)
-    await together(fleet.data(host).upload(sinks) for host in hosts)
     if not isinstance(job, TrainingJob):
+        sinks = tuple(sink for sink in plan.sinks if outcome.status == "Completed" or sink.continuous)
+        await together(fleet.data(host).upload(sinks) for host in hosts)
         return None
-    first, model, data = hosts[0], output_uri(job, "model.tar.gz"), output_uri(job, "output.tar.gz")
+    await together(fleet.data(host).upload(plan.sinks) for host in hosts)
     outputs = [fleet.path(host, f"{TRAINING_OUTPUT}/data") for host in hosts]
-    await fleet.data(first).upload_archive(outputs, data, even_empty=False)
+    await fleet.data(hosts[0]).upload_archive(outputs, output_uri(job, "output.tar.gz"), even_empty=False)
     if outcome.status == "Failed":
         return None
     models = [fleet.path(host, TRAINING_MODEL) for host in hosts]
-    await fleet.data(first).upload_archive(models, model, even_empty=True)
+    if not plan.compressed:
+        model = output_uri(job, "model/")
+        await fleet.data(hosts[0]).upload_tree(models, model)
+        return model
+    model = output_uri(job, "model.tar.gz")
+    await fleet.data(hosts[0]).upload_archive(models, model, even_empty=True)
     return model

@@ -12,6 +12,7 @@ import aiohttp
 from ringfence.reconcile.model_archive import unpack
 from ringfence.reconcile.ports import RoleSession
 from ringfence.reconcile.s3_client import UNREACHABLE, Refused, S3Client
+from ringfence.reconcile.s3_read import fetch_object
 from ringfence.services.sagemaker.container import ModelData
 from ringfence.services.sagemaker.failure_reason import data_refused, data_unreachable
 
@@ -56,15 +57,16 @@ class ModelDownload:
             case "object":
                 await self._get(key, directory / PurePosixPath(key).name)
             case "prefix":
-                found = await self._s3.list(self._data.bucket, key)
+                found = False
+                async for item in self._s3.scan(self._data.bucket, key):
+                    found = True
+                    await self._get(item.key, inside(directory, item.key.removeprefix(key)))
                 if not found:
                     raise Refused(404, "NoSuchKey", "no object has the prefix")
-                for item in found:
-                    await self._get(item.key, inside(directory, item.key.removeprefix(key)))
 
     async def _get(self, key: str, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        await self._s3.get(self._data.bucket, key, path)
+        await fetch_object(self._s3, self._data.bucket, key, path)
 
     async def _extract(self, archive: Path, directory: Path) -> None:
         try:

@@ -4,9 +4,8 @@ Looks once, before the nouns that launch instances begin to. What a status knows
 """
 
 import asyncio
-import shutil
 
-from ringfence.reconcile.instance_end import end_instance, is_sagemakers, remove_interface
+from ringfence.reconcile.instance_end import end_instance, is_sagemakers, remove_directory, remove_interface
 from ringfence.reconcile.instance_interface import is_platform_interface
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.ec2 import NetworkInterface
@@ -48,4 +47,4 @@ class Orphans:
         if self._parts.config.instances.is_dir():
             for path in self._parts.config.instances.iterdir():
                 if path.name.startswith("i-") and instance_of(path.name) not in known:
-                    shutil.rmtree(path, ignore_errors=True)
+                    remove_directory(path)

@@ -1,14 +1,14 @@
 """S3 as the platform uses it for an endpoint or a job: with the execution role, through the instance's own network.
 
-One way of moving data: `model_download`, `job_input` and `job_output` are made of it. An object is put whole or not at
-all: one PUT up to S3's limit of 5 GiB, an upload in parts above it that is aborted if it fails.
+One way of moving data: `model_download` and what moves a job's are made of it; reading an object from its beginning to
+its end is `s3_read`. An object is put whole or not at all: one PUT up to S3's limit of 5 GiB, an upload in parts above
+it that is aborted if it fails.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -25,7 +25,9 @@ from ringfence.reconcile.ports import RoleSession
 T = TypeVar("T")
 
 _TRIES, _PAUSE = 3, 0.2  # seconds, growing
-_CHUNK = 1 << 20
+# of answers of 5xx, SlowDown among them: with ever longer pauses, as the SDKs do
+_BUSY_TRIES, _LONGEST_PAUSE = 6, 5.0
+CHUNK = 1 << 20
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _LARGEST_PUT = 5 << 30
@@ -46,10 +48,40 @@ class Refused(Exception):
         self.message = message
 
 
+class Busy(Exception):
+    """S3 answered with 5xx: worth another try. `refused` is what to say if it never helps."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(str(refused))
+        self.refused = refused
+
+
+class Tries:
+    """How often something was tried in vain."""
+
+    def __init__(self) -> None:
+        self._busy = 0
+        self._unreached = 0
+
+    async def pause(self, failure: Exception) -> None:
+        """Before the next try; raises instead, Refused or the failure itself, after enough of them."""
+        if isinstance(failure, Busy):
+            self._busy += 1
+            if self._busy == _BUSY_TRIES:
+                raise failure.refused from None
+            await asyncio.sleep(min(_PAUSE * 2**self._busy, _LONGEST_PAUSE))
+        else:
+            self._unreached += 1
+            if self._unreached == _TRIES:
+                raise failure
+            await asyncio.sleep(_PAUSE * self._unreached)
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     key: str
     size: int
+    etag: str = ""
 
 
 class S3Client:
@@ -60,29 +92,39 @@ class S3Client:
         self._role = role
         self._region = region
 
-    async def get(self, bucket: str, key: str, path: Path) -> None:
-        """Raises Refused, or one of UNREACHABLE after several tries."""
+    @asynccontextmanager
+    async def open(
+        self, bucket: str, key: str, offset: int = 0, length: int | None = None, etag: str = ""
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The object, or these bytes of it; one try. `etag`: refused with 412 if it is not this object any more.
 
-        async def attempt() -> None:
-            async with self._request("GET", bucket, key) as response:
-                with path.open("wb") as file:
-                    async for chunk in response.content.iter_chunked(_CHUNK):
-                        file.write(chunk)
-
-        await _retried(attempt)
+        Raises Refused, Busy or one of UNREACHABLE.
+        """
+        end = "" if length is None else str(offset + length - 1)
+        headers = {"Range": f"bytes={offset}-{end}"} if offset or length is not None else {}
+        async with self._request("GET", bucket, key, headers=headers | ({"If-Match": etag} if etag else {})) as answer:
+            yield answer
 
     async def read(self, bucket: str, key: str, limit: int) -> bytes:
         """A small object, at most `limit` bytes of it."""
 
         async def attempt() -> bytes:
-            async with self._request("GET", bucket, key) as response:
+            async with self.open(bucket, key) as response:
                 return await response.content.read(limit)
 
-        return await _retried(attempt)
+        return await retried(attempt)
 
-    async def list(self, bucket: str, prefix: str) -> list[Listed]:
-        """Every object under the prefix, in the order of the keys, but those that stand for folders."""
-        found: list[Listed] = []
+    async def read_range(self, bucket: str, key: str, offset: int, length: int, etag: str) -> bytes:
+        """Bytes of the object that has this ETag; Refused with 412 if another has taken its place."""
+
+        async def attempt() -> bytes:
+            async with self.open(bucket, key, offset, length, etag) as response:
+                return await response.read()
+
+        return await retried(attempt)
+
+    async def scan(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
+        """Every object under the prefix, in the order of the keys, but those that stand for folders; page by page."""
         token: str | None = None
         while True:
             query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
@@ -90,10 +132,10 @@ class S3Client:
             for item in tree.iter(f"{_S3}Contents"):
                 key = item.findtext(f"{_S3}Key") or ""
                 if key and not key.endswith("/"):
-                    found.append(Listed(key, int(item.findtext(f"{_S3}Size") or 0)))
+                    yield Listed(key, int(item.findtext(f"{_S3}Size") or 0), item.findtext(f"{_S3}ETag") or "")
             token = tree.findtext(f"{_S3}NextContinuationToken")
             if token is None:
-                return found
+                return
 
     async def put(self, bucket: str, key: str, file: BinaryIO, size: int) -> None:
         """The first `size` bytes of the file; a file that is shorter by now fails, and nothing is kept of it."""
@@ -126,7 +168,7 @@ class S3Client:
             file.seek(offset)
             left = size
             while left:
-                chunk = await asyncio.to_thread(file.read, min(_CHUNK, left))
+                chunk = await asyncio.to_thread(file.read, min(CHUNK, left))
                 if not chunk:
                     raise OSError("the file became shorter while it was uploaded")
                 left -= len(chunk)
@@ -136,7 +178,7 @@ class S3Client:
             async with self._request("PUT", bucket, key, query, body(), size) as response:
                 return response.headers.get("ETag", "")
 
-        return await _retried(attempt)
+        return await retried(attempt)
 
     async def _answer(
         self, method: str, bucket: str, key: str, query: Mapping[str, str], body: bytes | None = None
@@ -145,7 +187,7 @@ class S3Client:
             async with self._request(method, bucket, key, query, body, len(body or b"")) as response:
                 return await response.read()
 
-        return await _retried(attempt)
+        return await retried(attempt)
 
     @asynccontextmanager
     async def _request(
@@ -156,19 +198,19 @@ class S3Client:
         query: Mapping[str, str] | None = None,
         body: AsyncIterator[bytes] | bytes | None = None,
         size: int = 0,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = self._url(bucket, key)
         if query:
             url += "?" + "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(query.items()))
         length = {"Content-Length": str(size)} if method in ("PUT", "POST") else {}
-        headers = {**self._sign(method, url), **length}
+        sent = {**self._sign(method, url), **length, **(headers or {})}
         async with self._session.request(
-            method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+            method, URL(url, encoded=True), headers=sent, data=body, allow_redirects=False
         ) as response:
-            if response.status >= 500:
-                raise aiohttp.ClientPayloadError(f"S3 answered {response.status}")
             if response.status >= 300:
-                raise _refusal(response.status, await response.read())
+                refused = _refusal(response.status, await response.read())
+                raise Busy(refused) if response.status >= 500 else refused
             yield response
 
     def _sign(self, method: str, url: str) -> dict[str, str]:
@@ -193,11 +235,11 @@ def _refusal(status: int, body: bytes) -> Refused:
     return Refused(status, tree.findtext("Code") or str(status), tree.findtext("Message") or "")
 
 
-async def _retried(attempt: Callable[[], Awaitable[T]]) -> T:
+async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
     """Again after a connection that failed or an answer of 5xx; a refusal is final."""
-    for count in range(1, _TRIES):
+    tries = Tries()
+    while True:
         try:
             return await attempt()
-        except UNREACHABLE:
-            await asyncio.sleep(_PAUSE * count)
-    return await attempt()
+        except (Busy, *UNREACHABLE) as failure:
+            await tries.pause(failure)

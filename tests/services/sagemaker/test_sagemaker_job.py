@@ -97,8 +97,6 @@ def test_a_training_job_begins_with_starting(sagemaker: SageMaker) -> None:
         ({"ProcessingInputs": changed(S3Uri="http://x")}, "ValidationException", "must have the form s3://"),
         ({"ProcessingInputs": [_INPUT, _INPUT]}, "ValidationException", "must be unique"),
         ({"ProcessingInputs": [{**_INPUT, "AppManaged": True}]}, "ValidationException", "AppManaged"),
-        (network(EnableInterContainerTrafficEncryption=True), "ValidationException", "TrafficEncryption"),
-        ({**network(EnableNetworkIsolation=True), **cluster(InstanceCount=2)}, "ValidationException", "more than one"),
         ({"NetworkConfig": {"VpcConfig": {**VPC_CONFIG, "Subnets": ["subnet-x"]}}}, "ValidationException", "subnet-x"),
     ],
 )

@@ -27,8 +27,10 @@ def check_data(ground: Ground, job: Job, plan: JobPlan, place: Plan) -> Iterator
     arrivals = {way.arrival.vpce_id: way.arrival for way in ways if way.arrival is not None}
     paths = list(arrivals.values()) if plan.subnet_ids else [FROM_PLATFORM]
     for source in plan.sources:
-        yield _exists(ground, plan, source.uri)
-        yield from _may(ground, plan, paths, source.uri, _reads(ground, source.uri, manifest=source.manifest), "read")
+        if not source.optional:
+            yield _exists(ground, plan, source.uri)
+        reads = _reads(ground, source.uri, manifest=source.kind != "S3Prefix")
+        yield from _may(ground, plan, paths, source.uri, reads, "read")
     for uri in outputs:
         bucket, key = bucket_and_key(uri)
         wanted: list[tuple[str, Request]] = [("PutObject", {"Bucket": bucket, "Key": key or "output"})]
@@ -37,7 +39,7 @@ def check_data(ground: Ground, job: Job, plan: JobPlan, place: Plan) -> Iterator
 
 def _outputs(job: Job, plan: JobPlan) -> list[str]:
     if isinstance(job, TrainingJob):
-        return [output_uri(job, "model.tar.gz")]
+        return [output_uri(job, "model.tar.gz"), *(f"{sink.uri.rstrip('/')}/…" for sink in plan.sinks)]
     return [f"{sink.uri.rstrip('/')}/…" for sink in plan.sinks]
 
 

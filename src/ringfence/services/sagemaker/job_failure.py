@@ -83,6 +83,40 @@ def bad_manifest(noun: str, uri: str) -> str:
     return f"ClientError: {failed}The manifest {uri} is not a JSON list of a prefix and keys."
 
 
+def bad_augmented_manifest(uri: str, attributes: tuple[str, ...]) -> str:
+    """ours"""
+    return (
+        f"ClientError: Data download failed:The augmented manifest {uri} is not a JSON object a line, each with the "
+        f"attributes {', '.join(attributes)}; of those that end with -ref the S3 URI of an object."
+    )
+
+
+def volume_too_small(noun: str, gigabytes: int) -> str:
+    """ours, after what the forums cite"""
+    failed = "Failed to download data. " if noun == "ProcessingJob" else "Data download failed:"
+    return (
+        f"ClientError: {failed}Insufficient disk space: the input does not fit into the volume of {gigabytes} GB. "
+        "Please choose a larger VolumeSizeInGB."
+    )
+
+
+def no_file_system(why: str) -> str:
+    """ours: AWS's instances always can"""
+    return f"InternalServerError: FastFile mode needs FUSE, which this machine does not offer: {why}."
+
+
+def object_too_large(uri: str) -> str:
+    """ours: a RecordIO record has 29 bits for its length"""
+    return f"ClientError: Data download failed:{uri} does not fit into a RecordIO record, which has less than 512 MiB."
+
+
+# ours: AWS does not restart what feeds an instance
+STREAM_LOST = (
+    "InternalServerError: The daemon that streamed the input was restarted while the container read it. Please create "
+    "the job again, or use File mode."
+)
+
+
 def algorithm_failed(noun: str, code: int, said: str) -> str:
     """https://github.com/aws/sagemaker-python-sdk/issues/357 ; processing's (recalled)"""
     if noun == "ProcessingJob":

@@ -7,42 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringfence.resources.job import Job, ProcessingJob, TrainingJob
+from ringfence.services.sagemaker.job_source import (
+    Sink,
+    Source,
+    read_channel,
+    read_checkpoints,
+    read_debug_outputs,
+    read_processing_input,
+)
 
 # "The default value is 1 day." https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
 DAY = 86_400
-_INPUT = "/opt/ml/input"
 TRAINING_MODEL, TRAINING_OUTPUT = "/opt/ml/model", "/opt/ml/output"
-# where the debugger's hook writes unless DebugHookConfig has a LocalPath
-TENSORS = "/opt/ml/output/tensors"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Data that is brought to each host before its container starts. `path`: the directory that it lies in there.
-
-    `manifest`: the URI names a manifest. `sharded`: each host gets its share of the objects.
-    """
-
-    name: str
-    uri: str
-    path: str
-    manifest: bool = False
-    sharded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """A directory of each host that is uploaded under the URI. `continuous`: already while the container runs."""
-
-    name: str
-    uri: str
-    path: str
-    continuous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """`noun`: `ProcessingJob` or `TrainingJob`. `entrypoint`: None for the image's own."""
+    """`noun`: `ProcessingJob` or `TrainingJob`. `entrypoint`: None for the image's own.
+
+    `wait_seconds`: what waiting for instances and running may take together. `compressed`: training's artifacts are
+    archives.
+    """
 
     noun: str
     image: str
@@ -51,6 +36,7 @@ class JobPlan:
     count: int
     volume_gigabytes: int
     max_seconds: int
+    wait_seconds: int | None
     sources: tuple[Source, ...]
     sinks: tuple[Sink, ...]
     entrypoint: tuple[str, ...] | None
@@ -60,6 +46,12 @@ class JobPlan:
     group_ids: tuple[str, ...]
     isolated: bool
     encrypted: bool
+    compressed: bool
+
+    @property
+    def streams(self) -> bool:
+        """Whether some input is brought while the containers run, not before."""
+        return any(source.mode != "File" for source in self.sources)
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
@@ -100,7 +92,8 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         count=cluster["InstanceCount"],
         volume_gigabytes=cluster["VolumeSizeInGB"],
         max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY),
-        sources=tuple(_processing_source(one) for one in spec.get("ProcessingInputs", ())),
+        wait_seconds=None,
+        sources=tuple(read_processing_input(one) for one in spec.get("ProcessingInputs", ())),
         sinks=tuple(
             Sink(
                 one["OutputName"],
@@ -115,18 +108,8 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         environment=spec.get("Environment", {}),
         isolated=network.get("EnableNetworkIsolation", False),
         encrypted=network.get("EnableInterContainerTrafficEncryption", False),
+        compressed=False,
         **_network(network.get("VpcConfig")),
-    )
-
-
-def _processing_source(given: dict[str, Any]) -> Source:
-    data = given["S3Input"]
-    return Source(
-        given["InputName"],
-        data["S3Uri"],
-        data["LocalPath"],
-        data["S3DataType"] == "ManifestFile",
-        data.get("S3DataDistributionType") == "ShardedByS3Key",
     )
 
 
@@ -135,6 +118,8 @@ def _plan_training(job: TrainingJob) -> JobPlan:
     algorithm, resources = spec["AlgorithmSpecification"], spec["ResourceConfig"]
     entrypoint = algorithm.get("ContainerEntrypoint")
     arguments = algorithm.get("ContainerArguments", () if entrypoint else ("train",))
+    condition, mode = spec.get("StoppingCondition", {}), algorithm["TrainingInputMode"]
+    saved, checkpoints = read_checkpoints(spec)
     return JobPlan(
         noun="TrainingJob",
         image=algorithm["TrainingImage"],
@@ -142,9 +127,10 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         instance_type=resources["InstanceType"],
         count=resources["InstanceCount"],
         volume_gigabytes=resources["VolumeSizeInGB"],
-        max_seconds=spec.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY),
-        sources=tuple(_channel(one) for one in spec.get("InputDataConfig", ())),
-        sinks=_debugger_sinks(job),
+        max_seconds=condition.get("MaxRuntimeInSeconds", DAY),
+        wait_seconds=condition.get("MaxWaitTimeInSeconds"),
+        sources=(*(read_channel(one, mode) for one in spec.get("InputDataConfig", ())), *saved),
+        sinks=(*checkpoints, *read_debug_outputs(spec, job.name)),
         entrypoint=tuple(entrypoint) if entrypoint else None,
         arguments=tuple(arguments),
         environment={
@@ -154,26 +140,8 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         },
         isolated=spec.get("EnableNetworkIsolation", False),
         encrypted=spec.get("EnableInterContainerTrafficEncryption", False),
+        compressed=spec["OutputDataConfig"].get("CompressionType", "GZIP") == "GZIP",
         **_network(spec.get("VpcConfig")),
-    )
-
-
-def _debugger_sinks(job: TrainingJob) -> tuple[Sink, ...]:
-    hook = job.spec.get("DebugHookConfig")
-    if hook is None:
-        return ()
-    uri = f"{hook['S3OutputPath'].rstrip('/')}/{job.name}/debug-output"
-    return (Sink("debug-output", uri, hook.get("LocalPath", TENSORS), continuous=True),)
-
-
-def _channel(given: dict[str, Any]) -> Source:
-    data = given["DataSource"]["S3DataSource"]
-    return Source(
-        given["ChannelName"],
-        data["S3Uri"],
-        f"{_INPUT}/data/{given['ChannelName']}",
-        data["S3DataType"] == "ManifestFile",
-        data.get("S3DataDistributionType") == "ShardedByS3Key",
     )
 
 

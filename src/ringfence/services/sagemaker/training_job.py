@@ -4,15 +4,12 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.ht
 """
 
 import re
-from pathlib import PurePosixPath
 from typing import Any
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.resources.job import JobStatus, TrainingJob, Transition
 from ringfence.services.sagemaker.job import (
-    check_s3_uri,
-    check_unique,
     create_job,
     job_state,
     job_status,
@@ -20,10 +17,11 @@ from ringfence.services.sagemaker.job import (
     list_jobs,
     stop_job,
 )
-from ringfence.services.sagemaker.job_plan import DAY, TENSORS, TRAINING_OUTPUT
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others, too_small
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
+from ringfence.services.sagemaker.training_input import check_channels
+from ringfence.services.sagemaker.training_output import check_output, check_stopping
 
 _MEMBERS = frozenset(
     {
@@ -37,15 +35,17 @@ _MEMBERS = frozenset(
         "VpcConfig",
         "StoppingCondition",
         "Tags",
+        "EnableManagedSpotTraining",
         "EnableNetworkIsolation",
         "EnableInterContainerTrafficEncryption",
         "Environment",
+        "CheckpointConfig",
         "DebugHookConfig",
         "ProfilerConfig",
+        "TensorBoardOutputConfig",
     }
 )
 _HARMLESS: dict[str, Any] = {
-    "EnableManagedSpotTraining": False,
     "RemoteDebugConfig": {"EnableRemoteDebug": False},
     "InfraCheckConfig": {"EnableInfraCheck": False},
     "SessionChainingConfig": {"EnableSessionTagChaining": False},
@@ -57,11 +57,7 @@ _ALGORITHM_HARMLESS: dict[str, Any] = {
     "EnableSageMakerMetricsTimeSeries": False,
     "TrainingImageConfig": {"TrainingRepositoryAccessMode": "Platform"},
 }
-_CHANNEL = frozenset({"ChannelName", "DataSource", "ContentType", "RecordWrapperType", "InputMode"})
-_SOURCE = frozenset({"S3DataType", "S3Uri", "S3DataDistributionType"})
 _RESOURCES = frozenset({"InstanceType", "InstanceCount", "VolumeSizeInGB"})
-# "Maximum: 28 days": https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
-_LONGEST = 28 * DAY
 
 
 @operation(
@@ -96,14 +92,8 @@ def create_training_job(call: Call, request: Request) -> Result:
             raise null_member(f"{member[0].lower()}{member[1:]}")
     _check_algorithm(request["AlgorithmSpecification"])
     _check_resources(request)
-    _check_debugger(request)
-    output = request["OutputDataConfig"]
-    refuse_others(output, frozenset({"S3OutputPath"}), "OutputDataConfig.", {"KmsKeyId": "", "CompressionType": "GZIP"})
-    check_s3_uri(output["S3OutputPath"], "OutputDataConfig.S3OutputPath")
-    channels = request.get("InputDataConfig", [])
-    check_unique(channels, "ChannelName", "InputDataConfig")
-    for index, channel in enumerate(channels):
-        _check_channel(channel, f"InputDataConfig[{index}]", request["AlgorithmSpecification"]["TrainingInputMode"])
+    check_output(request)
+    check_channels(request.get("InputDataConfig", []), request["AlgorithmSpecification"]["TrainingInputMode"])
     arn = arn_of(call, TrainingJob, name)
     spec = {member: value for member, value in request.items() if member not in ("TrainingJobName", "Tags")}
     job = TrainingJob(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
@@ -189,18 +179,12 @@ def _check_algorithm(algorithm: dict[str, Any]) -> None:
     refuse_others(algorithm, _ALGORITHM, "AlgorithmSpecification.", _ALGORITHM_HARMLESS)
     if "TrainingImage" not in algorithm:
         raise null_member("algorithmSpecification.trainingImage")
-    _check_mode(algorithm["TrainingInputMode"], "AlgorithmSpecification.TrainingInputMode")
     for definition in algorithm.get("MetricDefinitions", []):
         try:
             re.compile(definition["Regex"])
         except re.error:
             # ours
             raise invalid(f"The Regex of metric definition {definition['Name']} is not valid.") from None
-
-
-def _check_mode(mode: str, where: str) -> None:
-    if mode != "File":
-        raise invalid(f"Ringfence does not implement {where} {mode}.")
 
 
 def _check_resources(request: Request) -> None:
@@ -213,43 +197,4 @@ def _check_resources(request: Request) -> None:
         # 0 is for InstanceGroups and for instances with disks of their own only, so the model lets it through
         if resources[member] < 1:
             raise too_small(f"resourceConfig.{member[0].lower()}{member[1:]}", resources[member], 1)
-    condition = request["StoppingCondition"]
-    refuse_others(condition, frozenset({"MaxRuntimeInSeconds"}), "StoppingCondition.")
-    if condition.get("MaxRuntimeInSeconds", DAY) > _LONGEST:
-        # (recalled)
-        raise invalid(f"MaxRuntimeInSeconds must be at most {_LONGEST}.")
-
-
-def _check_debugger(request: Request) -> None:
-    """What the SageMaker SDK sends unasked. The hook's tensors are uploaded; nothing is profiled, ProfilingStatus says
-    so, and a ProfilerConfig that asks for more than the SDK's default is refused."""
-    profiler = request.get("ProfilerConfig", {})
-    refuse_others(profiler, frozenset({"S3OutputPath", "DisableProfiler"}), "ProfilerConfig.")
-    hook = request.get("DebugHookConfig")
-    if hook is None:
-        return
-    known = frozenset({"S3OutputPath", "LocalPath", "HookParameters", "CollectionConfigurations"})
-    refuse_others(hook, known, "DebugHookConfig.")
-    check_s3_uri(hook["S3OutputPath"], "DebugHookConfig.S3OutputPath")
-    path = PurePosixPath(hook.get("LocalPath", TENSORS))
-    if ".." in path.parts or not path.is_relative_to(TRAINING_OUTPUT):
-        raise invalid(f"Ringfence does not implement a DebugHookConfig.LocalPath outside {TRAINING_OUTPUT}.")
-
-
-def _check_channel(channel: dict[str, Any], where: str, mode: str) -> None:
-    harmless = {"CompressionType": "None"}
-    refuse_others(channel, _CHANNEL, f"{where}.", harmless)
-    _check_mode(channel.get("InputMode", mode), f"{where}.InputMode")
-    source = channel["DataSource"]
-    refuse_others(source, frozenset({"S3DataSource"}), f"{where}.DataSource.")
-    if channel.get("RecordWrapperType", "None") != "None":
-        # "In File mode, leave this field unset or set it to None"
-        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Channel.html
-        raise invalid(f"{where}.RecordWrapperType can only be used in Pipe input mode.")
-    if "S3DataSource" not in source:
-        raise null_member(f"{where[0].lower()}{where[1:]}.dataSource.s3DataSource")
-    data = source["S3DataSource"]
-    refuse_others(data, _SOURCE, f"{where}.DataSource.S3DataSource.")
-    check_s3_uri(data["S3Uri"], f"{where}.DataSource.S3DataSource.S3Uri")
-    if data["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-        raise invalid(f"Ringfence does not implement {where}.DataSource.S3DataSource.S3DataType {data['S3DataType']}.")
+    check_stopping(request)
