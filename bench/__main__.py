@@ -5,7 +5,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import api, decision, endpoint, feature_store, flow_count, forward, interfaces, invoke, job, scale, table
+from bench import (
+    api,
+    decision,
+    endpoint,
+    feature_store,
+    flow_count,
+    forward,
+    interfaces,
+    invoke,
+    job,
+    scale,
+    table,
+    transfer,
+)
 from demo import data, hosting, network
 from demo.story import Story
 
@@ -31,6 +44,7 @@ def main() -> int:
         rows += invoke.measure(story, NAME, scratch)
         rows += endpoint.measure(story, scratch)
         rows += job.measure(story, scratch)
+        rows += transfer.measure(story, scratch)
     finally:
         story.ringfence("down", "--purge")
         shutil.rmtree(scratch, ignore_errors=True)

@@ -67,6 +67,8 @@ ALLOWED = {
         "PutScalingPolicy",
         "TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification.Metrics[]",
     ): _OUTER,
+    ("sagemaker", "CreateTransformJob", "ModelClientConfig"): "both members are used by `reconcile.transform`",
+    ("sagemaker", "CreateTransformJob", "TransformResources"): "refused by refuse_others",
     ("sagemaker", "UpdateEndpointWeightsAndCapacities", "DesiredWeightsAndCapacities[]"): "refused by refuse_others",
     ("sagemaker", "CreateProcessingJob", "ProcessingInputs[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.Outputs[]"): "refused by refuse_others, each level",

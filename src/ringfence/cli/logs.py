@@ -27,6 +27,7 @@ class Kind(NamedTuple):
 _KINDS = (
     Kind("ProcessingJob", "describe_processing_job", "/aws/sagemaker/ProcessingJobs"),
     Kind("TrainingJob", "describe_training_job", "/aws/sagemaker/TrainingJobs"),
+    Kind("TransformJob", "describe_transform_job", "/aws/sagemaker/TransformJobs"),
 )
 
 
@@ -35,7 +36,7 @@ _KINDS = (
 @click.argument("job")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended; exits 1 if it did not complete.")
 def logs(state: Path, job: str, follow: bool) -> None:
-    """Show the log of a processing or training job, of all its hosts in the order of time."""
+    """Show the log of a processing, training or transform job, of all its hosts in the order of time."""
     daemon = connect(state)
     sagemaker, cloudwatch = _client(daemon, "sagemaker"), _client(daemon, "logs")
     kind, told = _find(sagemaker, job)
@@ -95,10 +96,11 @@ def _reached(kind: Kind, told: dict[str, Any]) -> Iterator[tuple[datetime, str]]
             yield one["StartTime"], f"{one['Status']}: {one['StatusMessage']}"
         return
     yield told["CreationTime"], "created"
-    if "ProcessingStartTime" in told:
-        yield told["ProcessingStartTime"], "its instances are there"
-    if "ProcessingEndTime" in told:
-        yield told["ProcessingEndTime"], told["ProcessingJobStatus"]
+    noun = kind.name.removesuffix("Job")
+    if f"{noun}StartTime" in told:
+        yield told[f"{noun}StartTime"], "its instances are there"
+    if f"{noun}EndTime" in told:
+        yield told[f"{noun}EndTime"], told[f"{kind.name}Status"]
 
 
 def _events(cloudwatch: Any, kind: Kind, job: str) -> Iterator[dict[str, Any]]:

@@ -18,16 +18,17 @@ from ringfence.explain.checks.role import check_role
 from ringfence.explain.endpoint import HostingExplanation, tell
 from ringfence.explain.finding import Finding
 from ringfence.explain.hosting import Ground, Plan
-from ringfence.resources.job import Job, JobHostStatus, JobStatus, ProcessingJob, TrainingJob
+from ringfence.resources.job import Job, JobHostStatus, JobStatus, ProcessingJob, TrainingJob, TransformJob
 from ringfence.resources.sagemaker import Variant
 from ringfence.services.sagemaker.job import job_state
 from ringfence.services.sagemaker.job_plan import JobPlan, plan_job
 
 
 def find_job(records: Reader, account: str, region: str, name: str) -> Job | None:
-    """Of two jobs of this name, one of each kind, the newer."""
+    """Of several jobs of this name, one of a kind, the newest."""
     key = f"{account}/{region}/{name}"
-    found: list[Job] = [job for kind in (ProcessingJob, TrainingJob) if (job := records.get(kind, key)) is not None]
+    kinds: tuple[type[Job], ...] = (ProcessingJob, TrainingJob, TransformJob)
+    found = [job for kind in kinds if (job := records.get(kind, key)) is not None]
     return max(found, key=lambda job: job.created, default=None)
 
 
@@ -74,7 +75,7 @@ def _find(ground: Ground, job: Job, plan: JobPlan, place: Plan) -> Iterator[Find
 
 
 def _head(ground: Ground, job: Job, plan: JobPlan, status: JobStatus | None) -> Iterator[str]:
-    kind = "processing" if plan.noun == "ProcessingJob" else "training"
+    kind = plan.noun.removesuffix("Job").lower()
     yield f"{kind} job {job.name}: {job_state(ground.records, job)}"
     if status is not None and status.outcome is not None and status.outcome.failure_reason:
         yield f"FailureReason: {status.outcome.failure_reason}"

@@ -15,10 +15,14 @@ from ringfence.network.judge import inside
 from ringfence.network.resolve import instance_vantage
 from ringfence.network.topology import INTERNET, Interface, Topology, Vantage, Vpc
 from ringfence.resources.instance import Instance
-from ringfence.resources.job import Job, ProcessingJob, TrainingJob
+from ringfence.resources.job import Job, ProcessingJob, TrainingJob, TransformJob
 
 _AWS_ID = re.compile(r"(eni|i|vpce|subnet|sg|vpc|igw|nat|rtb)-[0-9a-f]{1,17}")
-_JOBS: dict[str, type[Job]] = {"processing-job": ProcessingJob, "training-job": TrainingJob}
+_JOBS: dict[str, type[Job]] = {
+    "processing-job": ProcessingJob,
+    "training-job": TrainingJob,
+    "transform-job": TransformJob,
+}
 _HOSTING_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
 
 

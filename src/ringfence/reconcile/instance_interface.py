@@ -48,7 +48,7 @@ class Place:
 
 
 def describe(noun: str, name: str, instance_id: str) -> str:
-    """The interface's description: `noun` is `Endpoint`, `ProcessingJob`, `TrainingJob`."""
+    """The interface's description: `noun` is `Endpoint`, `ProcessingJob`, `TrainingJob`, `TransformJob`."""
     return _DESCRIPTION.format(noun=noun, name=name, instance=instance_id)
 
 

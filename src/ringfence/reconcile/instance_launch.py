@@ -6,6 +6,7 @@ May be cancelled between any two steps; `instance_end` undoes whatever was reach
 
 import asyncio
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -179,5 +180,5 @@ def plain(error: ServiceError) -> str:
 
 
 def _purpose(wish: Wish) -> str:
-    nouns = {"Endpoint": "endpoint", "ProcessingJob": "processing job", "TrainingJob": "training job"}
-    return f"SageMaker for {nouns[wish.noun]} `{wish.name}`"
+    noun = re.sub(r"(?<!^)(?=[A-Z])", " ", wish.noun).lower()
+    return f"SageMaker for {noun} `{wish.name}`"

@@ -4,7 +4,7 @@ import asyncio
 
 from ringfence.reconcile.job_life import JobLife
 from ringfence.reconcile.parts import Parts
-from ringfence.resources.job import Job, JobStatus, ProcessingJob, TrainingJob
+from ringfence.resources.job import Job, JobStatus, ProcessingJob, TrainingJob, TransformJob
 from ringfence.services.sagemaker.job_plan import plan_job
 from ringfence.store.database import Snapshot
 
@@ -23,7 +23,7 @@ class Jobs:
         self._adopting = False
         # as they are now: a job may have ended since the cycle began, and must not be begun again
         records = self._parts.store.snapshot()
-        jobs: list[Job] = [*records.all(ProcessingJob), *records.all(TrainingJob)]
+        jobs: list[Job] = [*records.all(ProcessingJob), *records.all(TrainingJob), *records.all(TransformJob)]
         for job in jobs:
             status = records.get(JobStatus, job.arn)
             if status is not None and status.phase == "Ended":

@@ -13,7 +13,7 @@ from ringfence.config import Config
 from ringfence.network import topology
 from ringfence.reconcile.instance_launch import container_environment
 from ringfence.resources.instance import Instance
-from ringfence.resources.job import Job, ProcessingJob
+from ringfence.resources.job import Job, JobHostStatus, ProcessingJob, TrainingJob, TransformJob
 from ringfence.runtime.driver import ContainerSpec, Image, Mount
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
@@ -23,11 +23,13 @@ _CONFIG, _OUTPUT = "/opt/ml/config", "/opt/ml/output"
 
 
 def log_group(job: Job) -> str:
-    return f"/aws/sagemaker/{'ProcessingJobs' if isinstance(job, ProcessingJob) else 'TrainingJobs'}"
+    kinds = {ProcessingJob: "ProcessingJobs", TrainingJob: "TrainingJobs", TransformJob: "TransformJobs"}
+    return f"/aws/sagemaker/{kinds[type(job)]}"
 
 
-def log_stream(job: Job, host: str, now: datetime) -> str:
-    return f"{job.name}/{host}-{int(now.timestamp())}"
+def log_stream(job: Job, host: JobHostStatus, now: datetime) -> str:
+    name = host.instance_id if isinstance(job, TransformJob) else host.host
+    return f"{job.name}/{name}-{int(now.timestamp())}"
 
 
 def message_file(job: Job) -> str:
@@ -42,6 +44,8 @@ def outside(directory: Path, inside: str) -> Path:
 
 def directories(job: Job, plan: JobPlan) -> tuple[str, ...]:
     """What is mounted, and survives the container: the platform reads and writes it."""
+    if isinstance(job, TransformJob):
+        return ()
     if isinstance(job, ProcessingJob):
         sources, sinks = (one.path for one in plan.sources), (one.path for one in plan.sinks)
         return tuple(dict.fromkeys((_CONFIG, _OUTPUT, *sources, *sinks)))
@@ -57,6 +61,8 @@ def stream_place(directory: Path, source: Source) -> Path:
 
 def configuration(job: Job, plan: JobPlan, host: str) -> dict[str, str]:
     """The files that the container finds: path -> content."""
+    if isinstance(job, TransformJob):
+        return {}
     if isinstance(job, ProcessingJob):
         told = {"ProcessingJobArn": job.arn, "ProcessingJobName": job.name, **job.spec}
         cluster = {"current_host": host, "hosts": list(hosts_of(plan))}
@@ -75,7 +81,7 @@ def prepare(job: Job, plan: JobPlan, host: str, directory: Path) -> None:
     """Make the directories and write the configuration."""
     for path in directories(job, plan):
         outside(directory, path).mkdir(parents=True, exist_ok=True)
-    if not isinstance(job, ProcessingJob):
+    if isinstance(job, TrainingJob):
         for path in (f"{TRAINING_OUTPUT}/data", f"{TRAINING_INPUT}/data", *(one.path for one in plan.sinks)):
             outside(directory, path).mkdir(parents=True, exist_ok=True)
     for path, content in configuration(job, plan, host).items():
@@ -109,14 +115,15 @@ def job_spec(
         nameservers=() if instance.isolated else place.resolvers,
         search=() if instance.isolated else place.search,
         ca_bundle=config.ca_bundle,
-        read_only_root=False,
+        read_only_root=isinstance(job, TransformJob),
     )
 
 
 def _mounts(job: Job, plan: JobPlan, directory: Path) -> tuple[Mount, ...]:
     usual = (Mount(outside(directory, path), path, read_only=False) for path in directories(job, plan))
+    model = (Mount(directory / "model", TRAINING_MODEL),) if plan.model is not None else ()
     streamed = (source for source in plan.sources if source.mode == "FastFile")
-    return (*usual, *(Mount(stream_place(directory, source), source.path) for source in streamed))
+    return (*usual, *model, *(Mount(stream_place(directory, source), source.path) for source in streamed))
 
 
 def _input_data_config(spec: dict[str, Any]) -> dict[str, dict[str, str]]:

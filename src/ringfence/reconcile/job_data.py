@@ -8,19 +8,23 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ringfence.network import topology
-from ringfence.reconcile.instance_launch import LaunchFailed, Wish
+from ringfence.reconcile.instance_launch import LaunchFailed, Wish, assume_role
 from ringfence.reconcile.instance_s3 import open_s3
 from ringfence.reconcile.job_archive import write_archive
 from ringfence.reconcile.job_contract import outside
 from ringfence.reconcile.job_input import Download, together
 from ringfence.reconcile.job_stream import HostStreams
 from ringfence.reconcile.job_tree import Found, list_files, open_beneath
+from ringfence.reconcile.model_download import DownloadFailed, ModelDownload
+from ringfence.reconcile.namespace_http import open_session
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.s3_client import UNREACHABLE, Refused, S3Client
 from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import job_failure
+from ringfence.services.sagemaker.container import model_data
 from ringfence.services.sagemaker.job_plan import JobPlan, bucket_and_key
 from ringfence.services.sagemaker.job_source import Sink
 
@@ -48,6 +52,8 @@ class HostData:
 
     async def download(self) -> None:
         """Every source, one after the other; what is streamed is opened. LaunchFailed with AWS's text."""
+        if self._plan.model is not None:
+            await self._download_model(self._plan.model)
         room = self._plan.volume_gigabytes * GIB
         async with open_s3(self._parts, self._wish, self._place) as s3:
             for source in self._plan.sources:
@@ -57,6 +63,19 @@ class HostData:
                     room = download.room
         await self._note_restored()
         await self._streams.open(self._place)
+
+    async def _download_model(self, container: dict[str, Any]) -> None:
+        parts, directory, data = self._parts, self._directory / "model", model_data(container)
+        directory.mkdir(parents=True, exist_ok=True)
+        if data is None:
+            return
+        role = assume_role(parts, self._wish)
+        resolvers, bundle = self._place.resolvers, parts.config.ca_bundle
+        try:
+            async with open_session(parts.network, self._wish.id, resolvers, bundle) as session:
+                await ModelDownload(session, role, self._wish.region, data).into(directory)
+        except DownloadFailed as failure:
+            raise LaunchFailed(failure.reason) from None
 
     async def _note_restored(self) -> None:
         """What came from where it would be uploaded to is there already: checkpoints."""

@@ -23,8 +23,9 @@ from ringfence.reconcile.job_data import HostData
 from ringfence.reconcile.job_input import together
 from ringfence.reconcile.job_record import JobRecord
 from ringfence.reconcile.parts import Parts
+from ringfence.reconcile.transform_host import Placed, run_transform
 from ringfence.resources.instance import Instance
-from ringfence.resources.job import HostEnd, Job, JobHostStatus
+from ringfence.resources.job import HostEnd, Job, JobHostStatus, TransformJob
 from ringfence.runtime.driver import Absent, Exited, Image, StartFailed
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan, hosts_of
@@ -93,7 +94,12 @@ class JobFleet:
         return HostEnd(host=host.host, code=None)
 
     async def feed(self) -> None:
-        """Stream the input until this is cancelled; LaunchFailed if a host's cannot be had any more."""
+        """Stream the input until this is cancelled, or transform it to its end; LaunchFailed if that cannot be."""
+        if isinstance(self._job, TransformJob):
+            hosts, places = self._record.hosts, self._places()
+            placed = [Placed(self._wish(one.instance_id), places[one.host], one.log_stream) for one in hosts]
+            await run_transform(self._parts, self._job, self._plan, placed)
+            return
         await together(self.data(host).stream() for host in self._record.hosts)
 
     async def release(self) -> None:
@@ -169,7 +175,7 @@ class JobFleet:
             if host.phase == "running":
                 raise LaunchFailed(job_failure.HOST_LOST)
             await self._start_container(host, image)
-        stream = host.log_stream or job_contract.log_stream(self._job, host.host, parts.edge.now())
+        stream = host.log_stream or job_contract.log_stream(self._job, host, parts.edge.now())
         self._record.put_host(host, phase="running", log_stream=stream)
         self._introduce()
         log_file = parts.directory(host.instance_id) / "container.log"

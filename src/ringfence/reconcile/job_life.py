@@ -17,7 +17,7 @@ from ringfence.reconcile.job_record import LAUNCHING, PREPARING, STARTING, JobRe
 from ringfence.reconcile.job_result import upload_results
 from ringfence.reconcile.job_tree import read_head
 from ringfence.reconcile.parts import Parts
-from ringfence.resources.job import HostEnd, Job, JobHostStatus, Outcome, TrainingJob
+from ringfence.resources.job import HostEnd, Job, JobHostStatus, Outcome, ProcessingJob, TrainingJob
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
 from ringfence.services.sagemaker.job_plan import JobPlan
@@ -27,6 +27,7 @@ log = logging.getLogger("ringfence.reconcile")
 # "SageMaker sends the algorithm container a SIGTERM, with 120 seconds before SIGKILL"
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html
 _GRACE = 120.0
+_SERVING_GRACE = 30.0  # as of hosting's containers
 _MESSAGE_BYTES = 1024
 COMPLETED = Outcome(status="Completed", secondary="Completed")
 STOPPED = Outcome(status="Stopped", secondary="Stopped")
@@ -82,7 +83,8 @@ class JobLife:
         if status is None or status.outcome is None:
             if self._plan.streams and self._fleet.has_begun:
                 raise LaunchFailed(job_failure.STREAM_LOST)
-            if self._plan.streams or not self._fleet.is_ready:
+            # a transform's containers know nothing worth keeping
+            if self._plan.streams or self._plan.model is not None or not self._fleet.is_ready:
                 self._record.advance("Starting", STARTING)
                 await self._fleet.end()
                 await self._until_asked(self._prepare())
@@ -132,7 +134,7 @@ class JobLife:
             if verdict is not None:
                 if verdict.status == "Stopped":
                     self._record.note("Stopping")
-                await self._fleet.stop(_GRACE)
+                await self._fleet.stop(_GRACE if self._plan.model is None else _SERVING_GRACE)
             exits = tuple(sorted([await one for one in running], key=lambda end: end.host))
             self._record.change(lambda status: {"exits": exits})
             return self._with_message(verdict or COMPLETED, hosts)
@@ -153,12 +155,12 @@ class JobLife:
             if asked in done:
                 return STOPPED
             if feeding in done:
-                return _fed_badly(feeding)
+                return _fed(feeding)
             if not done:
                 return OUT_OF_TIME if self._running_seconds_left() <= 0 else OUT_OF_WAIT
             for task in [one for one in left if one in done]:
                 left.discard(task)
-                if (end := task.result()).code != 0:
+                if (end := task.result()).code != 0 or self._plan.model is not None:
                     return _failed(self._why(end))
         return None
 
@@ -189,7 +191,7 @@ class JobLife:
 
     def _with_message(self, outcome: Outcome, hosts: list[JobHostStatus]) -> Outcome:
         """A processing job's ExitMessage: what the first host that wrote one has written."""
-        if isinstance(self._job, TrainingJob):
+        if not isinstance(self._job, ProcessingJob):
             return outcome
         said = next((message for host in hosts if (message := self._message(host))), None)
         return Outcome(
@@ -223,9 +225,10 @@ def _failed(reason: str, exit_message: str | None = None) -> Outcome:
     return Outcome(status="Failed", secondary="Failed", failure_reason=reason[:1024], exit_message=exit_message)
 
 
-def _fed_badly(feeding: "asyncio.Task[None]") -> Outcome:
+def _fed(feeding: "asyncio.Task[None]") -> Outcome:
     try:
         feeding.result()
+        return COMPLETED  # a transform has done its work
     except LaunchFailed as failure:
         return _failed(failure.reason)
     except Exception:

@@ -138,7 +138,7 @@ class PipeSource:
         with telling(self._plan, self._region, one.uri):
             content = stream_object(s3, one.bucket, one.key)
             if self._source.gzip:
-                content = _unpacked(content, self._plan.noun, one)
+                content = unpack_gzip(content, self._plan.noun, one)
             if not self._source.record_io:
                 async for chunk in content:
                     yield chunk
@@ -156,7 +156,7 @@ def wrap(content: bytes) -> bytes:
     return struct.pack("<II", _MAGIC, len(content)) + content + bytes(-len(content) % 4)
 
 
-async def _unpacked(packed: AsyncIterator[bytes], noun: str, one: Object) -> AsyncIterator[bytes]:
+async def unpack_gzip(packed: AsyncIterator[bytes], noun: str, one: Object) -> AsyncIterator[bytes]:
     """gzip, of one member or of several one after another."""
     reader = zlib.decompressobj(wbits=31)
     try:

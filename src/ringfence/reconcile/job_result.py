@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ou
 
 from ringfence.reconcile.job_fleet import JobFleet
 from ringfence.reconcile.job_input import together
-from ringfence.resources.job import Job, JobHostStatus, Outcome, TrainingJob
+from ringfence.resources.job import Job, JobHostStatus, Outcome, TrainingJob, TransformJob
 from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, output_uri
 
 
@@ -15,6 +15,8 @@ async def upload_results(
     job: Job, plan: JobPlan, fleet: JobFleet, hosts: list[JobHostStatus], outcome: Outcome
 ) -> str | None:
     """The S3 URI of the model artifacts, if there are any; LaunchFailed if something cannot be uploaded."""
+    if isinstance(job, TransformJob):
+        return None  # it has put its output object by object
     if not isinstance(job, TrainingJob):
         sinks = tuple(sink for sink in plan.sinks if outcome.status == "Completed" or sink.continuous)
         await together(fleet.data(host).upload(sinks) for host in hosts)

@@ -73,6 +73,18 @@ class NamespaceResolver(AbstractResolver):
                     return response
 
 
+def open_container_session(network: Network, namespace: str) -> aiohttp.ClientSession:
+    """A client of the container's own port, on the loopback of its namespace."""
+
+    def make_socket(address: Any) -> socket.socket:  # noqa: TID251  the type; the network makes it
+        made = network.open_socket(namespace, socket.SOCK_STREAM, address[0])
+        made.setblocking(False)
+        return made
+
+    connector = aiohttp.TCPConnector(socket_factory=make_socket, limit=0)
+    return aiohttp.ClientSession(connector=connector, auto_decompress=False)
+
+
 def open_session(network: Network, namespace: str, resolvers: Sequence[str], ca_bundle: Path) -> aiohttp.ClientSession:
     """A client whose connections start in the namespace and trust Ringfence's authority only."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ringfence.core.record import Record
-from ringfence.resources.sagemaker import SageMakerRecord
+from ringfence.resources.sagemaker import SageMakerRecord, Variant
 
 
 class Job(SageMakerRecord, frozen=True, kw_only=True):
@@ -25,6 +25,12 @@ class ProcessingJob(Job, frozen=True, kw_only=True):
 
 class TrainingJob(Job, frozen=True, kw_only=True):
     pass
+
+
+class TransformJob(Job, frozen=True, kw_only=True):
+    """`variant`: the model and its network as they were when the job was created."""
+
+    variant: Variant
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):

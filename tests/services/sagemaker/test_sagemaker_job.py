@@ -107,3 +107,43 @@ def test_what_cannot_be_is_refused_and_nothing_is_kept(
     assert error.code == code and words in error.message
     missing = sagemaker.error("DescribeProcessingJob", ProcessingJobName="job")
     assert missing.message.startswith('Could not find processing job "arn:aws:sagemaker:')
+
+
+def transforming(**changes: Any) -> dict[str, Any]:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://models/rows/"}}
+    given = {
+        "TransformJobName": "batch",
+        "ModelName": "model",
+        "TransformInput": {"DataSource": source, "ContentType": "text/csv"},
+        "TransformOutput": {"S3OutputPath": "s3://models/out"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+    return {**given, **changes}
+
+
+def test_a_transform_job_keeps_its_model(sagemaker: SageMaker) -> None:
+    sagemaker("CreateModel", ModelName="model", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    sagemaker("CreateTransformJob", **transforming())
+    sagemaker("DeleteModel", ModelName="model")
+    told = sagemaker("DescribeTransformJob", TransformJobName="batch")
+    assert (told["TransformJobStatus"], told["ModelName"]) == ("InProgress", "model")
+    sagemaker("StopTransformJob", TransformJobName="batch")
+    listed = sagemaker("ListTransformJobs", StatusEquals="Stopping")["TransformJobSummaries"]
+    assert [one["TransformJobName"] for one in listed] == ["batch"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ModelName": "nobody"}, 'Could not find model "arn:aws:sagemaker:'),
+        ({"MaxPayloadInMB": 101}, "greater than 100 MB"),
+        ({"MaxPayloadInMB": 50, "MaxConcurrentTransforms": 3}, "greater than 100 MB"),
+        ({"DataProcessing": {"InputFilter": "$..a"}}, "no JSONPath"),
+        ({"DataCaptureConfig": {"DestinationS3Uri": "s3://models/c"}}, "DataCaptureConfig"),
+        ({"TransformOutput": {"S3OutputPath": "https://models/out"}}, "must have the form s3://"),
+    ],
+)
+def test_what_no_transform_can_be_is_refused(sagemaker: SageMaker, changes: dict[str, Any], words: str) -> None:
+    sagemaker("CreateModel", ModelName="model", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    error = sagemaker.error("CreateTransformJob", **transforming(**changes))
+    assert error.code == "ValidationException" and words in error.message

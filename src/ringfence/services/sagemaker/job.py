@@ -8,7 +8,7 @@ import msgspec
 from ringfence.core.call import Call, Request
 from ringfence.core.record import Reader
 from ringfence.core.tags import set_tags
-from ringfence.resources.job import Job, JobStatus, ProcessingJob, TrainingJob
+from ringfence.resources.job import Job, JobStatus, ProcessingJob, TrainingJob, TransformJob
 from ringfence.services.sagemaker.container import check_image
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
 from ringfence.services.sagemaker.instance_limit import check_instance_limit
@@ -21,7 +21,7 @@ from ringfence.services.sagemaker.vpc_config import check_vpc_config
 
 J = TypeVar("J", bound=Job)
 
-_USAGE = {ProcessingJob: "processing job", TrainingJob: "training job"}
+_USAGE = {ProcessingJob: "processing job", TrainingJob: "training job", TransformJob: "transform job"}
 _ENDED = ("Completed", "Failed", "Stopped")
 
 

@@ -117,6 +117,15 @@ STREAM_LOST = (
 )
 
 
+def transform_failed(*, client: bool) -> str:
+    """What the data logs say more of. https://github.com/aws/sagemaker-python-sdk/issues/1033"""
+    return f"{'ClientError' if client else 'AlgorithmError'}: See job logs for more information"
+
+
+# ours, after hosting's
+NO_PING = "AlgorithmError: The model container did not pass the ping health check. See job logs for more information"
+
+
 def algorithm_failed(noun: str, code: int, said: str) -> str:
     """https://github.com/aws/sagemaker-python-sdk/issues/357 ; processing's (recalled)"""
     if noun == "ProcessingJob":

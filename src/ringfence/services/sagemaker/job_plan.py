@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ringfence.resources.job import Job, ProcessingJob, TrainingJob
+from ringfence.resources.job import Job, ProcessingJob, TrainingJob, TransformJob
 from ringfence.services.sagemaker.job_source import (
     Sink,
     Source,
@@ -14,10 +14,13 @@ from ringfence.services.sagemaker.job_source import (
     read_checkpoints,
     read_debug_outputs,
     read_processing_input,
+    read_transform,
 )
 
 # "The default value is 1 day." https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
 DAY = 86_400
+# AWS tells neither how large a transform's volume is nor how long it may take: ours
+TRANSFORM_VOLUME, TRANSFORM_DAYS = 30, 5
 TRAINING_MODEL, TRAINING_OUTPUT = "/opt/ml/model", "/opt/ml/output"
 
 
@@ -26,7 +29,7 @@ class JobPlan:
     """`noun`: `ProcessingJob` or `TrainingJob`. `entrypoint`: None for the image's own.
 
     `wait_seconds`: what waiting for instances and running may take together. `compressed`: training's artifacts are
-    archives.
+    archives. `model`: the container definition whose model data the containers get.
     """
 
     noun: str
@@ -47,11 +50,12 @@ class JobPlan:
     isolated: bool
     encrypted: bool
     compressed: bool
+    model: dict[str, Any] | None
 
     @property
     def streams(self) -> bool:
         """Whether some input is brought while the containers run, not before."""
-        return any(source.mode != "File" for source in self.sources)
+        return any(source.mode in ("FastFile", "Pipe") for source in self.sources)
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
@@ -66,6 +70,8 @@ def plan_job(job: Job) -> JobPlan:
             return _plan_processing(job.spec)
         case TrainingJob():
             return _plan_training(job)
+        case TransformJob():
+            return _plan_transform(job)
         case _:
             raise TypeError(f"`{type(job).__name__}` is no job")
 
@@ -109,6 +115,7 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         isolated=network.get("EnableNetworkIsolation", False),
         encrypted=network.get("EnableInterContainerTrafficEncryption", False),
         compressed=False,
+        model=None,
         **_network(network.get("VpcConfig")),
     )
 
@@ -141,7 +148,41 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         isolated=spec.get("EnableNetworkIsolation", False),
         encrypted=spec.get("EnableInterContainerTrafficEncryption", False),
         compressed=spec["OutputDataConfig"].get("CompressionType", "GZIP") == "GZIP",
+        model=None,
         **_network(spec.get("VpcConfig")),
+    )
+
+
+def _plan_transform(job: TransformJob) -> JobPlan:
+    """Environment: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html"""
+    spec, variant = job.spec, job.variant
+    source, sink = read_transform(spec)
+    told = {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(spec.get("MaxPayloadInMB", 6)),
+        "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD" if spec.get("BatchStrategy") == "SingleRecord" else "MULTI_RECORD",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(spec.get("MaxConcurrentTransforms", 1)),
+    }
+    return JobPlan(
+        noun="TransformJob",
+        image=variant.container["Image"],
+        role_arn=variant.role_arn,
+        instance_type=variant.instance_type,
+        count=variant.count,
+        volume_gigabytes=TRANSFORM_VOLUME,
+        max_seconds=TRANSFORM_DAYS * DAY,
+        wait_seconds=None,
+        sources=(source,),
+        sinks=(sink,),
+        entrypoint=None,
+        arguments=("serve",),
+        environment={**told, **variant.container.get("Environment", {}), **spec.get("Environment", {})},
+        subnet_ids=variant.subnet_ids,
+        group_ids=variant.group_ids,
+        isolated=variant.isolated,
+        encrypted=False,
+        compressed=False,
+        model=variant.container,
     )
 
 

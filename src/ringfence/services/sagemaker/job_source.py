@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["S3Prefix", "ManifestFile", "AugmentedManifestFile"]
-Mode = Literal["File", "FastFile", "Pipe"]
+# Transform: sent to the containers object by object
+Mode = Literal["File", "FastFile", "Pipe", "Transform"]
 
 TRAINING_INPUT = "/opt/ml/input"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
@@ -72,6 +73,12 @@ def read_processing_input(given: dict[str, Any]) -> Source:
     data = given["S3Input"]
     sharded = data.get("S3DataDistributionType") == "ShardedByS3Key"
     return Source(given["InputName"], data["S3Uri"], data["LocalPath"], data["S3DataType"], sharded=sharded)
+
+
+def read_transform(spec: dict[str, Any]) -> tuple[Source, Sink]:
+    data = spec["TransformInput"]["DataSource"]["S3DataSource"]
+    sink = Sink("output", spec["TransformOutput"]["S3OutputPath"], "")
+    return Source("input", data["S3Uri"], "", data["S3DataType"], "Transform"), sink
 
 
 def read_checkpoints(spec: dict[str, Any]) -> tuple[tuple[Source, ...], tuple[Sink, ...]]:

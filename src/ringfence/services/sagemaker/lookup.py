@@ -5,7 +5,7 @@ from typing import TypeVar
 from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
 from ringfence.resources.feature_store import FeatureGroup
-from ringfence.resources.job import Job, ProcessingJob, TrainingJob
+from ringfence.resources.job import Job, ProcessingJob, TrainingJob, TransformJob
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Model, SageMakerRecord
 from ringfence.services.sagemaker.refusal import invalid
 
@@ -18,6 +18,7 @@ _NOUNS: dict[type[SageMakerRecord], tuple[str, str]] = {
     Endpoint: ("endpoint", "endpoint"),
     ProcessingJob: ("processing job", "processing-job"),
     TrainingJob: ("training job", "training-job"),
+    TransformJob: ("transform job", "transform-job"),
     FeatureGroup: ("feature group", "feature-group"),
 }
 

@@ -1,0 +1,106 @@
+"""A job's data in and out, against `cp` of the same bytes on the same disk: a channel, a FastFile channel, a model.
+
+Of a job, the time between its transitions is taken; so what is measured is the transfer and not the launch.
+"""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.table import Row
+from demo.data import EC2_ACTIONS
+from demo.story import Story
+
+IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3"
+_BUCKET, _ROLE = "ringfence-bench-data", "bench-data"
+# an argument of an entry point is one line of at most 256 characters
+_READ = (
+    "import time as t;s=t.perf_counter();f=open('/opt/ml/input/data/rows/large','rb',0);"
+    "any(not f.read(1<<20) for _ in range(1025));print(f'took={t.perf_counter()-s};')"
+)
+# not compressible, as weights are not
+_WRITE = "import os;f=open('/opt/ml/model/weights','wb');[f.write(os.urandom(1<<20)) for _ in range(1024)]"
+
+
+def measure(story: Story, scratch: Path) -> list[Row]:
+    """The last column is `cp`'s time over ours: 1 is as fast as `cp`."""
+    large = scratch / "large"
+    with large.open("wb") as file:
+        for _ in range(1024):
+            file.write(os.urandom(1 << 20))
+    _prepare(story, large)
+    try:
+        copied = _copy(large, scratch / "copy")
+        rows = [_row("1 GiB channel, File mode", _phase(_train(story, "bench-file", "pass"), "Downloading"), copied)]
+        told = _train(story, "bench-fast", _READ, "FastFile")
+        rows.append(_row("1 GiB channel, FastFile read once", told["FinalMetricDataList"][0]["Value"], copied))
+        uploading = _phase(_train(story, "bench-model", _WRITE, "none"), "Uploading")
+        rows.append(_row("1 GiB model.tar.gz, packed and uploaded", uploading, copied))
+        plain = _phase(_train(story, "bench-plain", _WRITE, "none", "NONE"), "Uploading")
+        rows.append(_row("1 GiB of model files, uploaded", plain, copied))
+    finally:
+        large.unlink()
+    return rows
+
+
+def _row(what: str, ours: float, copied: float) -> Row:
+    return Row(f"{what}, s", f"{ours:.2f}", f"{copied:.2f} (cp)", copied / ours, ">= 0.6")
+
+
+def _copy(source: Path, target: Path) -> float:
+    """The median of three; the file is in memory already, as what was just uploaded is."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run(["cp", source, target], check=True)
+        times.append(time.perf_counter() - start)
+        target.unlink()
+    return sorted(times)[1]
+
+
+def _prepare(story: Story, large: Path) -> None:
+    iam, s3 = story.client("iam"), story.client("s3")
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    rights = {"Effect": "Allow", "Action": [*EC2_ACTIONS, "s3:*"], "Resource": "*"}
+    documents = [json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (trust, rights)]
+    story.facts["bench_role"] = iam.create_role(RoleName=_ROLE, AssumeRolePolicyDocument=documents[0])["Role"]["Arn"]
+    iam.put_role_policy(RoleName=_ROLE, PolicyName="rights", PolicyDocument=documents[1])
+    s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": story.region})
+    s3.upload_file(str(large), _BUCKET, "rows/large")
+
+
+def _train(story: Story, name: str, program: str, mode: str = "File", compression: str = "GZIP") -> dict[str, Any]:
+    """A job without a VPC, so that nobody's endpoint policy counts; its description once it has ended."""
+    sagemaker = story.client("sagemaker")
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{_BUCKET}/rows/"}}
+    channels = [] if mode == "none" else [{"ChannelName": "rows", "DataSource": source, "InputMode": mode}]
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        RoleArn=story.facts["bench_role"],
+        AlgorithmSpecification={
+            "TrainingImage": IMAGE,
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["python3", "-c", program],
+            "MetricDefinitions": [{"Name": "took", "Regex": "took=(.*?);"}],
+        },
+        **({"InputDataConfig": channels} if channels else {}),
+        OutputDataConfig={"S3OutputPath": f"s3://{_BUCKET}/out", "CompressionType": compression},
+        ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+    )
+    while True:
+        told: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+        if told["TrainingJobStatus"] == "Completed":
+            return told
+        if told["TrainingJobStatus"] == "Failed":
+            raise RuntimeError(told["FailureReason"])
+        time.sleep(0.2)
+
+
+def _phase(told: dict[str, Any], status: str) -> float:
+    one = next(one for one in told["SecondaryStatusTransitions"] if one["Status"] == status)
+    seconds: float = (one["EndTime"] - one["StartTime"]).total_seconds()
+    return seconds
