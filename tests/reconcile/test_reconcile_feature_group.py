@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,8 @@ def test_what_cannot_be_written_waits_and_is_told(shop: Shop) -> None:
 
 
 def test_nothing_is_left_of_a_deleted_group(shop: Shop) -> None:
-    shop.create(Tags=[{"Key": "k", "Value": "v"}])
+    ttl = {"Unit": "Weeks", "Value": 900}
+    shop.create(Tags=[{"Key": "k", "Value": "v"}], OnlineStoreConfig={"EnableOnlineStore": True, "TtlDuration": ttl})
     for number in range(30):
         shop.put(str(number), "2026-01-02T03:04:05Z")
     shop.sagemaker.delete_feature_group(FeatureGroupName="people")
@@ -249,3 +251,19 @@ def test_updates_come_to_their_end(shop: Shop) -> None:
     shop.put("a", "2026-01-02T03:04:05Z", shoe="44")
     until(lambda: len(shop.files()) == 1)
     assert next(iter(shop.files().values())).to_pylist()[0]["shoe"] == 44
+
+
+def test_expired_records_are_taken_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringfence.reconcile.feature_group._SWEEP", 0.2)
+    shop.create()
+    at = datetime.now(UTC)
+    for identifier, seconds in (("short", 1), ("long", 3600)):
+        record = [("id", identifier), ("at", f"{at:%Y-%m-%dT%H:%M:%SZ}")]
+        shop.runtime.put_record(
+            FeatureGroupName="people",
+            Record=[{"FeatureName": name, "ValueAsString": value} for name, value in record],
+            TtlDuration={"Unit": "Seconds", "Value": seconds},
+        )
+    until(lambda: [one.identifier for one in shop.left() if isinstance(one, OnlineRecord)] == ["long"])
+    assert shop.get("short") is None and shop.get("long") is not None
+    assert sum(isinstance(one, RecordExpiry) for one in shop.left()) == 1

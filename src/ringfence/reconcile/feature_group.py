@@ -15,6 +15,7 @@ from ringfence.reconcile.offline_store import OfflineStore
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.feature_store import FeatureGroup, FeatureGroupStatus, OnlineRecord, RecordExpiry, online_key
 from ringfence.services.sagemaker_featurestore_runtime.event_time import nanoseconds
+from ringfence.services.sagemaker_featurestore_runtime.online_store import remove
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile.feature_group")
@@ -157,19 +158,19 @@ class FeatureGroups:
         with self._store.transaction(durable=False) as records:
             found = list(islice(records.scan(OnlineRecord, online_key(group.id, "")), _CHUNK))
             for one in found:
-                records.delete(one)
+                remove(records, one)
         return bool(found)
 
     def _sweep_some(self) -> bool:
-        """Take away what has expired; an expiry of a record that was written again since means nothing. More left?"""
+        """Take away what has expired; whether there is more."""
         now = nanoseconds(self._edge.now())
         with self._store.transaction(durable=False) as records:
             expired = list(islice(takewhile(lambda one: one.expires <= now, records.scan(RecordExpiry)), _CHUNK))
             for expiry in expired:
                 records.delete(expiry)
                 record = records.get(OnlineRecord, expiry.record_key)
-                if record is not None and record.expires is not None and record.expires <= now:
-                    records.delete(record)
+                if record is not None and record.expires == expiry.expires:
+                    remove(records, record)
         return len(expired) == _CHUNK
 
     def _tell(self, status: FeatureGroupStatus) -> None:

@@ -111,7 +111,7 @@ def online_key(group_id: str, identifier: str) -> str:
 
 
 class RecordExpiry(Record, frozen=True, kw_only=True):
-    """That an OnlineRecord may have expired by then: keys are in the order of time."""
+    """When an OnlineRecord expires: keys are in the order of time."""
 
     CACHED: ClassVar[bool] = False
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from features_caller import Features, record, values
 
-from ringfence.resources.feature_store import Feature
+from ringfence.resources.feature_store import Feature, RecordExpiry
 from ringfence.services.sagemaker_featurestore_runtime.event_time import read_event_time, write_moment
 
 T1, T2, T3 = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z", "2026-01-01T00:00:03Z"
@@ -94,6 +94,22 @@ def test_a_record_lives_from_its_event_time_on(features: Features) -> None:
     assert features.get() is None and features("ListRecords", FeatureGroupName="people")["RecordIdentifiers"] == []
     features.put("2026-01-02T03:04:00Z", 3)  # nothing is left that it could be older than
     assert features.get() is not None
+
+
+def test_a_record_has_one_expiry_or_none(features: Features) -> None:
+    def expiries() -> int:
+        with features.store.transaction() as records:
+            return len(list(records.scan(RecordExpiry)))
+
+    features.group(online={"EnableOnlineStore": True, "TtlDuration": {"Unit": "Weeks", "Value": 9}})
+    for at in (T1, T2, T2):
+        features.put(at)
+        assert expiries() == 1
+    features.delete(T3)
+    assert expiries() == 0
+    features.put("2026-01-01T00:00:04Z")
+    features.delete("2026-01-01T00:00:05Z", **HARD)
+    assert expiries() == 0
 
 
 @pytest.mark.parametrize(

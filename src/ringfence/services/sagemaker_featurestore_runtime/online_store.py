@@ -4,7 +4,7 @@ INVARIANT: a record is replaced or removed only by one of a later event time, un
 """
 
 from ringfence.core.call import Call
-from ringfence.core.record import Reader
+from ringfence.core.record import Reader, Writer
 from ringfence.resources.feature_store import FeatureGroup, OnlineRecord, RecordExpiry, Value, online_key
 from ringfence.services.sagemaker_featurestore_runtime.event_time import nanoseconds
 
@@ -24,10 +24,7 @@ def write(
     call: Call, group: FeatureGroup, identifier: str, instant: int, values: dict[str, Value], ttl: int | None
 ) -> None:
     """Put the record in place of what there is."""
-    made = OnlineRecord(group_id=group.id, identifier=identifier, instant=instant, ttl=ttl, values=values)
-    call.records.put(made)
-    if made.expires is not None:
-        call.records.put(RecordExpiry(expires=made.expires, record_key=made.key))
+    _replace(call, OnlineRecord(group_id=group.id, identifier=identifier, instant=instant, ttl=ttl, values=values))
 
 
 def write_if_later(
@@ -43,7 +40,7 @@ def delete_softly(call: Call, group: FeatureGroup, identifier: str, instant: int
     """Leave the event time only, if it is later than the record's."""
     found = current(call, group, identifier)
     if found is None or instant > found.instant:
-        call.records.put(OnlineRecord(group_id=group.id, identifier=identifier, instant=instant, deleted=True))
+        _replace(call, OnlineRecord(group_id=group.id, identifier=identifier, instant=instant, deleted=True))
 
 
 def delete_wholly(call: Call, group: FeatureGroup, identifier: str, instant: int) -> bool:
@@ -52,5 +49,22 @@ def delete_wholly(call: Call, group: FeatureGroup, identifier: str, instant: int
     if found is not None and instant <= found.instant:
         return False
     if found is not None:
-        call.records.delete(found)
+        remove(call.records, found)
     return True
+
+
+def remove(records: Writer, record: OnlineRecord) -> None:
+    """Take away the record and its expiry; for the reconciler too."""
+    records.delete(record)
+    if record.expires is not None:
+        records.delete(RecordExpiry(expires=record.expires, record_key=record.key))
+
+
+def _replace(call: Call, made: OnlineRecord) -> None:
+    """INVARIANT: a record that will expire has one RecordExpiry, and no other record has any."""
+    before = call.records.get(OnlineRecord, made.key)
+    if before is not None:
+        remove(call.records, before)
+    call.records.put(made)
+    if made.expires is not None:
+        call.records.put(RecordExpiry(expires=made.expires, record_key=made.key))
