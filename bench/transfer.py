@@ -1,4 +1,4 @@
-"""A job's data in and out, against `cp` of the same bytes on the same disk: a channel, a FastFile channel, a model.
+"""A job's data in and out, against `cp` of the same bytes: a FastFile channel, a model (File mode: `job`).
 
 Of a job, the time between its transitions is taken; so what is measured is the transfer and not the launch.
 """
@@ -34,9 +34,8 @@ def measure(story: Story, scratch: Path) -> list[Row]:
     _prepare(story, large)
     try:
         copied = _copy(large, scratch / "copy")
-        rows = [_row("1 GiB channel, File mode", _phase(_train(story, "bench-file", "pass"), "Downloading"), copied)]
         told = _train(story, "bench-fast", _READ, "FastFile")
-        rows.append(_row("1 GiB channel, FastFile read once", told["FinalMetricDataList"][0]["Value"], copied))
+        rows = [_row("1 GiB channel, FastFile read once", told["FinalMetricDataList"][0]["Value"], copied)]
         uploading = _phase(_train(story, "bench-model", _WRITE, "none"), "Uploading")
         rows.append(_row("1 GiB model.tar.gz, packed and uploaded", uploading, copied))
         plain = _phase(_train(story, "bench-plain", _WRITE, "none", "NONE"), "Uploading")
