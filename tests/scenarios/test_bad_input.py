@@ -415,7 +415,7 @@ def test_sagemaker_endpoint(world: World, case: Case) -> None:
     Case("invoke_endpoint", lambda i: {"EndpointName": "n" * 64, "Body": b"x"}, "ValidationError", FIELD),
     Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "TargetModel": "m"}, "ValidationError", "does not implement TargetModel"),
     Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "CustomAttributes": "a" * 1025}, "ValidationError", FIELD),
-    Case("invoke_endpoint_async", lambda i: {"EndpointName": "taken", "InputLocation": "s3://b/k"}, "NotImplemented"),
+    Case("invoke_endpoint_async", lambda i: {"EndpointName": "absent", "InputLocation": "s3://b/k"}, "ValidationError"),
 )  # fmt: skip
 def test_sagemaker_runtime(world: World, case: Case) -> None:
     check(world, "sagemaker-runtime", case)
