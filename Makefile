@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian 12 or Ubuntu machine: `make demo` and `make test`.
-.PHONY: setup demo docs check test soak bench sdk lock
+.PHONY: setup studio demo docs check test soak bench sdk lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,14 @@ setup: $(VENV)/.done
 
 $(VENV)/.done: requirements/dev.txt pyproject.toml scripts/setup.sh
 	PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV)
+	touch $@
+
+# JupyterLab for Studio's apps, in an environment of its own (250 MB).
+studio: setup .venv-studio/.done
+
+.venv-studio/.done: requirements/studio.txt
+	$(PYTHON) -m venv .venv-studio
+	.venv-studio/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/studio.txt
 	touch $@
 
 demo: setup
@@ -26,7 +34,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 -m "not root and not slow"
 
-test: check
+test: check studio
 	$(ROOT) $(BIN)/pytest -q -n 2 --dist loadfile -m "root or slow"
 
 # Model against kernel, for as many packets as you have time for (about 40 a second).
@@ -45,6 +53,8 @@ sdk: setup .venv-sdk2/.done .venv-sdk3/.done .venv-toolkit/.done
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		requirements/studio.in -o requirements/studio.txt
 
 .venv-bench/.done: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench

@@ -1,10 +1,13 @@
 """The daemon's configuration: one frozen value, made once from the command line, passed down."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_STATE = Path("/var/lib/ringfence")
+# beside the daemon's own environment: `make studio` makes it
+DEFAULT_STUDIO = Path(sys.prefix).with_name(".venv-studio")
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-west-2"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html (botocore's shape still says 6 MB)
@@ -21,6 +24,7 @@ class Config:
     `payload_limit`: bytes of the body of an InvokeEndpoint. `scratch`: `POST /moto-api/reset` throws everything away.
     `offline_store_delay`: seconds until a record that was put is in its group's offline store.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
+    `studio`: the Python environment with JupyterLab that Studio's apps run; it need not be there.
     """
 
     state: Path
@@ -29,6 +33,7 @@ class Config:
     region: str = DEFAULT_REGION
     account: str = DEFAULT_ACCOUNT
     private_dns_per_zone: bool = False
+    studio: Path = DEFAULT_STUDIO
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     offline_store_delay: float = DEFAULT_OFFLINE_STORE_DELAY
     scratch: bool = False
@@ -59,6 +64,11 @@ class Config:
     def instances(self) -> Path:
         """One directory an instance: bundle, model, log."""
         return self.state / "instances"
+
+    @property
+    def homes(self) -> Path:
+        """Studio's file systems: a directory each, in it one for each user id."""
+        return self.state / "homes"
 
     @property
     def admin_file(self) -> Path:

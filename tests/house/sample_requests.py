@@ -17,7 +17,7 @@ from ringfence.core.call import Arrival, Call, Principal
 from ringfence.core.operation import REGISTRY, Operation
 from ringfence.iam.session_token import ensure_sealing_key
 from ringfence.protocol.model import operation_model
-from ringfence.resources import ec2, iam, s3, vpn
+from ringfence.resources import ec2, iam, s3, studio, vpn
 from ringfence.store.database import Store, open_store
 
 ACCOUNT, REGION = "123456789012", "us-west-2"
@@ -95,6 +95,7 @@ _VALUES: dict[str, Any] = {
     "PermissionsBoundary": _POLICY,
     "RoleArn": _ROLE,
     "ExecutionRoleArn": _ROLE,
+    "ExecutionRole": _ROLE,
     "ResourceArn": _MODEL,
     "ResourceARN": _ALARM,
     "application-autoscaling.ResourceARN": _SCALED,
@@ -280,6 +281,10 @@ def _others() -> Iterator[Any]:
     yield iam.Role(name="role", account=ACCOUNT, id="AROA1", created=NOW, trust="{}", boundary=_POLICY)
     yield iam.User(name="user", account=ACCOUNT, id="AIDA1", created=NOW, boundary=_POLICY)
     yield s3.Bucket(name="bucket", account=ACCOUNT, region=REGION, created=NOW)
+    yield studio.Space(
+        name="x", account=ACCOUNT, region=REGION, arn=f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:space/x/x", created=NOW,
+        modified=NOW, domain_id="x", uid=200001, owner="x", spec={},
+    )  # fmt: skip
 
 
 def sample_call(records: Any) -> Call:

@@ -104,4 +104,9 @@ EXCEPTIONS: dict[str, str] = {
     "sagemaker-featurestore-runtime.PutRecord | * | has no sagemaker:updatablefeatures on *": "UpdateRecord has it",
     "sagemaker.CreateTrainingJob | * | does not ask about optional *": "training plans are refused",
     "sagemaker.Search | * | has no sagemaker:searchvisibilitycondition/ on *": "VisibilityConditions are refused",
+    "sagemaker.*Domain | * | does not pass the role in *CanvasAppSettings.*": "Canvas is refused",
+    "sagemaker.*Domain | * | does not pass the role in *.RStudioServerPro*": "RStudio is refused",
+    "sagemaker.*Domain | * | does not pass the role in *.EmrSettings.*": "EMR is refused",
+    "sagemaker.*UserProfile | * | does not pass the role in *CanvasAppSettings.*": "Canvas is refused",
+    "sagemaker.*UserProfile | * | does not pass the role in *.EmrSettings.*": "EMR is refused",
 }

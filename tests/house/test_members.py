@@ -74,6 +74,19 @@ ALLOWED = {
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.Outputs[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateProcessingJob", "ProcessingOutputConfig.KmsKeyId"): "refused by refuse_others",
     ("sagemaker", "CreateProcessingJob", "ProcessingResources.ClusterConfig"): "refused by refuse_others, each level",
+    **{
+        ("sagemaker", f"{verb}{noun}", member): "refused by refuse_others, each level"
+        for verb, noun, members in (
+            ("Create", "Domain", ("DefaultUserSettings", "DefaultSpaceSettings", "DomainSettings")),
+            ("Update", "Domain", ("DefaultUserSettings", "DefaultSpaceSettings", "DomainSettingsForUpdate")),
+            ("Create", "UserProfile", ("UserSettings",)),
+            ("Update", "UserProfile", ("UserSettings",)),
+            ("Create", "Space", ("SpaceSettings",)),
+            ("Update", "Space", ("SpaceSettings",)),
+            ("Create", "App", ("ResourceSpec",)),
+        )
+        for member in members
+    },
 }  # fmt: skip
 ROOT = Principal("root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
 SERVICES = sorted({service for service, _ in REGISTRY})

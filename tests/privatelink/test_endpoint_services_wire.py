@@ -73,9 +73,9 @@ except urllib.error.HTTPError as error:
 """
     inside, status, said = place.run(code)
     assert len(inside) == 2 and all(one.startswith("10.0.") for one in inside)
-    assert (status, said["__type"]) == (501, "NotImplemented") and "sagemaker-studio" in said["message"]
+    assert status == 403 and "has expired or was opened already" in said["message"]
     outside, status, _ = place.run(code, "--internet")
-    assert status == 501 and not outside[0].startswith("10.")
+    assert status == 403 and not outside[0].startswith("10.")
 
 
 @pytest.mark.statement("S1.6", "S1.7")

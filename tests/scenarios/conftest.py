@@ -11,6 +11,7 @@ from ringfence.config import Config
 from tests.scenarios.agreement import Agreement
 from tests.scenarios.hosting import BUCKET, ENDPOINT, Hosting
 from tests.scenarios.jobs import Jobs
+from tests.scenarios.studio import Studio
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,13 @@ def hosting(story: Story) -> Iterator[Hosting]:
 @pytest.fixture
 def jobs(story: Story) -> Iterator[Jobs]:
     made = Jobs(story)
+    yield made
+    made.clean()
+
+
+@pytest.fixture
+def studio(story: Story) -> Iterator[Studio]:
+    made = Studio(story)
     yield made
     made.clean()
 

@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -29,6 +30,8 @@ from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open
 from ringfence.gateway.perform import Gateway
 from ringfence.gateway.platform import COMPUTE, PlatformCaller
 from ringfence.gateway.serve import serve
+from ringfence.gateway.studio import Studio
+from ringfence.gateway.studio_proxy import StudioProxy
 from ringfence.gateway.upstream import Upstream
 from ringfence.network.compile import Memory, NetworkSettings, compile_topology
 from ringfence.network.probe import Probe, Probed
@@ -108,6 +111,7 @@ class App:
         )
         self._serve: Serve = partial(serve, self._gateway)
         self._caller = PlatformCaller(self._gateway)
+        self._studio = StudioProxy(Studio(self._gateway), machine.network.open_socket)
         self._command_caller = self._caller.acting_for("`ringfence exec`")
         self.decisions = self._gateway.decisions
         self._api: HttpSocket | None = None
@@ -221,6 +225,7 @@ class App:
                 kept = root_records(records, self.config.account)
             self.store.clear(kept)
             self._blobs.sweep(Kept(self.store))
+            await asyncio.to_thread(shutil.rmtree, self.config.homes, ignore_errors=True)
             self._assemble()
             await self._reconcile()
 
@@ -237,6 +242,7 @@ class App:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._own_listeners.close()
         self._upstream.close()
+        await self._studio.close()
         if self._purge:
             log.info("stopping: removing every container and namespace")
             await remove_everything(self._machine)
@@ -247,7 +253,15 @@ class App:
     def _make_listeners(self, authority: Authority) -> Listeners:
         network = self._machine.network
         openers = Openers(
-            network, self.store, self._blobs, self._serve, self._caller, authority, self.topology, self.now
+            network,
+            self.store,
+            self._blobs,
+            self._serve,
+            self._caller,
+            authority,
+            self._studio,
+            self.topology,
+            self.now,
         )
         return Listeners(openers.by_kind(), network.namespace_path)
 
@@ -260,6 +274,7 @@ class App:
         while True:
             await self.store.wait(self.store.revision)
             self._upstream.forget(self.store.table(Instance))
+            await self._studio.forget(self.store.table(Instance))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """A task for the life of the daemon; if it ends by itself, the daemon is broken and says so by stopping."""

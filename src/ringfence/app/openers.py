@@ -17,6 +17,7 @@ from ringfence.dns.server import DnsServer
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
 from ringfence.gateway.platform import COMPUTE, SAGEMAKER, PlatformCaller
 from ringfence.gateway.session import is_session
+from ringfence.gateway.studio_proxy import StudioProxy
 from ringfence.network.topology import Listener, ListenerKind, Topology
 from ringfence.privatelink.authority import Authority
 from ringfence.privatelink.credentials import CredentialsEndpoint, RoleCredentials, RoleRefused
@@ -40,12 +41,14 @@ class Openers:
     serve: Serve
     caller: PlatformCaller
     authority: Authority
+    studio: StudioProxy
     topology: Callable[[], Topology | None]
     now: Callable[[], datetime]
 
     def by_kind(self) -> dict[ListenerKind, Opener]:
         return {
             "api": self.open_api,
+            "studio": self.open_studio,
             "dns": self.open_dns,
             "credentials": self.open_credentials,
             "web": self.open_web,
@@ -55,6 +58,10 @@ class Openers:
         """The AWS API, stamped with the path that leads here."""
         stamp = Stamp(_describe(listener), listener.tls, listener.vpc_id, listener.vpce_id)
         return await self._open_http(listener, make_server(self.serve, self.blobs, stamp))
+
+    async def open_studio(self, listener: Listener) -> HttpSocket:
+        stamp = Stamp(_describe(listener), listener.tls, listener.vpc_id, listener.vpce_id)
+        return await self._open_http(listener, self.studio.serve(stamp))
 
     async def open_web(self, listener: Listener) -> HttpSocket:
         return await self._open_http(listener, web.Server(answer, access_log=None, keepalive_timeout=_IDLE_SECONDS))

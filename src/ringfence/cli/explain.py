@@ -83,6 +83,21 @@ def job(state: Path, name: str, as_json: bool) -> None:
     _hosting(state, "job", name, as_json)
 
 
+@explain.command()
+@state_option
+@click.argument("domain")
+@click.argument("profile")
+@click.argument("app")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def app(state: Path, domain: str, profile: str, app: str, as_json: bool) -> None:
+    """Check everything that an app of Studio needs in the VPC, and why it failed. Exits 1 if something is wrong.
+
+    NFS to the home directory, SageMaker's API, the ports between apps, the policies of VPC endpoints. PROFILE may be a
+    space.
+    """
+    _hosting(state, "app", f"{domain}/{profile}/{app}", as_json)
+
+
 @explain.command("vpc-endpoint")
 @state_option
 @click.argument("id", metavar="VPCE-ID")

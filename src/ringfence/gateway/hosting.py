@@ -10,6 +10,7 @@ from ringfence.core.call import Arrival, Call, Principal, Request
 from ringfence.core.errors import ServiceError
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader, Record
+from ringfence.explain.app import explain_app, find_app, place_of_app
 from ringfence.explain.checks.role import SUPPOSED_INTERFACE, SUPPOSED_PERMISSION
 from ringfence.explain.endpoint import HostingExplanation, explain_hosting, tell
 from ringfence.explain.hosting import Ground, Permits, Plan, plan_endpoint, plan_model
@@ -42,7 +43,7 @@ def explain_hosted(
     now: datetime,
     entropy: Entropy,
 ) -> HostingExplanation | None:
-    """`place`: account and region. `wanted`: `endpoint`, `model`, `job` or `vpc-endpoint`, and its name or id.
+    """`place`: account and region. `wanted`: `endpoint`, `model`, `job`, `app` or `vpc-endpoint`, and its name or id.
 
     None if there is no such thing.
     """
@@ -57,6 +58,9 @@ def explain_hosted(
     if kind == "job":
         job = find_job(records, *place, name)
         return explain_job(ground(place_of(job)), job) if job is not None else None
+    if kind == "app":
+        app = find_app(records, *place, name)
+        return explain_app(ground(place_of_app(records, app)), app) if app is not None else None
     plan = (plan_endpoint if kind == "endpoint" else plan_model)(records, *place, name)
     return explain_hosting(ground(plan), plan) if plan is not None else None
 

@@ -79,7 +79,7 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
         if admin is not None and raw.raw_path.startswith(ADMIN_PATHS):
             await raw.read()  # a body that nobody reads would keep the connection from closing at a stop
             return await admin(raw)
-        response = await serve(_read_head(raw), IncomingBody(raw), _arrive(stamp, raw))
+        response = await serve(_read_head(raw), IncomingBody(raw), arrive(stamp, raw))
         return await _write(blobs, raw, response)
 
     return web.Server(
@@ -94,7 +94,8 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
     )
 
 
-def _arrive(stamp: Stamp, raw: web.BaseRequest) -> Arrival:
+def arrive(stamp: Stamp, raw: web.BaseRequest) -> Arrival:
+    """The path by which a request came, for its decision."""
     peer = raw.transport.get_extra_info("peername") if raw.transport is not None else None
     address = peer[0] if peer else ""
     return Arrival(address, stamp.vpc_id, stamp.vpce_id, stamp.tls, stamp.name, _tls_version(raw))

@@ -8,6 +8,7 @@ from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.data_capture import DataCapture
 from ringfence.reconcile.direct_connect import DirectConnect
 from ringfence.reconcile.dns_change import DnsChanges
+from ringfence.reconcile.domain import Domains
 from ringfence.reconcile.endpoint import Endpoints
 from ringfence.reconcile.feature_group import FeatureGroups
 from ringfence.reconcile.flow_delivery import Delivery
@@ -16,7 +17,7 @@ from ringfence.reconcile.health import Pace
 from ringfence.reconcile.host import Hosts
 from ringfence.reconcile.invocation_metric import InvocationMetrics
 from ringfence.reconcile.job import Jobs
-from ringfence.reconcile.loop import Reconciler
+from ringfence.reconcile.loop import Noun, Reconciler
 from ringfence.reconcile.nat_gateway import NatGateways
 from ringfence.reconcile.network_insights import NetworkInsightsAnalyses
 from ringfence.reconcile.offline_store import OfflineStore
@@ -25,6 +26,7 @@ from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network, Traffic
 from ringfence.reconcile.prefix_list import PrefixLists
 from ringfence.reconcile.scaling import Scaling
+from ringfence.reconcile.studio_app import Apps
 from ringfence.reconcile.utilization import Utilization
 from ringfence.reconcile.vpc_endpoint import VpcEndpoints
 from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
@@ -74,14 +76,7 @@ def make_reconciler(
         traffic=traffic,
     )
     nouns = (
-        VpcEndpoints(store),
-        NatGateways(store, applied, parts.edge),
-        VpcPeeringConnections(store, applied, parts.edge),
-        PrefixLists(store),
-        VpnConnections(store, applied, parts.edge),
-        DirectConnect(store, applied),
-        DnsChanges(store, parts.edge),
-        NetworkInsightsAnalyses(store, applied, parts.edge),
+        *_vpc_nouns(parts),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge),
         FeatureGroups(store, OfflineStore(store, caller, blobs, parts.edge), parts.edge, config.offline_store_delay),
@@ -93,5 +88,22 @@ def make_reconciler(
         InvocationMetrics(store, measurements, parts.edge),
         DataCapture(parts, captures),
         AsyncInvocations(parts),
+        Domains(parts),
+        Apps(parts),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns)
+
+
+def _vpc_nouns(parts: Parts) -> tuple[Noun, ...]:
+    """What VPCs have a status of."""
+    store, applied, edge = parts.store, parts.applied, parts.edge
+    return (
+        VpcEndpoints(store),
+        NatGateways(store, applied, edge),
+        VpcPeeringConnections(store, applied, edge),
+        PrefixLists(store),
+        VpnConnections(store, applied, edge),
+        DirectConnect(store, applied),
+        DnsChanges(store, edge),
+        NetworkInsightsAnalyses(store, applied, edge),
+    )

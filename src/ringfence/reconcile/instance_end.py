@@ -24,7 +24,7 @@ from ringfence.services.ec2.network_interface import detach
 
 log = logging.getLogger("ringfence.reconcile")
 
-_OWNERS = ("endpoint/", "processing-job/", "training-job/", "transform-job/")
+_OWNERS = ("app/", "endpoint/", "processing-job/", "training-job/", "transform-job/")
 
 
 async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:

@@ -41,10 +41,14 @@ class IncompleteDhcpOptions(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where interfaces go: in one of the subnets, with all of the groups."""
+    """Where interfaces go: in one of the subnets, with all of the groups.
+
+    `managed_for`: ARN of Studio's domain, whose interfaces a role of SageMaker's own makes and tags with it.
+    """
 
     subnet_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
+    managed_for: str | None = None
 
 
 def describe(noun: str, name: str, instance_id: str) -> str:
@@ -58,12 +62,10 @@ def create_interface(caller: Caller, role: Principal, place: Place, zones: Count
     Raises ServiceError if the role may not, NoFreeAddresses if there is no room, IncompleteDhcpOptions.
     """
     subnet_id = _choose_subnet(caller, role, place, zones)
-    created = caller.call(
-        role,
-        "ec2",
-        "CreateNetworkInterface",
-        {"SubnetId": subnet_id, "Groups": list(place.group_ids), "Description": description},
-    )
+    request: dict[str, Any] = {"SubnetId": subnet_id, "Groups": list(place.group_ids), "Description": description}
+    if place.managed_for is not None:
+        request["TagSpecifications"] = [tags_for("network-interface", place.managed_for)]
+    created = caller.call(role, "ec2", "CreateNetworkInterface", request)
     interface_id: str = created["NetworkInterface"]["NetworkInterfaceId"]
     try:
         permission = {"AwsAccountId": SERVICE_ACCOUNT, "Permission": "INSTANCE-ATTACH"}
@@ -72,6 +74,11 @@ def create_interface(caller: Caller, role: Principal, place: Place, zones: Count
         caller.call(role, "ec2", "DeleteNetworkInterface", {"NetworkInterfaceId": interface_id})
         raise
     return interface_id
+
+
+def tags_for(resource_type: str, arn: str) -> dict[str, Any]:
+    """A TagSpecification: what Studio's role may change is tagged so."""
+    return {"ResourceType": resource_type, "Tags": [{"Key": "ManagedByAmazonSageMakerResource", "Value": arn}]}
 
 
 def find_interface(records: Reader, instance_id: str) -> NetworkInterface | None:
@@ -107,7 +114,8 @@ def _choose_subnet(caller: Caller, role: Principal, place: Place, zones: Counter
     _check_dhcp_options(id, [] if id == "default" else look("DescribeDhcpOptions", DhcpOptionsIds=[id]))
     look("DescribeSecurityGroups", GroupIds=list(place.group_ids))
     in_vpc = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
-    look("DescribeVpcEndpoints", Filters=in_vpc)
+    if place.managed_for is None:  # the role of Studio may not, with AWS either
+        look("DescribeVpcEndpoints", Filters=in_vpc)
     look("DescribeNetworkInterfaces", Filters=in_vpc)
     able = [subnet for subnet in subnets if subnet["AvailableIpAddressCount"] >= _ADDRESSES]
     if not able:

@@ -24,6 +24,7 @@ from ringfence.resources.instance import Instance
 from ringfence.runtime.driver import ContainerSpec, Image
 from ringfence.services.ec2.network_interface import attach
 from ringfence.services.sagemaker import failure_reason
+from ringfence.services.sagemaker.service_linked_role import role_arn
 
 log = logging.getLogger("ringfence.reconcile")
 
@@ -42,6 +43,7 @@ class Wish:
 
     No subnets: SageMaker's own network. `peers`: ids of the other hosts of the same job; `encrypted`: what
     it exchanges with them is.
+    `managed_for`: ARN of the Studio domain, for whose apps a role of SageMaker's own makes the interface.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Wish:
     isolated: bool
     peers: tuple[str, ...] = ()
     encrypted: bool = False
+    managed_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,12 @@ def assume_role(parts: Parts, wish: Wish) -> RoleSession:
 
 
 def _make_interface(parts: Parts, wish: Wish, role: RoleSession, zones: Counter[str]) -> str:
-    place = instance_interface.Place(wish.subnet_ids, wish.group_ids)
+    place = instance_interface.Place(wish.subnet_ids, wish.group_ids, wish.managed_for)
     description = instance_interface.describe(wish.noun, wish.name, wish.id)
     caller = parts.caller.acting_for(_purpose(wish))
     try:
+        if wish.managed_for is not None:
+            role = caller.assume(role_arn(wish.account), SESSION_NAME, source_arn=wish.managed_for)
         return instance_interface.create_interface(caller, role.principal, place, zones, description)
     except instance_interface.NoFreeAddresses:
         raise LaunchFailed(failure_reason.NO_ADDRESSES) from None
@@ -180,5 +185,5 @@ def plain(error: ServiceError) -> str:
 
 
 def _purpose(wish: Wish) -> str:
-    noun = re.sub(r"(?<!^)(?=[A-Z])", " ", wish.noun).lower()
+    noun = re.sub(r"(?<!^)(?=[A-Z])", " ", wish.noun.replace(" ", "")).lower()
     return f"SageMaker for {noun} `{wish.name}`"

@@ -13,6 +13,7 @@ from ringfence.resources.hosted_container import instance_of
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import JobHostStatus
 from ringfence.resources.sagemaker import HostStatus
+from ringfence.resources.studio import AppStatus
 from ringfence.store.database import Snapshot
 
 
@@ -28,6 +29,7 @@ class Orphans:
             return
         known = {host.instance_id for host in records.all(HostStatus)}
         known |= {host.instance_id for host in records.all(JobHostStatus)}
+        known |= {app.instance_id for app in records.all(AppStatus)}
         instances = records.all(Instance)
         abandoned = {one.id for one in instances if is_sagemakers(one)} | {
             instance_of(id) for id in self._parts.driver.list_ids()

@@ -9,10 +9,14 @@ from ringfence.network.topology import (
     Endpoint,
     Instance,
     Listener,
+    ListenerKind,
     PublicService,
     Vantage,
     Vpc,
 )
+
+# What speaks for a service, if not the API.
+_KINDS: dict[str, ListenerKind] = {"studio": "studio"}
 
 
 def compile_listeners(
@@ -54,7 +58,7 @@ def _serve(
             namespace,
             service.address,
             port,
-            "api",
+            _KINDS.get(service.service, "api"),
             tls=port == 443,
             vpc_id=vpc_id,
             vpce_id=vpce_id,
@@ -95,7 +99,7 @@ def _interface(vpc: Vpc, endpoint: Endpoint) -> Iterator[Listener]:
             endpoint.id,
             vpc.interfaces[interface_id].address,
             443,
-            "api",
+            _KINDS.get(facts.service, "api"),
             tls=True,
             vpc_id=vpc.id,
             vpce_id=endpoint.id,

@@ -26,6 +26,8 @@ DIRECTORIES = (
     "dev", "etc", "etc/ssl/certs", "opt/ml/model", "opt/ringfence/bin", INSIDE.lstrip("/"), "proc", "root",
     "run", "sys", "tmp", "usr", "var/tmp", "var/log", "var/lib", "var/cache",
 )  # fmt: skip
+# of everybody: runc gives a tmpfs the mode of the directory that it covers
+WRITABLE = ("tmp", "var/tmp")
 # On a merged-/usr system each of these is a link; elsewhere it is a directory and is mounted.
 TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 COPIED = ("etc/ld.so.cache", "etc/ld.so.conf", "etc/mime.types", "etc/protocols", "etc/services", "etc/os-release")
@@ -60,9 +62,13 @@ def resolve(name: str, directory: Path, python: Python | None = None) -> Image |
     framework = framework_of(name)
     if framework is None or not framework.installed():
         return None
-    python = python or this_python()
+    return build_image(name, directory, python or this_python(), framework.module)
+
+
+def build_image(name: str, directory: Path, python: Python, module: str) -> Image:
+    """The image of a Python environment; its root is made on first use. `module`: of its framework."""
     files, links, mounts = _plan(python)
-    plan = json.dumps([files, links, DIRECTORIES, COPIED], sort_keys=True)
+    plan = json.dumps([files, links, DIRECTORIES, WRITABLE, COPIED], sort_keys=True)
     tree = hashlib.sha256(plan.encode() + _copied_state()).hexdigest()
     rootfs = directory / f"builtin-{tree[:16]}"
     if not rootfs.exists():
@@ -70,7 +76,7 @@ def resolve(name: str, directory: Path, python: Python | None = None) -> Image |
     program = b"".join(path.read_bytes() for path in sorted(PROGRAMS.glob("*.py")))
     return Image(
         name=name,
-        digest="sha256:" + hashlib.sha256(f"{framework.module}{tree}".encode() + program).hexdigest(),
+        digest="sha256:" + hashlib.sha256(f"{module}{tree}".encode() + program).hexdigest(),
         rootfs=rootfs,
         command=("serve",),
         env={
@@ -79,7 +85,7 @@ def resolve(name: str, directory: Path, python: Python | None = None) -> Image |
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
-            "RINGFENCE_FRAMEWORK": framework.module,
+            "RINGFENCE_FRAMEWORK": module,
         },
         working_directory="/opt/ml",
         labels=LABELS,
@@ -126,6 +132,8 @@ def _build(rootfs: Path, files: dict[str, str], links: dict[str, str]) -> None:
     try:
         for name in DIRECTORIES:
             (part / name).mkdir(parents=True, exist_ok=True)
+        for name in WRITABLE:
+            (part / name).chmod(0o1777)
         for name, content in files.items():
             (part / name).write_text(content)
         for path in (part / "opt/ringfence/bin").iterdir():

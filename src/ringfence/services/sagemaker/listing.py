@@ -41,10 +41,11 @@ def _within(moment: datetime, after: datetime | None, before: datetime | None) -
 
 
 def sorted_page(
-    items: Sequence[S], request: Request, sort_value: Callable[[S], str] | None = None
+    items: Sequence[S], request: Request, sort_value: Callable[[S], str] | None = None, order: str = "Descending"
 ) -> tuple[list[S], str | None]:
-    """One page, newest first unless the request says otherwise. `sort_value` gives what other SortBy keys sort by."""
-    descending = request.get("SortOrder", "Descending") == "Descending"
+    """One page, newest first unless the request or the operation's `order` says otherwise. `sort_value` gives what
+    other SortBy keys sort by."""
+    descending = request.get("SortOrder", order) == "Descending"
     by = request.get("SortBy", "CreationTime")
 
     def key(item: S) -> str:

@@ -7,6 +7,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.resources.feature_store import FeatureGroup
 from ringfence.resources.job import Job, ProcessingJob, TrainingJob, TransformJob
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Model, SageMakerRecord
+from ringfence.resources.studio import App, Domain, Space, StudioLifecycleConfig, UserProfile
 from ringfence.services.sagemaker.refusal import invalid
 
 S = TypeVar("S", bound=SageMakerRecord)
@@ -20,6 +21,11 @@ _NOUNS: dict[type[SageMakerRecord], tuple[str, str]] = {
     TrainingJob: ("training job", "training-job"),
     TransformJob: ("transform job", "transform-job"),
     FeatureGroup: ("feature group", "feature-group"),
+    Domain: ("domain", "domain"),
+    UserProfile: ("user profile", "user-profile"),
+    Space: ("space", "space"),
+    App: ("app", "app"),
+    StudioLifecycleConfig: ("studio lifecycle config", "studio-lifecycle-config"),
 }
 
 

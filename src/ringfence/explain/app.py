@@ -1,0 +1,98 @@
+"""Everything that an app of Studio needs of its network: its home, SageMaker, its gateways, endpoint policies.
+
+Pure. Called by gateway.hosting for `ringfence explain app`; what is also true of models is in hosting's own checks.
+https://docs.aws.amazon.com/sagemaker/latest/dg/studio-notebooks-and-internet-access.html
+"""
+
+from collections.abc import Iterator
+
+from ringfence.core.record import Reader
+from ringfence.explain.checks.calls import check_calls
+from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
+from ringfence.explain.checks.names import check_names
+from ringfence.explain.checks.studio import check_home, check_kernels, check_policies, check_sagemaker
+from ringfence.explain.endpoint import HostingExplanation, tell
+from ringfence.explain.finding import Finding, note
+from ringfence.explain.hosting import Ground, Plan
+from ringfence.resources.sagemaker import Variant
+from ringfence.resources.studio import App, Domain, DomainStatus
+from ringfence.services.sagemaker.studio import app_state, app_status
+
+
+def find_app(records: Reader, account: str, region: str, name: str) -> App | None:
+    """`name`: domain, profile or space, and app, parted by slashes. Of several types the newest."""
+    domain, _, rest = name.partition("/")
+    owner, _, own = rest.partition("/")
+    found = [
+        app
+        for app in records.all(App)
+        if (app.account, app.region, app.domain_id, app.owner, app.name) == (account, region, domain, owner, own)
+    ]
+    return max(found, key=lambda app: app.created, default=None)
+
+
+def domain_of(records: Reader, app: App) -> Domain | None:
+    return records.get(Domain, f"{app.account}/{app.region}/{app.domain_id}")
+
+
+def place_of_app(records: Reader, app: App) -> Plan:
+    """The app as hosting's checks see instances."""
+    domain = domain_of(records, app)
+    inside = domain is not None and domain.access == "VpcOnly"
+    status = records.get(DomainStatus, domain.key) if domain is not None else None
+    nfs = (status.outbound_group_id,) if status is not None and status.outbound_group_id else ()
+    variant = Variant(
+        name=app.name,
+        model_name=app.name,
+        container={},
+        role_arn=app.role_arn,
+        instance_type=app.instance_type,
+        count=1,
+        weight=1.0,
+        subnet_ids=domain.subnet_ids if domain is not None and inside else (),
+        group_ids=(*app.group_ids, *nfs) if inside else (),
+        download_timeout=0,
+        startup_timeout=0,
+    )
+    return Plan(app.name, (variant,))
+
+
+def explain_app(ground: Ground, app: App) -> HostingExplanation:
+    """State, findings, and which of them is behind the FailureReason."""
+    place, domain = place_of_app(ground.records, app), domain_of(ground.records, app)
+    findings = tuple(dict.fromkeys(_find(ground, app, place, domain)))
+    faults = [one for one in findings if one.mark == "wrong"]
+    facts = {"app": app.arn, "status": app_state(ground.records, app)}
+    return tell(list(_head(ground, app, domain, faults)), findings, facts)
+
+
+def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Iterator[Finding]:
+    if domain is None or domain.access != "VpcOnly":
+        sentence = "AppNetworkAccessType is PublicInternetOnly: the app is in SageMaker's network, outside the VPC"
+        yield note("network", app.name, sentence, "make a domain with VpcOnly to keep its traffic in the VPC")
+    else:
+        yield from check_home(ground, place, ground.records.get(DomainStatus, domain.key))
+        yield from check_names(ground, place)
+        yield from check_sagemaker(ground, place)
+        yield from check_kernels(ground, place)
+        yield from check_calls(ground, place)
+        yield from check_endpoint_policies(ground, place)
+    if domain is not None:
+        yield from check_policies(ground, app, domain)
+
+
+def _head(ground: Ground, app: App, domain: Domain | None, faults: list[Finding]) -> Iterator[str]:
+    status = app_status(ground.records, app)
+    yield f"{app.type} app {app.name} of {app.owner}: {app_state(ground.records, app)}"
+    reason = status.failure_reason if status is not None else None
+    if reason:
+        yield f"FailureReason: {reason}"
+    if domain is not None and domain.access == "VpcOnly":
+        yield f"  {app.instance_type}, {', '.join(domain.subnet_ids)} with {', '.join(app.group_ids)}"
+    if not reason:
+        return
+    likely = [one for one in faults if one.failure_reason and reason.startswith(one.failure_reason)]
+    for one in likely:
+        yield f"the likely cause: {one.sentence}"
+    if not likely:
+        yield "nothing that gives this reason is wrong now: its cause may be mended"

@@ -1,0 +1,283 @@
+"""Studio in the browser: HTTP and WebSockets between whoever has a session and the session's app.
+
+Whether a request or a frame may pass, `gateway.studio` says, each time; here are the bytes, streamed both ways. An app
+is reached through the loopback of its own namespace: it listens nowhere else. Used by `app.openers`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Container
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from ringfence.core.errors import ServiceError
+from ringfence.gateway.listen import Stamp, arrive
+from ringfence.gateway.studio import Asked, Studio
+from ringfence.gateway.upstream import OpenSocket
+
+COOKIE = "__Host-StudioSession"
+_PORT = 8888
+_IDLE_SECONDS = 75.0
+_CONNECT_SECONDS = 5.0
+_CHUNK = 64 * 1024
+_LINE_LIMIT = 32 * 1024
+# https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 ; who stands before the app is not the browser's to say
+_NOT_FORWARDED = frozenset(
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "cookie",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-real-ip",
+        "x-scheme",
+        "expect",
+    ]
+)
+_HANDSHAKE = frozenset(
+    [
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-extensions",
+        "sec-websocket-protocol",
+        "content-length",
+    ]
+)
+_POLICY_VIOLATION = 1008
+
+
+class StudioProxy:
+    """One for the daemon; `serve` gives each listener its protocol factory."""
+
+    def __init__(self, studio: Studio, open_socket: OpenSocket) -> None:
+        self._studio = studio
+        self._open_socket = open_socket
+        self._clients: dict[str, aiohttp.ClientSession] = {}
+
+    def serve(self, stamp: Stamp) -> web.Server:
+        async def handle(raw: web.BaseRequest) -> web.StreamResponse:
+            try:
+                return await self._answer(raw, stamp)
+            except ServiceError as error:
+                return _refuse(error)
+
+        return web.Server(
+            handle,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=_IDLE_SECONDS,
+            max_line_size=_LINE_LIMIT,
+            max_field_size=_LINE_LIMIT,
+        )
+
+    async def close(self) -> None:
+        clients, self._clients = list(self._clients.values()), {}
+        await asyncio.gather(*(client.close() for client in clients))
+
+    async def forget(self, alive: Container[str]) -> None:
+        """Clients of instances that are gone."""
+        for instance_id in [one for one in self._clients if one not in alive]:
+            await self._clients.pop(instance_id).close()
+
+    async def _answer(self, raw: web.BaseRequest, stamp: Stamp) -> web.StreamResponse:
+        asked = _asked(raw, stamp)
+        path = raw.path
+        if path == "/auth":
+            return self._open(raw, asked)
+        cookie = raw.cookies.get(COOKIE)
+        session = self._studio.judge(asked, cookie)
+        if path == "/":
+            return _redirect(self._studio.home(session))
+        instance_id = self._studio.find_app(session, path)
+
+        def judge() -> None:
+            # the session's app as well: deleted and made again it is another one
+            if self._studio.find_app(self._studio.judge(asked, cookie), path) != instance_id:
+                raise ServiceError("NotFound", "The app is not InService any more.", 404)
+
+        if raw.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._join(raw, instance_id, judge)
+        return await self._forward(raw, instance_id)
+
+    def _open(self, raw: web.BaseRequest, asked: Asked) -> web.Response:
+        if raw.method != "GET":
+            raise ServiceError("MethodNotAllowed", "A presigned URL is opened with GET.", 405)
+        opened = self._studio.open(asked, raw.query.get("token", ""))
+        answer = _redirect(opened.location)
+        # __Host-: this host alone, over TLS. Lax, as people follow links to presigned URLs.
+        # https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/Cookies#cookie_prefixes
+        answer.set_cookie(
+            COOKIE, opened.cookie, max_age=opened.seconds, path="/", secure=True, httponly=True, samesite="Lax"
+        )
+        return answer
+
+    async def _forward(self, raw: web.BaseRequest, instance_id: str) -> web.StreamResponse:
+        headers = _request_headers(raw)
+        body = raw.content if raw.body_exists else None
+        try:
+            async with self._client(instance_id).request(
+                raw.method, _url(raw), headers=headers, data=body, allow_redirects=False
+            ) as reply:
+                answer = web.StreamResponse(status=reply.status, reason=reply.reason)
+                answer.headers.extend(_reply_headers(reply.headers, _base(raw)))
+                if "Content-Length" not in answer.headers and raw.method != "HEAD" and reply.status not in (204, 304):
+                    answer.enable_chunked_encoding()
+                await answer.prepare(raw)
+                async for chunk in reply.content.iter_chunked(_CHUNK):
+                    await answer.write(chunk)
+                await answer.write_eof()
+                return answer
+        except aiohttp.ClientConnectorError:
+            raise ServiceError("BadGateway", "The app does not answer.", 502) from None
+
+    async def _join(self, raw: web.BaseRequest, instance_id: str, judge: Callable[[], None]) -> web.StreamResponse:
+        """Two WebSockets, every frame of either judged before it passes."""
+        if raw.headers.get("Origin") != f"https://{raw.host}":
+            # else any page that the browser shows could talk to the app with this cookie
+            raise ServiceError("AccessDenied", "The Origin of a WebSocket must be this host.", 403)
+        names = [name.strip() for name in raw.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
+        headers = CIMultiDict((k, v) for k, v in _request_headers(raw).items() if k.lower() not in _HANDSHAKE)
+        try:
+            upstream = await self._client(instance_id).ws_connect(
+                _url(raw), headers=headers, protocols=names, max_msg_size=0, autoping=False
+            )
+        except (aiohttp.ClientConnectorError, aiohttp.WSServerHandshakeError) as error:
+            status = getattr(error, "status", 502)
+            raise ServiceError("BadGateway", "The app does not take this WebSocket.", status) from None
+        async with upstream:
+            browser = web.WebSocketResponse(
+                protocols=(upstream.protocol,) if upstream.protocol else (), max_msg_size=0, autoping=False
+            )
+            await browser.prepare(raw)
+            pumps = {
+                asyncio.ensure_future(_pump(browser, upstream, judge)),
+                asyncio.ensure_future(_pump(upstream, browser, judge)),
+            }
+            try:
+                done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                code = next(iter(done)).result()
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
+            await browser.close(code=code)
+        return browser
+
+    def _client(self, instance_id: str) -> aiohttp.ClientSession:
+        if instance_id not in self._clients:
+
+            def make_socket(address: Any) -> socket.socket:  # noqa: TID251  the type; the network makes it
+                made = self._open_socket(instance_id, socket.SOCK_STREAM, address[0])
+                made.setblocking(False)
+                return made
+
+            # a person's app has many streams open at a time: no limit
+            connector = aiohttp.TCPConnector(socket_factory=make_socket, limit=0, keepalive_timeout=_IDLE_SECONDS)
+            self._clients[instance_id] = aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._clients[instance_id]
+
+
+_Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def _pump(source: _Socket, sink: _Socket, judge: Callable[[], None]) -> int:
+    """Pass frames on until one side ends; the code to close the other with."""
+    async for frame in source:
+        try:
+            judge()
+        except ServiceError:
+            return _POLICY_VIOLATION
+        match frame.type:
+            case aiohttp.WSMsgType.TEXT:
+                await sink.send_str(frame.data)
+            case aiohttp.WSMsgType.BINARY:
+                await sink.send_bytes(frame.data)
+            case aiohttp.WSMsgType.PING:
+                await sink.ping(frame.data)
+            case aiohttp.WSMsgType.PONG:
+                await sink.pong(frame.data)
+            case _:
+                break
+    return source.close_code or 1000
+
+
+def _asked(raw: web.BaseRequest, stamp: Stamp) -> Asked:
+    told = {"aws:UserAgent": raw.headers.get("User-Agent"), "aws:Referer": raw.headers.get("Referer")}
+    return Asked(raw.host, arrive(stamp, raw), {key: value for key, value in told.items() if value is not None})
+
+
+def _url(raw: web.BaseRequest) -> URL:
+    """The same path and query, byte for byte."""
+    target = raw.raw_path
+    if not target.startswith("/"):
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    return URL(f"http://127.0.0.1:{_PORT}{target}", encoded=True)
+
+
+def _base(raw: web.BaseRequest) -> str:
+    return "/".join(raw.path.split("/")[:3]) + "/"
+
+
+def _request_headers(raw: web.BaseRequest) -> "CIMultiDict[str]":
+    """What the browser sent, without what is between it and us: above all, without the session's cookie."""
+    named = {one.strip().lower() for one in raw.headers.get("Connection", "").split(",")}
+    headers = CIMultiDict(
+        (name, value) for name, value in raw.headers.items() if name.lower() not in _NOT_FORWARDED | named
+    )
+    given = (part.strip() for line in raw.headers.getall("Cookie", ()) for part in line.split(";"))
+    cookies = [part for part in given if part and not part.startswith(f"{COOKIE}=")]
+    if cookies:
+        headers["Cookie"] = "; ".join(cookies)
+    return headers
+
+
+def _reply_headers(given: Any, base: str) -> "CIMultiDict[str]":
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name, value in given.items():
+        if name.lower() == "set-cookie":
+            if (safe := _confine(value, base)) is not None:
+                headers.add(name, safe)
+        elif name.lower() not in _NOT_FORWARDED:
+            headers.add(name, value)
+    return headers
+
+
+def _confine(cookie: str, base: str) -> str | None:
+    """An app's cookie, for its own path of this host and over TLS only; None for a name that is not an app's to set."""
+    first, *attributes = (part.strip() for part in cookie.split(";"))
+    if first.lower().startswith(("__host-", "__secure-")):
+        return None
+    kept = [one for one in attributes if one.partition("=")[0].strip().lower() not in ("domain", "path", "secure")]
+    if not any(one.lower().startswith("samesite") for one in kept):
+        kept.append("SameSite=Lax")
+    return "; ".join([first, *kept, f"Path={base}", "Secure"])
+
+
+def _redirect(location: str) -> web.Response:
+    return web.Response(status=302, headers={"Location": location, **_QUIET})
+
+
+# The URL with its token goes nowhere: into no cache, no Referer.
+_QUIET = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+
+
+def _refuse(error: ServiceError) -> web.Response:
+    return web.json_response({"message": error.message}, status=error.status, headers=_QUIET)

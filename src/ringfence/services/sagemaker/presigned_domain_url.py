@@ -1,0 +1,75 @@
+"""CreatePresignedDomainUrl: a URL that opens Studio for a profile, once, from where its maker's policies allow.
+
+Not what opens it: `gateway.studio`, which asks these policies again at every request and frame.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePresignedDomainUrl.html
+"""
+
+import hashlib
+from datetime import timedelta
+
+from ringfence.core.call import Call, Request, Result
+from ringfence.core.operation import operation
+from ringfence.resources.studio import PresignedUrl, Space, StudioSession, UserProfile
+from ringfence.services.sagemaker.domain import url_of
+from ringfence.services.sagemaker.refusal import invalid
+from ringfence.services.sagemaker.studio import find_domain, find_owner, owner_state, sharing_type
+
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePresignedDomainUrl.html
+_OPENS_SECONDS = 300
+_SESSION_SECONDS = 43_200
+_LANDINGS = ("app:JupyterLab:", "app:JupyterServer:", "app:jupyterlab:")
+
+
+@operation(
+    "CreatePresignedDomainUrl",
+    on=("user-profile/{DomainId}/{UserProfileName}",),
+    takes="DomainId UserProfileName SessionExpirationDurationInSeconds ExpiresInSeconds SpaceName LandingUri",
+)
+def create_presigned_domain_url(call: Call, request: Request) -> Result:
+    domain = find_domain(call, request["DomainId"])
+    profile = find_owner(call, UserProfile, domain.id, request["UserProfileName"])
+    if domain.auth_mode != "IAM":
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/studio-interface-endpoint.html ; the text is ours
+        raise invalid(
+            f"Domain [{domain.id}] has AuthMode {domain.auth_mode}: CreatePresignedDomainUrl needs AuthMode IAM."
+        )
+    state = owner_state(call.records, profile)
+    if state != "InService":
+        raise invalid(f"UserProfile [{profile.name}] is not in InService state: it is {state}.")
+    space = request.get("SpaceName")
+    if space is not None:
+        _check_space(find_owner(call, Space, domain.id, space), profile)
+    landing = request.get("LandingUri")
+    if landing is not None and not landing.startswith(_LANDINGS):
+        raise invalid(f"Ringfence does not implement the LandingUri {landing}.")
+    _forget_expired(call)
+    token = call.entropy(32).hex()
+    call.records.put(
+        PresignedUrl(
+            digest=hashlib.sha256(token.encode()).hexdigest(),
+            account=domain.account,
+            region=domain.region,
+            domain_id=domain.id,
+            profile=profile.name,
+            principal=call.principal,
+            opens_until=call.now + timedelta(seconds=request.get("ExpiresInSeconds", _OPENS_SECONDS)),
+            seconds=request.get("SessionExpirationDurationInSeconds", _SESSION_SECONDS),
+            space=space,
+            landing_uri=landing,
+        )
+    )
+    return {"AuthorizedUrl": f"{url_of(domain)}/auth?token={token}"}
+
+
+def _check_space(space: Space, profile: UserProfile) -> None:
+    if sharing_type(space) == "Private" and space.owner != profile.name:
+        raise invalid(f"Space [{space.name}] is private and not of UserProfile [{profile.name}].")
+
+
+def _forget_expired(call: Call) -> None:
+    for url in call.records.all(PresignedUrl):
+        if url.opens_until <= call.now:
+            call.records.delete(url)
+    for session in call.records.all(StudioSession):
+        if session.until <= call.now:
+            call.records.delete(session)

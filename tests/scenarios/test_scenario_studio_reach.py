@@ -1,0 +1,156 @@
+"""What apps of Studio need in the VPC, and what is said when it is missing; endpoint policies on who starts and opens.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/studio-notebooks-and-internet-access.html
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from demo.story import Story, expect
+from ringfence.config import DEFAULT_STUDIO
+from tests.scenarios.studio import Studio
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(not DEFAULT_STUDIO.is_dir(), reason="JupyterLab is not installed: run `make studio`"),
+]
+OPEN = [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]
+RIGHTS = ["sagemaker:CreateApp", "sagemaker:CreatePresignedDomainUrl"]
+ADDRESS = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+    asked.connect(("10.0.0.2", 53))
+    print(asked.getsockname()[0])
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(story: Story) -> Iterator[tuple[Studio, str]]:
+    studio = Studio(story)
+    try:
+        studio.make_endpoint()
+        studio.allow({"Effect": "Allow", "Action": RIGHTS, "Resource": "*"})
+        domain = studio.make_domain("reach")
+        studio.make_profile(domain, "bob")
+        yield studio, domain
+    finally:
+        studio.clean()
+
+
+def explained(studio: Studio, domain: str) -> dict[str, Any]:
+    done = studio.story.ringfence("explain", "app", domain, "bob", "default", "--json")
+    expect(done.returncode in (0, 1), done.stderr)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def faults(told: dict[str, Any]) -> list[str]:
+    return [one["check"] for one in told["findings"] if one["mark"] == "wrong"]
+
+
+def test_without_a_way_to_sagemaker_no_app_starts(lab: tuple[Studio, str], story: Story) -> None:
+    studio, domain = lab
+    ec2, door = story.client("ec2"), studio.door
+    ec2.revoke_security_group_ingress(**door)
+    try:
+        made = studio.make_app(domain, "bob")
+        assert made["Status"] == "Failed"
+        assert made["FailureReason"] == (
+            "SageMaker studio is unable to reach SageMaker Endpoint. Please ensure your VPC has connectivity to "
+            "SageMaker via Internet or VPC Endpoint"
+        )
+        told = explained(studio, domain)
+        assert {*faults(told)} == {"sagemaker"}
+        shown = story.ringfence("explain", "app", domain, "bob", "default").stdout
+        assert "the likely cause: the app does not reach api.sagemaker.us-west-2.amazonaws.com" in shown
+    finally:
+        ec2.authorize_security_group_ingress(**door)
+        studio.delete_app(domain, "bob")
+
+
+def test_without_nfs_no_app_starts(lab: tuple[Studio, str], story: Story) -> None:
+    """The groups that SageMaker made are what lets the home directory be mounted."""
+    studio, domain = lab
+    ec2, group = story.client("ec2"), studio.nfs_groups(domain)["inbound"]
+    nfs = {
+        "GroupId": group["GroupId"],
+        "IpPermissions": [one for one in group["IpPermissions"] if one["FromPort"] == 2049],
+    }
+    ec2.revoke_security_group_ingress(**nfs)
+    try:
+        made = studio.make_app(domain, "bob")
+        assert made["Status"] == "Failed"
+        assert "The home directory could not be mounted" in made["FailureReason"]
+        assert {*faults(explained(studio, domain))} == {"home"}
+    finally:
+        ec2.authorize_security_group_ingress(**nfs)
+        studio.delete_app(domain, "bob")
+
+
+@pytest.mark.statement("S1.15", "S1.16", "S1.17", "S1.18", "S1.19", "S1.20", "S1.21", "S1.22", "S1.23")
+def test_endpoint_policies_say_whose_apps_are_started_and_opened(lab: tuple[Studio, str], story: Story) -> None:
+    studio, domain = lab
+    start = "arn:aws:sagemaker:us-west-2:123456789012"
+
+    def create() -> str:
+        code = (
+            "import boto3; boto3.client('sagemaker', region_name='us-west-2').create_app("
+            f"DomainId='{domain}', UserProfileName='bob', AppType='KernelGateway', AppName='default')"
+        )
+        try:
+            return story.inside(sys.executable, "-c", code)
+        except Exception as error:
+            return str(error)
+
+    with studio.endpoint_policy(
+        [{**OPEN[0], "Action": "sagemaker:CreateApp", "Resource": f"{start}:user-profile/{domain}/*"}]
+    ):
+        assert "because no VPC endpoint policy allows the sagemaker:CreateApp action" in create()
+    with studio.endpoint_policy([{**OPEN[0], "Action": "sagemaker:CreateApp", "Resource": f"{start}:app/d-other/*"}]):
+        assert "because no VPC endpoint policy allows the sagemaker:CreateApp action" in create()
+    with studio.endpoint_policy([{**OPEN[0], "Action": "sagemaker:CreateApp", "Resource": f"{start}:app/{domain}/*"}]):
+        assert create() == ""
+        wanted = {"DomainId": domain, "UserProfileName": "bob"}
+        with pytest.raises(
+            Exception, match="because no VPC endpoint policy allows the sagemaker:CreatePresignedDomainUrl"
+        ):
+            studio.browse(make=wanted, keep=True)
+    who = {"DomainId": domain, "UserProfileName": "bob", "AppType": "KernelGateway", "AppName": "default"}
+    studio.settle(lambda: studio.sagemaker.describe_app(**who), seconds=90)
+    other = [{**OPEN[0], "Action": "sagemaker:CreatePresignedDomainUrl", "Resource": f"{start}:user-profile/d-other/*"}]
+    with studio.endpoint_policy(other), pytest.raises(Exception, match="no VPC endpoint policy allows"):
+        studio.browse(make=wanted, keep=True)
+    own = [{**OPEN[0], "Action": "sagemaker:CreatePresignedDomainUrl", "Resource": f"{start}:user-profile/{domain}/*"}]
+    with studio.endpoint_policy(own):
+        assert studio.browse(make=wanted, keep=True)["url"].startswith(f"https://{domain}.studio.")
+
+
+def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it_reach(
+    lab: tuple[Studio, str], story: Story
+) -> None:
+    """TCP 8192-65535 within the group: with the rule the kernel runs on the other interface, without it nowhere."""
+    studio, domain = lab
+    ec2 = story.client("ec2")
+    gateway = {"DomainId": domain, "UserProfileName": "bob", "AppType": "KernelGateway", "AppName": "default"}
+    if "default" not in [
+        one["AppName"]
+        for one in studio.sagemaker.list_apps(UserProfileNameEquals="bob")["Apps"]
+        if one["Status"] == "InService"
+    ]:
+        studio.sagemaker.create_app(**gateway)
+        studio.settle(lambda: studio.sagemaker.describe_app(**gateway), seconds=90)
+    found = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [studio.group]}])
+    (first,) = found["NetworkInterfaces"]
+    assert first["Description"].startswith(f"[DO NOT DELETE] ENI managed by SageMaker for Studio Domain({domain}) - ")
+    assert studio.make_app(domain, "bob", "JupyterServer")["Status"] == "InService"
+    wanted = {"DomainId": domain, "UserProfileName": "bob"}
+    told = studio.browse(make=wanted, lab="/jupyter/default", run=ADDRESS)
+    assert told["output"].strip() == first["PrivateIpAddress"]
+    studio.delete_app(domain, "bob", "JupyterServer")
+    studio.delete_app(domain, "bob", "KernelGateway")
+    found = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [studio.group]}])
+    assert found["NetworkInterfaces"] == []
