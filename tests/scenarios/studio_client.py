@@ -23,7 +23,9 @@ async def main(asked: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     lab = asked.get("lab", LAB)
     if "make" in asked:
-        sagemaker = boto3.client("sagemaker", region_name="us-west-2")
+        sagemaker = boto3.client("sagemaker", region_name="us-west-2", endpoint_url=asked.get("endpoint"))
+        if "endpoint" in asked:
+            told["profile"] = sagemaker.describe_user_profile(**asked["make"])["Status"]
         told["url"] = asked["open"] = sagemaker.create_presigned_domain_url(**asked["make"])["AuthorizedUrl"]
         if asked.get("keep"):
             return told

@@ -188,6 +188,21 @@ def test_sign_on_domains_have_no_presigned_urls(lab: tuple[Studio, str]) -> None
     studio.delete_domain(domain)
 
 
+@pytest.mark.statement("S1.36")
+def test_the_endpoints_own_name_serves_both_calls(
+    lab: tuple[Studio, str], wanted: dict[str, Any], story: Story
+) -> None:
+    studio, domain = lab
+    endpoints = story.client("ec2").describe_vpc_endpoints()["VpcEndpoints"]
+    (api,) = [one for one in endpoints if one["ServiceName"].endswith(".sagemaker.api")]
+    name = api["DnsEntries"][0]["DnsName"]
+    assert name.startswith(api["VpcEndpointId"])
+    assert name.endswith(".api.sagemaker.us-west-2.vpce.amazonaws.com")
+    told = studio.browse(make=wanted, endpoint=f"https://{name}", keep=True)
+    assert told["profile"] == "InService"
+    assert told["url"].startswith(f"https://{domain}.studio.us-west-2.sagemaker.aws/auth?token=")
+
+
 def test_an_app_and_its_sessions_outlive_the_daemon(lab: tuple[Studio, str], wanted: dict[str, Any]) -> None:
     """Killed and started again: the same container, the same cookie."""
     studio, domain = lab
