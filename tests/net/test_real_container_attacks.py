@@ -78,7 +78,7 @@ attempts = {
     "other processes": lambda: sorted(int(one) for one in os.listdir("/proc") if one.isdigit()) == [1] and "alone",
     "runtime's sockets": lambda: [one for one in glob.glob("/run/**/*", recursive=True) if "sock" in one],
     "namespaces of others": lambda: os.listdir("/run/netns"),
-    "the machine's secrets": lambda: [one for one in ("/root/.ssh", "/etc/shadow", "/work") if os.path.exists(one)],
+    "the machine's secrets": lambda: [one for one in ("/root/.ssh", "/etc/shadow", "/boot") if os.path.exists(one)],
     "links": lambda: sorted(name for _, name in socket.if_nameindex()),
     "abstract socket": lambda: abstract(NAME),
     "loopback of the machine": lambda: reach("127.0.0.1", PORT),
