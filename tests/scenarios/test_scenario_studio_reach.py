@@ -154,3 +154,33 @@ def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it
     studio.delete_app(domain, "bob", "KernelGateway")
     found = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [studio.group]}])
     assert found["NetworkInterfaces"] == []
+
+
+def test_an_app_outside_the_vpc_has_the_internet_and_nothing_of_the_vpc(lab: tuple[Studio, str], story: Story) -> None:
+    """PublicInternetOnly: SageMaker's network, as for models without a VpcConfig."""
+    studio, _ = lab
+    domain = studio.make_domain("public", AppNetworkAccessType="PublicInternetOnly")
+    studio.make_profile(domain, "bob")
+    made = studio.make_app(domain, "bob")
+    assert made["Status"] == "InService", made
+    (endpoint, *_) = [
+        one
+        for one in story.client("ec2").describe_network_interfaces()["NetworkInterfaces"]
+        if one["InterfaceType"] == "vpc_endpoint"
+    ]
+    cell = f"""
+import socket, boto3
+def reaches(host):
+    try:
+        socket.create_connection((host, 443), 2).close()
+        return True
+    except OSError:
+        return False
+print(reaches("example.com"), reaches("{endpoint["PrivateIpAddress"]}"))
+print(len(boto3.client("sagemaker").list_domains()["Domains"]))
+"""
+    told = studio.browse(make={"DomainId": domain, "UserProfileName": "bob"}, run=cell)
+    assert told["output"] == "True False\n2\n"
+    explanation = story.ringfence("explain", "app", domain, "bob", "default").stdout
+    assert "outside the VPC" in explanation
+    studio.delete_domain(domain)
