@@ -3,6 +3,7 @@
 Links and rules of the machine's own namespace must not change at all; the rest carries the daemon's name.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def observe(prefix: str, state: Path) -> dict[str, set[str]]:
         "mounts": {
             line for line in Path("/proc/self/mountinfo").read_text().splitlines() if _ours(line, prefix, state)
         },
-        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir() and prefix in path.name},
+        # those of others may vanish while they are walked, which os.walk bears
+        "cgroups": {place for place, _, _ in os.walk("/sys/fs/cgroup") if prefix in os.path.basename(place)},
         "processes": _processes(prefix, state),
     }
 
