@@ -69,9 +69,9 @@ async def test_both_ways_between_the_office_and_the_vpc(dataplane: Dataplane) ->
     assert agree(dataplane, topology, joined.server, office)
     assert not agree(dataplane, topology, joined.host, server, 80)
     assert agree(dataplane, topology, joined.host, joined.endpoint_address())
-    observed = dataplane._renderer.render(topology)
+    desired = dataplane._renderer.render(topology)
     dataplane.forget()
-    found = plan(observed, dataplane._observe())
+    found = plan(desired, dataplane._observe(desired))
     assert [step for step in found if not isinstance(step, WriteSysctls)] == []  # sysctls are not read back
 
 

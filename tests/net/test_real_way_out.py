@@ -246,7 +246,8 @@ async def test_a_restart_finds_everything(dataplane: Dataplane) -> None:
     topology = ways.compile()
     await dataplane.apply(topology)
     dataplane.forget()
-    steps = plan(dataplane._renderer.render(topology), dataplane._observe())
+    desired = dataplane._renderer.render(topology)
+    steps = plan(desired, dataplane._observe(desired))
     assert [step for step in steps if not isinstance(step, WriteSysctls)] == []
     assert Sysctl(ways.nat.id, "netfilter/nf_conntrack_tcp_loose", "0") in [
         value for step in steps if isinstance(step, WriteSysctls) for value in step.values

@@ -58,7 +58,7 @@ tell(found)
     told = place.run(code)
     assert set(told) == {shown, template, private}
     for code_, message, addresses in told.values():
-        assert code_ == "NotImplemented" and "sagemaker-featurestore-runtime" in message
+        assert code_ == "ResourceNotFound", message
         assert len(addresses) == 2 and all(address.startswith("10.0.") for address in addresses)
 
 

@@ -14,8 +14,10 @@ from ringfence.network.compile import NetworkSettings, compile_topology
 from ringfence.network.topology import Instance as Place
 from ringfence.privatelink.authority import open_authority
 from ringfence.reconcile.container_log import ContainerLogs
+from ringfence.reconcile.container_spec import model_directory
 from ringfence.reconcile.host_launch import Launch
 from ringfence.reconcile.ports import RoleSession
+from ringfence.resources.hosted_container import HostedContainer
 from ringfence.resources.logs import LogEvent
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus
 from ringfence.runtime.image import ImageStore
@@ -35,8 +37,8 @@ def predict_fn(data, model):
 
 @pytest.fixture
 def model_by_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    async def put(self: Launch, role: RoleSession, place: Place) -> None:
-        directory = self._parts.directory(self._id) / "model" / "code"
+    async def put(self: Launch, container: HostedContainer, role: RoleSession, place: Place) -> None:
+        directory = model_directory(self._parts.directory(self._id), container) / "code"
         directory.mkdir(parents=True)
         (directory / "inference.py").write_text(CODE)
 
