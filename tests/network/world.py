@@ -126,7 +126,8 @@ class World:
     def interface(
         self, subnet: ec2.Subnet, *groups: ec2.SecurityGroup, address: str | None = None, **fields: Any
     ) -> ec2.NetworkInterface:
-        taken = {one.private_ip for one in self.all(ec2.NetworkInterface) if one.vpc_id == subnet.vpc_id}
+        beside = [one for one in self.all(ec2.NetworkInterface) if one.vpc_id == subnet.vpc_id]
+        taken = {address for one in beside for address in (one.private_ip, *one.secondary_ips)}
         free = (str(ip) for ip in itertools.islice(IPv4Network(subnet.cidr), 4, None) if str(ip) not in taken)
         number = next(self._numbers)
         return self.put(
