@@ -2,16 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
+from noun_loop import NounLoop
 from reconcile_machine import NOW
 
-from ringfence.core.record import Record
 from ringfence.core.tags import TagSet
-from ringfence.network.compile import NetworkSettings, compile_topology
-from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
 from ringfence.resources import ec2
 from ringfence.store.database import Store, open_store
@@ -23,34 +20,9 @@ PCX = ec2.VpcPeeringConnection(
 )  # fmt: skip
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> Any:
-        return self.time
-
-    def entropy(self, length: int) -> bytes:
-        return bytes(length)
-
-
-class Loop:
-    """One cycle at a time: compile, say that it is applied, reconcile."""
-
+class Loop(NounLoop):
     def __init__(self, store: Store) -> None:
-        self.store, self.applied, self.clock = store, Applied(), Clock()
-        self.noun = VpcPeeringConnections(store, self.applied, self.clock)
-
-    async def cycle(self, applied: bool = True) -> None:
-        records = self.store.snapshot()
-        if applied:
-            self.applied.advance(records.revision, compile_topology(records, NetworkSettings(REGION)))
-        await self.noun.reconcile(records, applied)
-
-    def put(self, *records: Record) -> None:
-        with self.store.transaction() as transaction:
-            for record in records:
-                transaction.put(record)
+        super().__init__(store, VpcPeeringConnections)
 
     def states(self) -> list[str]:
         return [status.state for status in self.store.snapshot().all(ec2.VpcPeeringConnectionStatus)]

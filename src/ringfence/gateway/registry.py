@@ -69,6 +69,11 @@ class _Exchange:
     def repository(self) -> Request:
         return {"registryId": self.registry, "repositoryName": self.name}
 
+    @property
+    def image_id(self) -> dict[str, str]:
+        """The ImageIdentifier that the reference is: a digest or a tag."""
+        return {"imageDigest" if self.reference.startswith("sha256:") else "imageTag": self.reference}
+
     def query(self, name: str) -> str | None:
         return next(iter(parse_qs(self.request.query).get(name, ())), None)
 
@@ -154,8 +159,7 @@ def _refuse(error: ServiceError) -> HttpResponse:
 
 
 async def _get_manifest(exchange: _Exchange) -> HttpResponse:
-    wanted = {"imageDigest" if exchange.reference.startswith("sha256:") else "imageTag": exchange.reference}
-    result = exchange.perform("BatchGetImage", imageIds=[wanted])
+    result = exchange.perform("BatchGetImage", imageIds=[exchange.image_id])
     if not result["images"]:
         raise ServiceError("ImageNotFoundException", result["failures"][0]["failureReason"])
     (image,) = result["images"]
@@ -175,10 +179,9 @@ async def _put_manifest(exchange: _Exchange) -> HttpResponse:
     except UnicodeDecodeError:
         raise ServiceError("InvalidParameterException", "The manifest is not UTF-8.") from None
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    named = {"imageDigest" if exchange.reference.startswith("sha256:") else "imageTag": exchange.reference}
     kind = (exchange.request.header("content-type") or "").partition(";")[0]
     try:
-        exchange.perform("PutImage", imageManifest=text, imageManifestMediaType=kind or None, **named)
+        exchange.perform("PutImage", imageManifest=text, imageManifestMediaType=kind or None, **exchange.image_id)
     except ServiceError as error:
         if error.code != "ImageAlreadyExistsException":
             raise
@@ -187,8 +190,7 @@ async def _put_manifest(exchange: _Exchange) -> HttpResponse:
 
 
 async def _delete_manifest(exchange: _Exchange) -> HttpResponse:
-    wanted = {"imageDigest" if exchange.reference.startswith("sha256:") else "imageTag": exchange.reference}
-    result = exchange.perform("BatchDeleteImage", imageIds=[wanted])
+    result = exchange.perform("BatchDeleteImage", imageIds=[exchange.image_id])
     if result["failures"]:
         raise ServiceError("ImageNotFoundException", result["failures"][0]["failureReason"])
     return HttpResponse(202, (_VERSION,), b"")

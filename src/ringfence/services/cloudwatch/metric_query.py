@@ -11,7 +11,7 @@ from ringfence.core.operation import operation
 from ringfence.core.record import Reader
 from ringfence.resources.cloudwatch import MetricQuery, MetricStat
 from ringfence.services.cloudwatch import metric_math
-from ringfence.services.cloudwatch.dimension import read_dimensions
+from ringfence.services.cloudwatch.dimension import read_dimensions, show_dimensions
 from ringfence.services.cloudwatch.metric_data import refuse_other_account
 from ringfence.services.cloudwatch.refusal import invalid
 from ringfence.services.cloudwatch.series import Series, check_period, read_series
@@ -83,8 +83,7 @@ def show_query(query: MetricQuery) -> dict[str, Any]:
         return shown if query.period is None else {**shown, "Period": query.period}
     assert query.stat is not None
     stat = query.stat
-    dimensions = [{"Name": name, "Value": value} for name, value in stat.dimensions]
-    metric = {"Namespace": stat.namespace, "MetricName": stat.name, "Dimensions": dimensions}
+    metric = {"Namespace": stat.namespace, "MetricName": stat.name, "Dimensions": show_dimensions(stat.dimensions)}
     shown["MetricStat"] = {"Metric": metric, "Period": stat.period, "Stat": stat.stat}
     if stat.unit is not None:
         shown["MetricStat"]["Unit"] = stat.unit

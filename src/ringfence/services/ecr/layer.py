@@ -13,7 +13,7 @@ from ringfence.core.operation import operation
 from ringfence.core.record import Writer
 from ringfence.core.results import Blob
 from ringfence.resources.ecr import Layer, LayerPart, LayerUpload, Repository
-from ringfence.services.ecr.lookup import DIGEST, find_repository, on_repository
+from ringfence.services.ecr.lookup import DIGEST, find_repository, names_of, on_repository
 from ringfence.store.blob_reference import drop, keep
 
 _PART_SIZE = 10 * 2**20
@@ -69,7 +69,7 @@ def upload_layer_part(call: Call, request: Request) -> Result:
     keep(call.records, [blob.id])
     part = LayerPart(blob=blob.id, size=blob.size, sha256=blob.sha256)
     call.records.put(msgspec.structs.replace(upload, parts=(*upload.parts, part)))
-    return {**_names(repository), "uploadId": upload.id, "lastByteReceived": upload.size + blob.size - 1}
+    return {**names_of(repository), "uploadId": upload.id, "lastByteReceived": upload.size + blob.size - 1}
 
 
 def join_parts(records: Writer, upload: LayerUpload, whole: Blob) -> None:
@@ -98,7 +98,7 @@ def complete_layer_upload(call: Call, request: Request) -> Result:
         call.records.put(layer)
     else:
         drop(call.records, [part.blob])
-    return {**_names(repository), "uploadId": upload.id, "layerDigest": digest}
+    return {**names_of(repository), "uploadId": upload.id, "layerDigest": digest}
 
 
 @operation("GetDownloadUrlForLayer", takes="registryId repositoryName layerDigest", on=on_repository)
@@ -133,7 +133,3 @@ def _find_upload(call: Call, repository: Repository, request: Request) -> LayerU
 def _forget(records: Writer, upload: LayerUpload) -> None:
     drop(records, [part.blob for part in upload.parts])
     records.delete(upload)
-
-
-def _names(repository: Repository) -> Result:
-    return {"registryId": repository.account, "repositoryName": repository.name}

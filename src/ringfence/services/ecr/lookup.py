@@ -3,7 +3,7 @@
 import re
 
 from ringfence.core.arn import make_arn
-from ringfence.core.call import Call, Request
+from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.resources.ecr import Repository
 
@@ -33,6 +33,11 @@ def find_repository(call: Call, request: Request) -> Repository:
             f"The repository with name '{name}' does not exist in the registry with id '{registry}'",
         )
     return found
+
+
+def names_of(repository: Repository) -> Result:
+    """The members that say in an answer which repository it is about."""
+    return {"registryId": repository.account, "repositoryName": repository.name}
 
 
 def invalid_parameter(message: str) -> ServiceError:

@@ -14,6 +14,7 @@ from ringfence.services.ecr.lookup import (
     NAME,
     find_repository,
     invalid_parameter,
+    names_of,
     on_repository,
     registry_of,
     violates,
@@ -125,7 +126,7 @@ def put_image_tag_mutability(call: Call, request: Request) -> Result:
     repository = find_repository(call, request)
     wanted = _mutability(request["imageTagMutability"])
     call.records.put(msgspec.structs.replace(repository, tag_mutability=wanted))
-    return {"registryId": repository.account, "repositoryName": repository.name, "imageTagMutability": wanted}
+    return {**names_of(repository), "imageTagMutability": wanted}
 
 
 @operation(
@@ -134,8 +135,7 @@ def put_image_tag_mutability(call: Call, request: Request) -> Result:
 def put_image_scanning_configuration(call: Call, request: Request) -> Result:
     repository = find_repository(call, request)
     _check_scanning(request["imageScanningConfiguration"])
-    shown = {"registryId": repository.account, "repositoryName": repository.name}
-    return {**shown, "imageScanningConfiguration": {"scanOnPush": False}}
+    return {**names_of(repository), "imageScanningConfiguration": {"scanOnPush": False}}
 
 
 def _show(repository: Repository) -> dict[str, Any]:

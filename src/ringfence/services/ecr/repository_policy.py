@@ -10,7 +10,7 @@ from ringfence.core.operation import operation
 from ringfence.iam.policy import PolicyError, parse_policy
 from ringfence.iam.principals import UnknownPrincipal, bind_principals, shown_text
 from ringfence.resources.ecr import Repository
-from ringfence.services.ecr.lookup import find_repository, invalid_parameter, on_repository, violates
+from ringfence.services.ecr.lookup import find_repository, invalid_parameter, names_of, on_repository, violates
 
 _LARGEST = 10_240
 
@@ -31,7 +31,7 @@ def set_repository_policy(call: Call, request: Request) -> Result:
         raise violates("PolicyText", f"Invalid repository policy provided: {error.message}") from None
     given = request["policyText"]
     call.records.put(msgspec.structs.replace(repository, policy=given, policy_principals=bound))
-    return {**_names(repository), "policyText": given}
+    return {**names_of(repository), "policyText": given}
 
 
 def repository_policy_text(text: str, arn: str) -> str:
@@ -50,7 +50,7 @@ def repository_policy_text(text: str, arn: str) -> str:
 @operation("GetRepositoryPolicy", takes="registryId repositoryName", on=on_repository)
 def get_repository_policy(call: Call, request: Request) -> Result:
     repository = find_repository(call, request)
-    return {**_names(repository), "policyText": _shown(call, repository)}
+    return {**names_of(repository), "policyText": _shown(call, repository)}
 
 
 @operation("DeleteRepositoryPolicy", takes="registryId repositoryName", on=on_repository)
@@ -58,7 +58,7 @@ def delete_repository_policy(call: Call, request: Request) -> Result:
     repository = find_repository(call, request)
     shown = _shown(call, repository)
     call.records.put(msgspec.structs.replace(repository, policy=None, policy_principals={}))
-    return {**_names(repository), "policyText": shown}
+    return {**names_of(repository), "policyText": shown}
 
 
 def _shown(call: Call, repository: Repository) -> str:
@@ -69,7 +69,3 @@ def _shown(call: Call, repository: Repository) -> str:
         )
         raise ServiceError("RepositoryPolicyNotFoundException", message)
     return shown_text(call.records, repository.policy, repository.policy_principals)
-
-
-def _names(repository: Repository) -> Result:
-    return {"registryId": repository.account, "repositoryName": repository.name}
