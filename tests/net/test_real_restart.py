@@ -1,6 +1,7 @@
 """Idempotence, adoption after a restart, healing, removal: seen in the kernel."""
 
 import os
+import socket
 import subprocess
 
 import pytest
@@ -45,6 +46,24 @@ async def test_a_restart_finds_everything_as_it_should_be(dataplane: Dataplane) 
     topology = whole_world().compile()
     await dataplane.apply(topology)
     # sysctls are written again, which changes nothing
+    left = [step for step in steps_after_restart(dataplane, topology) if not isinstance(step, WriteSysctls)]
+    assert left == [], "\n".join(map(str, left))
+
+
+async def test_a_restart_while_an_instance_asks_its_resolver(dataplane: Dataplane) -> None:
+    """The kernel notes for ten seconds who asks how much; what it notes is no state of ours."""
+    topology = whole_world().compile()
+    await dataplane.apply(topology)
+    asker = next(one for one in topology.instances.values() if one.network == "vpc" and not one.isolated)
+    with dataplane.open_socket(asker.id, socket.SOCK_DGRAM) as client:
+        client.sendto(b"?", (asker.resolvers[0], 53))
+    noted = dataplane.namespace_path(str(asker.vpc_id))
+    shown = subprocess.run(
+        ["nsenter", f"--net={noted}", "nft", "list", "set", "inet", "ringfence", "asking"],
+        capture_output=True,
+        text=True,
+    )
+    assert "limit rate" in shown.stdout, "it was counted"
     left = [step for step in steps_after_restart(dataplane, topology) if not isinstance(step, WriteSysctls)]
     assert left == [], "\n".join(map(str, left))
 

@@ -175,7 +175,8 @@ def _firewall(name: str, rules: list[_Json]) -> tuple[str, set[KernelObject]]:
             continue
         if held["name"] == STATE_SET:
             digest = held.get("comment", "")
-        elif not {"interval", "dynamic"} & set(held.get("flags", ())):
+        # what packets add by themselves goes by itself: nft 1.0.6 says `timeout` of such a set, and not `dynamic`
+        elif not {"interval", "dynamic", "timeout"} & set(held.get("flags", ())):
             elements |= {_element(name, held["name"], one, "map" in item) for one in held.get("elem", ())}
     return digest, elements
 
