@@ -13,7 +13,7 @@ from demo.hosting import IMAGE, define
 from demo.story import Story
 from ringfence.config import Config
 from ringfence.dataplane.apply import Dataplane
-from ringfence.reconcile.model_archive import unpack
+from ringfence.reconcile.hosting.model_archive import unpack
 from ringfence.runtime.driver import MIB, ContainerSpec, Mount
 from ringfence.runtime.image import ImageStore
 from ringfence.runtime.oci import OciDriver

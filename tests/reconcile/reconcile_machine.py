@@ -16,7 +16,7 @@ from ringfence.core.record import Reader
 from ringfence.network.topology import Instance as Place
 from ringfence.network.topology import Topology
 from ringfence.reconcile.assemble import make_reconciler
-from ringfence.reconcile.health import Pace
+from ringfence.reconcile.hosting.health import Pace
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.ports import Compile, Images
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ringfence.core.ids import Entropy
-from ringfence.reconcile.container_log import ContainerLogs, LogFile, ship
+from ringfence.reconcile.instance.container_log import ContainerLogs, LogFile, ship
 from ringfence.resources.logs import LogEvent, LogGroup, LogStream
 from ringfence.store.database import Store, open_store
 
@@ -108,7 +108,7 @@ def test_a_deleted_group_comes_back(store: Store, path: Path) -> None:
 def test_a_crash_in_the_transaction_repeats_nothing(store: Store, path: Path, monkeypatch: Any) -> None:
     path.write_bytes(b"one\n")
     with monkeypatch.context() as patch:
-        patch.setattr("ringfence.reconcile.container_log.append", lambda *args: 1 / 0)
+        patch.setattr("ringfence.reconcile.instance.container_log.append", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             ship_all(store, path)
     assert store.load(LogFile, str(path)) is None

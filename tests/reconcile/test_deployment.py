@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from reconcile_machine import IMAGE, NOW, Machine, variant
 
-from ringfence.reconcile.deployment import (
+from ringfence.reconcile.hosting.deployment import (
     advance,
     begin,
     is_complete,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from reconcile_machine import IMAGE, Machine, variant
 
-from ringfence.reconcile.health import Pace, is_unhealthy
+from ringfence.reconcile.hosting.health import Pace, is_unhealthy
 from ringfence.resources.sagemaker import Capacity, Endpoint, EndpointStatus, Fleet
 from ringfence.services.sagemaker.endpoint_capacity import change_capacities
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ringfence.network.flow import DEFAULT_FORMAT, FIELDS, FlowKey, parse_format, write_header
-from ringfence.reconcile.flow_record import Place, write_lines
-from ringfence.reconcile.flow_window import Total, Window
+from ringfence.reconcile.network.flow_record import Place, write_lines
+from ringfence.reconcile.network.flow_window import Total, Window
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
 

@@ -1,7 +1,7 @@
 """Windows of flow logs: what is added up, and what belongs where. Pure."""
 
 from ringfence.network.flow import FIN, SYN, SYN_ACK, Flow, FlowKey
-from ringfence.reconcile.flow_window import Windows
+from ringfence.reconcile.network.flow_window import Windows
 
 KEY = FlowKey("eni-1", "ingress", True, "10.0.1.4", "10.0.2.4", 6, 40000, 80)
 

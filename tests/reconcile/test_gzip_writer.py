@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.reconcile.gzip_writer import GzipWriter
+from ringfence.reconcile.instance.gzip_writer import GzipWriter
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (5 << 20) + 7])

@@ -13,9 +13,9 @@ from ringfence.dataplane.apply import Dataplane
 from ringfence.network.compile import NetworkSettings, compile_topology
 from ringfence.network.topology import Instance as Place
 from ringfence.privatelink.authority import open_authority
-from ringfence.reconcile.container_log import ContainerLogs
-from ringfence.reconcile.container_spec import model_directory
-from ringfence.reconcile.host_launch import Launch
+from ringfence.reconcile.hosting.container_spec import model_directory
+from ringfence.reconcile.hosting.host_launch import Launch
+from ringfence.reconcile.instance.container_log import ContainerLogs
 from ringfence.reconcile.ports import RoleSession
 from ringfence.resources.hosted_container import HostedContainer
 from ringfence.resources.logs import LogEvent

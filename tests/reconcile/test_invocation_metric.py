@@ -2,7 +2,7 @@
 
 from reconcile_machine import Machine, variant
 
-from ringfence.reconcile.invocation_metric import note_idle
+from ringfence.reconcile.hosting.invocation_metric import note_idle
 from ringfence.resources.cloudwatch import Datapoint, Metric
 from ringfence.services.cloudwatch.measurement import Measurements, variant_source
 

@@ -13,13 +13,13 @@ from aiohttp import web
 from reconcile_machine import Session
 
 from ringfence.core.call import Principal
-from ringfence.reconcile import s3_client
-from ringfence.reconcile.job_archive import write_archive
-from ringfence.reconcile.job_object import parts_of, relative, shuffle, take_share
-from ringfence.reconcile.job_pipe import wrap
-from ringfence.reconcile.job_tree import list_files, open_beneath, read_head
-from ringfence.reconcile.s3_client import Refused, S3Client
-from ringfence.reconcile.s3_read import fetch_object, stream_object
+from ringfence.reconcile.instance import s3_client
+from ringfence.reconcile.instance.s3_client import Refused, S3Client
+from ringfence.reconcile.instance.s3_read import fetch_object, stream_object
+from ringfence.reconcile.job.archive import write_archive
+from ringfence.reconcile.job.object import parts_of, relative, shuffle, take_share
+from ringfence.reconcile.job.pipe import wrap
+from ringfence.reconcile.job.tree import list_files, open_beneath, read_head
 from ringfence.services.sagemaker.job_source import Source
 
 ROLE = Session(Principal(kind="role", account="1", arn="arn", id="AROA:s"))

@@ -16,10 +16,10 @@ from aiohttp import web
 from reconcile_machine import FakeNetwork, Session
 
 from ringfence.core.call import Principal
-from ringfence.reconcile import namespace_http
-from ringfence.reconcile.model_download import DownloadFailed, ModelDownload
-from ringfence.reconcile.namespace_http import NamespaceResolver
-from ringfence.reconcile.s3_client import S3Client
+from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
+from ringfence.reconcile.instance import namespace_http
+from ringfence.reconcile.instance.namespace_http import NamespaceResolver
+from ringfence.reconcile.instance.s3_client import S3Client
 from ringfence.services.sagemaker.container import ModelData
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

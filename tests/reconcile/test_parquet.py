@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ringfence.reconcile.parquet import Column, ColumnType, write_parquet
-from ringfence.reconcile.thrift import I32, I64, List, Struct, varint, write_struct
+from ringfence.reconcile.feature_store.parquet import Column, ColumnType, write_parquet
+from ringfence.reconcile.feature_store.thrift import I32, I64, List, Struct, varint, write_struct
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
 _TYPES = {

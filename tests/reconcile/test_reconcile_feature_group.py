@@ -223,7 +223,7 @@ def test_rows_of_a_daemon_that_ended_are_written_by_the_next(state: Path) -> Non
 
 def test_a_file_that_is_written_twice_is_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the daemon had ended between the upload and the removal of the rows."""
-    from ringfence.reconcile.offline_store import OfflineStore
+    from ringfence.reconcile.feature_store.offline_store import OfflineStore
 
     shop.create()
     put, puts = OfflineStore._put, []
@@ -254,7 +254,7 @@ def test_updates_come_to_their_end(shop: Shop) -> None:
 
 
 def test_expired_records_are_taken_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ringfence.reconcile.feature_group._SWEEP", 0.2)
+    monkeypatch.setattr("ringfence.reconcile.feature_store.feature_group._SWEEP", 0.2)
     shop.create()
     at = datetime.now(UTC)
     for identifier, seconds in (("short", 1), ("long", 3600)):

@@ -13,7 +13,7 @@ from ringfence.network import compile as compile_package
 from ringfence.network.topology import Topology
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.loop import NETWORK_MODULES, Reconciler
-from ringfence.reconcile.vpc_endpoint import VpcEndpoints
+from ringfence.reconcile.network.vpc_endpoint import VpcEndpoints
 from ringfence.resources.ec2 import NetworkInterface, Vpc, VpcEndpoint, VpcEndpointStatus
 from ringfence.store.database import Snapshot, Store, open_store
 

@@ -10,7 +10,7 @@ from noun_loop import NounLoop
 from reconcile_machine import NOW
 
 from ringfence.core.tags import TagSet
-from ringfence.reconcile.nat_gateway import NatGateways
+from ringfence.reconcile.network.nat_gateway import NatGateways
 from ringfence.resources import ec2
 from ringfence.store.database import Store, open_store
 

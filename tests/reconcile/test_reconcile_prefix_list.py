@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from ringfence.core.tags import TagSet, set_tags, tags_of
-from ringfence.reconcile.prefix_list import PrefixLists
+from ringfence.reconcile.network.prefix_list import PrefixLists
 from ringfence.resources.ec2 import PrefixList, PrefixListStatus, PrefixListVersion
 from ringfence.store.database import open_store
 

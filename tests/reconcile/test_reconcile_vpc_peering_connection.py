@@ -9,7 +9,7 @@ from noun_loop import NounLoop
 from reconcile_machine import NOW
 
 from ringfence.core.tags import TagSet
-from ringfence.reconcile.vpc_peering_connection import VpcPeeringConnections
+from ringfence.reconcile.network.vpc_peering_connection import VpcPeeringConnections
 from ringfence.resources import ec2
 from ringfence.store.database import Store, open_store
 

@@ -10,7 +10,7 @@ from noun_loop import NounLoop
 from reconcile_machine import NOW
 
 from ringfence.core.tags import TagSet
-from ringfence.reconcile.vpn import VpnConnections
+from ringfence.reconcile.network.vpn import VpnConnections
 from ringfence.resources import ec2, vpn
 from ringfence.store.database import Store, open_store
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from reconcile_machine import NOW, Machine, variant
 
-from ringfence.reconcile.scaling_rule import choose_count, is_cool, wanted_count
+from ringfence.reconcile.hosting.scaling_rule import choose_count, is_cool, wanted_count
 from ringfence.resources.application_autoscaling import (
     ScalableTarget,
     ScalingActivityStatus,

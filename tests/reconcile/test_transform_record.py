@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.reconcile.transform_record import BadData, build_output, filter_input, pack, read_processing, split
+from ringfence.reconcile.job.transform_record import BadData, build_output, filter_input, pack, read_processing, split
 from ringfence.services.sagemaker.json_path import BadPath, NoMatch, read_path, select
 
 DOCUMENT = {"a": [1, 2, 3], "b": {"c d": "x", "e": [[4, 5], [6, 7]]}}

@@ -8,7 +8,7 @@ from reconcile_machine import NOW, Machine, variant
 
 from ringfence.core.record import Record
 from ringfence.reconcile.clock import SystemEdge
-from ringfence.reconcile.utilization import Pace, Utilization, find_targets, used_bytes
+from ringfence.reconcile.instance.utilization import Pace, Utilization, find_targets, used_bytes
 from ringfence.resources.cloudwatch import Datapoint, Metric
 from ringfence.resources.job import JobHostStatus, ProcessingJob
 from ringfence.resources.sagemaker import HostStatus

@@ -41,7 +41,7 @@ from ringfence.privatelink.listener import Listeners
 from ringfence.reconcile import ports
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.assemble import make_reconciler
-from ringfence.reconcile.container_log import ContainerLogs
+from ringfence.reconcile.instance.container_log import ContainerLogs
 from ringfence.resources.instance import Instance
 from ringfence.runtime.driver import Driver, State
 from ringfence.runtime.image import ImageStore

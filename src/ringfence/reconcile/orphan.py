@@ -5,8 +5,8 @@ Looks once, before the nouns that launch instances begin to. What a status knows
 
 import asyncio
 
-from ringfence.reconcile.instance_end import end_instance, is_sagemakers, remove_directory, remove_interface
-from ringfence.reconcile.instance_interface import is_platform_interface
+from ringfence.reconcile.instance.end import end_instance, is_sagemakers, remove_directory, remove_interface
+from ringfence.reconcile.instance.eni import is_platform_interface
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.hosted_container import instance_of

@@ -1,0 +1,1 @@
+"""Endpoints: their instances, deployments, what is captured, queued and scaled."""

@@ -1,0 +1,149 @@
+"""One asynchronous invocation: its input, the container, its answer or its failure to S3.
+
+Input and answer move with the execution role through the network of the instance that is asked. Called by
+`async_invocation`, as a task that may be cancelled anywhere.
+"""
+
+import io
+import logging
+from dataclasses import dataclass
+
+from ringfence.core.call import Result
+from ringfence.core.errors import ServiceError
+from ringfence.core.record import Writer
+from ringfence.core.results import Forward, ForwardReply
+from ringfence.reconcile.hosting.host_place import HostPlace
+from ringfence.reconcile.instance.container_log import append_lines
+from ringfence.reconcile.instance.launch import LaunchFailed
+from ringfence.reconcile.instance.s3 import open_s3
+from ringfence.reconcile.instance.s3_client import UNREACHABLE, Refused, S3Client
+from ringfence.reconcile.parts import Parts
+from ringfence.resources.async_invocation import AsyncInvocation
+from ringfence.resources.hosted_container import HostedContainer, containers_of
+from ringfence.resources.logs import LogGroup
+from ringfence.services.logs.parameter import milliseconds
+from ringfence.services.sagemaker.job_plan import bucket_and_key
+from ringfence.services.sagemaker_runtime.invocation import check_reply
+from ringfence.services.sagemaker_runtime.pipeline import chain
+
+log = logging.getLogger("ringfence.reconcile")
+
+# https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
+_LARGEST_INPUT = 1 << 30
+
+
+class Again(Exception):
+    """The platform's failure and not the request's: to be tried again."""
+
+
+class _Failed(Exception):
+    """The request's failure, in words for its failure object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """`line` goes to the endpoint's data-log."""
+
+    host: HostPlace
+    line: str
+    at: int
+
+    def write_log(self, records: Writer) -> None:
+        endpoint = self.host.endpoint
+        name = f"/aws/sagemaker/Endpoints/{endpoint.name}"
+        group = LogGroup(name=name, account=endpoint.account, region=endpoint.region, created=self.at)
+        append_lines(records, group, f"{self.host.variant.name}/{self.host.wish.id}/data-log", [self.line], self.at)
+
+
+class AsyncRequest:
+    """`run` returns when nothing is left to do. `final`: what is the platform's failure is the request's now."""
+
+    def __init__(self, parts: Parts, invocation: AsyncInvocation, host: HostPlace, *, final: bool) -> None:
+        self._parts = parts
+        self._invocation = invocation
+        self._host = host
+        self._final = final
+        self._containers = containers_of(host.variant)
+
+    async def run(self) -> Done:
+        invocation = self._invocation
+        try:
+            async with open_s3(self._parts, self._host.wish, self._host.place) as s3:
+                try:
+                    await self._answer(s3)
+                    told = f"the answer is at {invocation.output_uri}"
+                except _Failed as failure:
+                    told = f"failed: {failure}"
+                    await self._tell(s3, str(failure))
+        except LaunchFailed as failure:
+            raise Again(failure.reason) from None
+        return Done(self._host, f"[sagemaker logs] [{invocation.id}] {told}", milliseconds(self._parts.edge.now()))
+
+    async def _answer(self, s3: S3Client) -> None:
+        if self._parts.edge.now() >= self._invocation.expires:
+            raise _Failed("The request expired before it could be processed.")
+        result = await self._ask(await self._read(s3))
+        body: bytes = result["Body"]
+        await self._put(s3, self._invocation.output_uri, body, "answer")
+
+    async def _read(self, s3: S3Client) -> bytes:
+        uri = self._invocation.input_uri
+        if uri is None:
+            return self._invocation.body or b""
+        try:
+            data = await s3.read(*bucket_and_key(uri), _LARGEST_INPUT + 1)
+        except Refused as refused:
+            raise _Failed(f"Failed to download the input {uri}: {refused}") from None
+        except UNREACHABLE as error:
+            raise self._platform(f"Failed to download the input {uri}: S3 was not reached ({error})") from None
+        if len(data) > _LARGEST_INPUT:
+            raise _Failed(f"The input {uri} is larger than {_LARGEST_INPUT} bytes.")
+        return data
+
+    async def _ask(self, body: bytes) -> Result:
+        """One container after another, as InvokeEndpoint does."""
+        forward = Forward(
+            instance_ids=(self._host.wish.id,),
+            method="POST",
+            path="/invocations",
+            headers=self._invocation.headers,
+            body=body,
+            timeout=self._invocation.timeout,
+            finish=lambda reply: {},  # of each container its own
+        )
+        outcome: Result | Forward = chain(forward, self._containers, self._check, self._finish)
+        while isinstance(outcome, Forward):
+            outcome = outcome.finish(await self._parts.traffic.perform(outcome))
+        return outcome
+
+    def _check(self, container: HostedContainer, reply: ForwardReply) -> None:
+        """A container that is not there any more, or has too much to do, is asked again; an answer is one."""
+        if reply.failure in ("refused", "reset", "busy"):
+            raise self._platform(f"The container {container.name} did not answer: {reply.failure}")
+        try:
+            check_reply(self._host.endpoint, container, reply)
+        except ServiceError as error:
+            raise _Failed(error.message) from None
+
+    def _finish(self, container: HostedContainer, reply: ForwardReply) -> Result:
+        self._check(container, reply)
+        return {"Body": reply.body}
+
+    def _platform(self, message: str) -> Exception:
+        return _Failed(message) if self._final else Again(message)
+
+    async def _put(self, s3: S3Client, uri: str, data: bytes, what: str) -> None:
+        try:
+            await s3.put(*bucket_and_key(uri), io.BytesIO(data), len(data))
+        except Refused as refused:
+            raise _Failed(f"Failed to upload the {what} to {uri}: {refused}") from None
+        except UNREACHABLE as error:
+            raise self._platform(f"Failed to upload the {what} to {uri}: S3 was not reached ({error})") from None
+
+    async def _tell(self, s3: S3Client, message: str) -> None:
+        """To the failure path; if that cannot be written either, the data-log is all that tells."""
+        if self._invocation.failure_uri is not None:
+            try:
+                await self._put(s3, self._invocation.failure_uri, message.encode(), "failure")
+            except _Failed as failure:
+                log.warning("asynchronous invocation `%s`: %s", self._invocation.id, failure)

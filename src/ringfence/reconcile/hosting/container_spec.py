@@ -1,0 +1,76 @@
+"""SageMaker's hosting contract as a container's specification. Pure; called by `host`.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+"""
+
+from pathlib import Path
+
+from ringfence.config import Config
+from ringfence.network import topology
+from ringfence.reconcile.instance.launch import container_environment
+from ringfence.resources.hosted_container import HostedContainer, containers_of
+from ringfence.resources.instance import Instance
+from ringfence.resources.sagemaker import Variant
+from ringfence.runtime.driver import ContainerSpec, Image, Mount
+from ringfence.runtime.instance_type import limits
+
+# The ports that a container of a pipeline may listen on beside its own: so many each. The numbers are ours.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipeline-real-time.html
+_FIRST_SAFE_PORT, _SAFE_PORTS = 21000, 100
+
+
+def hosting_spec(
+    config: Config,
+    instance: Instance,
+    variant: Variant,
+    container: HostedContainer,
+    image: Image,
+    place: topology.Instance,
+    namespace: Path,
+) -> ContainerSpec:
+    """`docker run IMAGE serve` on that instance type; `place` is where the network put the instance.
+
+    The containers of a pipeline find each other by name on the loopback that they share. Each may use what the
+    instance has.
+    """
+    limit = limits(variant.instance_type)
+    assert limit is not None, "CreateEndpointConfig knows the type"
+    directory = config.instances / instance.id
+    isolated = instance.isolated
+    names = [one.name for one in containers_of(variant)] if container.in_pipeline else []
+    return ContainerSpec(
+        id=container.id_on(instance.id),
+        image=image,
+        network_namespace=namespace,
+        log=log_file(directory, container),
+        memory_bytes=limit.memory_bytes,
+        cpus=limit.cpus,
+        pids=limit.pids,
+        args=("serve",),
+        env=_environment(instance, container),
+        mounts=(Mount(model_directory(directory, container), "/opt/ml/model"),),
+        hostname=container.definition.get("ContainerHostname") or place.hostname,
+        hosts=tuple(("127.0.0.1", name) for name in names),
+        nameservers=() if isolated else place.resolvers,
+        search=() if isolated else place.search,
+        ca_bundle=config.ca_bundle,
+    )
+
+
+def log_file(directory: Path, container: HostedContainer) -> Path:
+    """`directory`: the instance's."""
+    return directory / f"container{container.suffix}.log"
+
+
+def model_directory(directory: Path, container: HostedContainer) -> Path:
+    return directory / f"model{container.suffix}"
+
+
+def _environment(instance: Instance, container: HostedContainer) -> dict[str, str]:
+    """The model's own variables win, except over the credentials' address and the port."""
+    environment = container_environment(instance, container.definition.get("Environment", {}))
+    if container.in_pipeline:
+        first = _FIRST_SAFE_PORT + (container.number - 1) * _SAFE_PORTS
+        environment["SAGEMAKER_BIND_TO_PORT"] = str(container.port)
+        environment["SAGEMAKER_SAFE_PORT_RANGE"] = f"{first}-{first + _SAFE_PORTS - 1}"
+    return environment

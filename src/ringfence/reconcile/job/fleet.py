@@ -1,0 +1,212 @@
+"""The hosts of one job: launched together, fed, started, watched, ended. Called by `life`, which decides.
+
+A later daemon goes on from the hosts' records: half-made ones end, running ones are adopted.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from ringfence.network import topology
+from ringfence.reconcile.instance.end import end_instance
+from ringfence.reconcile.instance.image_pull import find_image
+from ringfence.reconcile.instance.launch import (
+    LaunchFailed,
+    Wish,
+    container_namespace,
+    launch_instance,
+    start_container,
+    zones_of,
+)
+from ringfence.reconcile.job import contract
+from ringfence.reconcile.job.data import HostData
+from ringfence.reconcile.job.input import together
+from ringfence.reconcile.job.record import JobRecord
+from ringfence.reconcile.job.transform_host import Placed, run_transform
+from ringfence.reconcile.parts import Parts
+from ringfence.resources.instance import Instance
+from ringfence.resources.job import HostEnd, Job, JobHostStatus, TransformJob
+from ringfence.runtime.driver import Absent, Exited, Image, StartFailed
+from ringfence.services.sagemaker import job_failure
+from ringfence.services.sagemaker.job_plan import JobPlan, hosts_of
+
+log = logging.getLogger("ringfence.reconcile")
+
+_RETRY = 2.0  # seconds
+
+
+class JobFleet:
+    """`plan` is the job's."""
+
+    def __init__(self, parts: Parts, job: Job, plan: JobPlan, record: JobRecord) -> None:
+        self._parts = parts
+        self._job = job
+        self._plan = plan
+        self._record = record
+        self._data: dict[str, HostData] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every host has its input; what is not ready yet begins anew."""
+        hosts = self._record.hosts
+        whole = all(host.phase in ("ready", "running") for host in hosts)
+        return len(hosts) == self._plan.count and whole and self._places().keys() == {host.host for host in hosts}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a container runs, or has."""
+        return any(not isinstance(self._parts.driver.state(one.instance_id), Absent) for one in self._record.hosts)
+
+    async def launch(self) -> None:
+        """Every instance at once; LaunchFailed if one cannot be had."""
+        await self._image()
+        if self._plan.encrypted and self._plan.count > 1 and not self._parts.network.can_encrypt():
+            raise LaunchFailed(job_failure.CANNOT_ENCRYPT)
+        self._record.make_hosts(hosts_of(self._plan))
+        await together(self._launch(host) for host in self._record.hosts)
+
+    async def download(self) -> None:
+        """LaunchFailed, and all end, if one host cannot be fed."""
+        await together(self._download(host) for host in self._record.hosts)
+
+    async def start(self) -> None:
+        """Every container that does not run yet; LaunchFailed if one cannot, or is lost.
+
+        A host's name is known to the others once its container runs.
+        """
+        image = await self._image()
+        await together(self._start(host, image) for host in self._record.hosts)
+
+    def _introduce(self) -> None:
+        """Tell every container that runs the names of those that do; one that is alone knows its own."""
+        if self._plan.count == 1:
+            return
+        places, hosts = self._places(), self._record.hosts
+        running = [one for one in hosts if one.phase == "running" and one.host in places]
+        names = tuple((places[one.host].address or "127.0.0.1", one.host) for one in running)
+        for one in running:
+            self._parts.driver.name_hosts(one.instance_id, names)
+
+    async def wait(self, host: JobHostStatus) -> HostEnd:
+        state = await self._parts.driver.wait(host.instance_id)
+        if isinstance(state, Exited):
+            return HostEnd(host=host.host, code=state.code, out_of_memory=state.out_of_memory)
+        return HostEnd(host=host.host, code=None)
+
+    async def feed(self) -> None:
+        """Stream the input until this is cancelled, or transform it to its end; LaunchFailed if that cannot be."""
+        if isinstance(self._job, TransformJob):
+            hosts, places = self._record.hosts, self._places()
+            placed = [Placed(self._wish(one.instance_id), places[one.host], one.log_stream) for one in hosts]
+            await run_transform(self._parts, self._job, self._plan, placed)
+            return
+        await together(self.data(host).stream() for host in self._record.hosts)
+
+    async def release(self) -> None:
+        """Nothing is streamed any more: without this daemon there is nobody to do it."""
+        await asyncio.gather(*(data.close() for data in self._data.values()))
+
+    async def stop(self, grace: float) -> None:
+        """SIGTERM, `grace` seconds, SIGKILL: the containers end, everything else stays."""
+        stops = (self._parts.driver.stop(host.instance_id, grace) for host in self._record.hosts)
+        await asyncio.gather(*stops)
+
+    async def end(self) -> None:
+        """Nothing of any host is left; tried until that is so."""
+        await self.release()
+        self._data.clear()
+        await asyncio.gather(*(self._end(host) for host in self._record.hosts))
+
+    def data(self, host: JobHostStatus) -> HostData:
+        """The host's way to S3; the same object every time, since it knows what it has uploaded."""
+        if host.host not in self._data:
+            names = hosts_of(self._plan)
+            share = (names.index(host.host), len(names))
+            place = self._places()[host.host]
+            self._data[host.host] = HostData(self._parts, self._plan, self._wish(host.instance_id), place, share)
+        return self._data[host.host]
+
+    def path(self, host: JobHostStatus, inside: str) -> Path:
+        """Where a path of the host's container lies on this machine."""
+        return contract.outside(self._parts.directory(host.instance_id), inside)
+
+    def logs(self) -> list[Path]:
+        return [self._parts.directory(host.instance_id) / "container.log" for host in self._record.hosts]
+
+    async def _image(self) -> Image:
+        image = await find_image(self._parts, self._wish(""), self._plan.image)
+        if image is None:
+            raise LaunchFailed(job_failure.image_missing(self._plan.image))
+        return image
+
+    def _wish(self, instance_id: str) -> Wish:
+        job, plan = self._job, self._plan
+        return Wish(
+            instance_id, job.arn, job.account, job.region, plan.noun, job.name, plan.role_arn,
+            plan.subnet_ids, plan.group_ids, plan.isolated,
+            tuple(one.instance_id for one in self._record.hosts if one.instance_id != instance_id),
+            plan.encrypted,
+        )  # fmt: skip
+
+    def _places(self) -> dict[str, topology.Instance]:
+        """Where the network has put the hosts that it has."""
+        applied = self._parts.applied.topology
+        instances = applied.instances if applied else {}
+        hosts = self._record.hosts
+        return {host.host: instances[host.instance_id] for host in hosts if host.instance_id in instances}
+
+    async def _launch(self, host: JobHostStatus) -> None:
+        zones = zones_of(self._parts, (one.instance_id for one in self._record.hosts))
+        await launch_instance(
+            self._parts,
+            self._wish(host.instance_id),
+            zones,
+            lambda records: records.put(_in_phase(host, "downloading")),
+        )
+        contract.prepare(self._job, self._plan, host.host, self._parts.directory(host.instance_id))
+
+    async def _download(self, host: JobHostStatus) -> None:
+        await self.data(host).download()
+        self._record.put_host(host, phase="ready")
+
+    async def _start(self, host: JobHostStatus, image: Image) -> None:
+        parts = self._parts
+        if isinstance(parts.driver.state(host.instance_id), Absent):
+            if host.phase == "running":
+                raise LaunchFailed(job_failure.HOST_LOST)
+            await self._start_container(host, image)
+        stream = host.log_stream or contract.log_stream(self._job, host, parts.edge.now())
+        self._record.put_host(host, phase="running", log_stream=stream)
+        self._introduce()
+        log_file = parts.directory(host.instance_id) / "container.log"
+        group = contract.log_group(self._job)
+        parts.logs.follow(log_file, self._job.account, self._job.region, group, stream)
+
+    async def _start_container(self, host: JobHostStatus, image: Image) -> None:
+        instance = self._parts.store.snapshot().get(Instance, host.instance_id)
+        assert instance is not None, "a host that is ready has its instance"
+        namespace = self._parts.network.namespace_path(container_namespace(instance))
+        spec = contract.job_spec(
+            self._parts.config, self._job, self._plan, instance, image, host.host, self._places(), namespace
+        )
+        try:
+            await start_container(self._parts, spec)
+        except StartFailed as failure:
+            log.warning("container of `%s` did not start: %s", self._job.name, failure.reason)
+            raise LaunchFailed(job_failure.cannot_start(self._plan.image, failure.reason)) from None
+
+    async def _end(self, host: JobHostStatus) -> None:
+        while True:
+            try:
+                await end_instance(self._parts, host.instance_id, grace=0)
+                break
+            except Exception:
+                log.exception("ending `%s` of `%s` failed, will retry", host.instance_id, self._job.name)
+                await asyncio.sleep(_RETRY)
+        self._record.drop_host(host)
+
+
+def _in_phase(host: JobHostStatus, phase: str) -> JobHostStatus:
+    return JobHostStatus(
+        instance_id=host.instance_id, job_arn=host.job_arn, host=host.host, phase=phase, log_stream=host.log_stream
+    )

@@ -1,0 +1,262 @@
+"""The life of one app: launched, watched, ended. A task of `app`; sole writer of AppStatus.
+
+A daemon that is killed leaves the records as they are: the next one adopts a container that runs, and begins anew with
+an app that was not InService yet.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from ringfence.core import ids
+from ringfence.network import topology
+from ringfence.reconcile.hosting.ping import wait_for_ping
+from ringfence.reconcile.instance.end import end_instance
+from ringfence.reconcile.instance.launch import (
+    Launched,
+    LaunchFailed,
+    Wish,
+    container_namespace,
+    launch_instance,
+    start_container,
+    zones_of,
+)
+from ringfence.reconcile.parts import Parts
+from ringfence.reconcile.studio import contract
+from ringfence.reconcile.studio.domain import home_of
+from ringfence.reconcile.studio.reach import (
+    nearest,
+    reaches_mount_target,
+    reaches_sagemaker,
+)
+from ringfence.resources.instance import Instance
+from ringfence.resources.studio import (
+    USER_GID,
+    App,
+    AppStatus,
+    Domain,
+    DomainStatus,
+    Owner,
+    Space,
+    StudioLifecycleConfig,
+    UserProfile,
+)
+from ringfence.runtime.builtin.studio import studio_image
+from ringfence.runtime.driver import Exited, Running, StartFailed
+from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
+from ringfence.services.sagemaker.studio import app_state, app_status
+from ringfence.services.sagemaker.studio_failure import NO_SAGEMAKER, no_home
+
+log = logging.getLogger("ringfence.reconcile")
+
+_STARTUP_SECONDS = 120.0
+_GRACE = 10.0
+_LOG_GROUP = "/aws/sagemaker/studio"
+# Ours: what has to be done is on this machine.
+_NOT_INSTALLED = "JupyterLab is not installed on this machine: run `make studio` there, then create the app again."
+
+
+class AppLife:
+    """`run` once; `stop` when the user deletes the app."""
+
+    def __init__(self, parts: Parts, app: App) -> None:
+        self._parts = parts
+        self._app = app
+        self._asked = asyncio.Event()
+
+    def stop(self) -> None:
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Return once the app is Deleted, or Failed with nothing of it left."""
+        if self._app.deleting:
+            self._asked.set()
+        reason: str | None = None
+        try:
+            await self._until_asked(self._serve())
+        except LaunchFailed as failure:
+            reason = failure.reason
+        except Exception:
+            log.exception("the app `%s` failed for a reason of ours", self._app.arn)
+            reason = INTERNAL_ERROR
+        await self._end()
+        self._put(status="Failed" if reason else "Deleted", failure_reason=reason and reason[:1024])
+
+    async def _until_asked(self, work: Coroutine[Any, Any, None]) -> None:
+        task, asked = asyncio.create_task(work), asyncio.create_task(self._asked.wait())
+        try:
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done() and not asked.done():
+                task.result()
+        finally:
+            for one in (task, asked):
+                one.cancel()
+            await asyncio.gather(task, asked, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        """Until the container ends, which it should not."""
+        if self._asked.is_set():
+            return
+        status = self._status()
+        if status is None or status.status != "InService":
+            await self._end()
+            status = await self._launch()
+        self._follow_log(status.instance_id)
+        await self._parts.driver.wait(status.instance_id)
+        raise LaunchFailed(self._why(status.instance_id))
+
+    async def _launch(self) -> AppStatus:
+        parts, app = self._parts, self._app
+        domain, owner = self._records()
+        status = self._put(status="Pending", instance_id=ids.resource_id("i", parts.edge.entropy))
+        image = studio_image(parts.config.images, parts.config.studio)
+        if image is None:
+            raise LaunchFailed(_NOT_INSTALLED)
+        made = await launch_instance(parts, self._wish(domain, status.instance_id), zones_of(parts, self._others()))
+        await self._check_reach(domain, made)
+        directory = parts.directory(made.instance.id)
+        config = self._lifecycle_config()
+        await asyncio.to_thread(contract.prepare, app, owner.uid, config, directory)
+        namespace = container_namespace(made.instance)
+        spec = contract.app_spec(
+            parts.config,
+            app,
+            made.instance,
+            replace(image, user=f"{owner.uid}:{USER_GID}"),
+            made.place,
+            parts.network.namespace_path(namespace),
+            home_of(parts, domain, owner),
+            self._gateway(),
+        )
+        try:
+            await start_container(parts, spec)
+        except StartFailed as failure:
+            log.warning("container of `%s` did not start: %s", app.arn, failure.reason)
+            raise LaunchFailed(INTERNAL_ERROR) from None
+        self._follow_log(made.instance.id)
+        await self._healthy(made.instance)
+        return self._put(status="InService", healthy=parts.edge.now())
+
+    async def _check_reach(self, domain: Domain, made: Launched) -> None:
+        if domain.access != "VpcOnly":
+            return
+        status = self._parts.store.snapshot().get(DomainStatus, domain.key)
+        assert status is not None, "the domain is InService"
+        target = nearest(self._parts, made.place, status)
+        if not await reaches_mount_target(self._parts, made.instance.id, target):
+            raise LaunchFailed(no_home(target.id, target.subnet_id))
+        if not await reaches_sagemaker(self._parts, made.instance.id, made.place, domain.region):
+            raise LaunchFailed(NO_SAGEMAKER)
+
+    async def _healthy(self, instance: Instance) -> None:
+        """Until Jupyter answers; the container's end and the time limit are failures of different names."""
+        parts, app = self._parts, self._app
+        base = "/" if app.type == "KernelGateway" else contract.base_path(app)
+        seconds = _STARTUP_SECONDS + (contract.LIFECYCLE_SECONDS if app.lifecycle_config else 0)
+        pinging = asyncio.create_task(
+            wait_for_ping(parts.network, container_namespace(instance), contract.PORT, f"{base}api")
+        )
+        running = asyncio.create_task(parts.driver.wait(instance.id))
+        try:
+            await asyncio.wait({pinging, running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if pinging.done():
+                pinging.result()
+                return
+        finally:
+            pinging.cancel()
+            running.cancel()
+        raise LaunchFailed(self._why(instance.id))
+
+    def _why(self, instance_id: str) -> str:
+        """Ours in wording: AWS's are not published."""
+        state, app = self._parts.driver.state(instance_id), self._app
+        if isinstance(state, Running):
+            return (
+                f"The {app.type} app did not answer within {_STARTUP_SECONDS:.0f} seconds. See its log in {_LOG_GROUP}."
+            )
+        code = state.code if isinstance(state, Exited) else None
+        if code == contract.LIFECYCLE_FAILED:
+            return f"The lifecycle configuration {app.lifecycle_config} failed. See its log in {_LOG_GROUP}."
+        if code == contract.LIFECYCLE_TOO_LONG:
+            return f"The lifecycle configuration {app.lifecycle_config} took longer than 5 minutes."
+        if isinstance(state, Exited) and state.out_of_memory:
+            return f"The {app.type} app ran out of the memory of {app.instance_type}."
+        return f"The {app.type} app ended with exit code {code}. See its log in {_LOG_GROUP}."
+
+    async def _end(self) -> None:
+        status = self._status()
+        if status is not None:
+            await end_instance(self._parts, status.instance_id, _GRACE)
+
+    def _wish(self, domain: Domain, instance_id: str) -> Wish:
+        app = self._app
+        inside = domain.access == "VpcOnly"
+        status = self._parts.store.snapshot().get(DomainStatus, domain.key)
+        nfs = (status.outbound_group_id,) if status is not None and status.outbound_group_id else ()
+        return Wish(
+            instance_id, app.arn, app.account, app.region, "Studio Domain", domain.id, app.role_arn,
+            domain.subnet_ids if inside else (), (*app.group_ids, *nfs) if inside else (), False,
+            managed_for=domain.arn,
+        )  # fmt: skip
+
+    def _records(self) -> tuple[Domain, Owner]:
+        records, app = self._parts.store.snapshot(), self._app
+        scope = f"{app.account}/{app.region}"
+        kind: type[Owner] = Space if app.in_space else UserProfile
+        domain = records.get(Domain, f"{scope}/{app.domain_id}")
+        owner = records.get(kind, f"{scope}/{app.domain_id}/{app.owner}")
+        assert domain is not None, "a domain is deleted after its apps"
+        assert owner is not None, "so are profiles and spaces"
+        return domain, owner
+
+    def _lifecycle_config(self) -> StudioLifecycleConfig | None:
+        """Not deleted while an app names it."""
+        name = (self._app.lifecycle_config or "").rpartition("/")[2]
+        scope = f"{self._app.account}/{self._app.region}"
+        return self._parts.store.snapshot().get(StudioLifecycleConfig, f"{scope}/{name}")
+
+    def _gateway(self) -> tuple[str, str] | None:
+        """The owner's kernel gateway, for a JupyterServer that starts while there is one."""
+        if self._app.type != "JupyterServer":
+            return None
+        records, applied = self._parts.store.snapshot(), self._parts.applied.topology
+        for app in records.all(App):
+            status = app_status(records, app)
+            same = (app.domain_id, app.owner, app.in_space) == (
+                self._app.domain_id,
+                self._app.owner,
+                self._app.in_space,
+            )
+            if same and app.type == "KernelGateway" and app_state(records, app) == "InService" and status and applied:
+                place: topology.Instance | None = applied.instances.get(status.instance_id)
+                if place is not None and place.address is not None:
+                    return place.address, contract.token_of(app)
+        return None
+
+    def _others(self) -> list[str]:
+        """The instances of the domain's apps, over whose zones this one is spread."""
+        records = self._parts.store.snapshot()
+        found = (app_status(records, app) for app in records.all(App) if app.domain_id == self._app.domain_id)
+        return [status.instance_id for status in found if status is not None]
+
+    def _follow_log(self, instance_id: str) -> None:
+        app = self._app
+        path = self._parts.directory(instance_id) / "container.log"
+        self._parts.logs.follow(path, app.account, app.region, _LOG_GROUP, contract.log_stream(app))
+
+    def _status(self) -> AppStatus | None:
+        return app_status(self._parts.store.snapshot(), self._app)
+
+    def _put(self, **changes: Any) -> AppStatus:
+        now = self._parts.edge.now()
+        with self._parts.store.transaction() as records:
+            status = app_status(records, self._app) or AppStatus(
+                arn=self._app.arn, launch=self._app.launch, status="Pending", modified=now, instance_id=""
+            )
+            status = msgspec.structs.replace(status, modified=now, **changes)
+            records.put(status)
+        return status
