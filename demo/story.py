@@ -55,12 +55,12 @@ class Story:
             **settings,
         )
 
-    def up(self) -> str:
-        """Start the daemon on a free port and take its environment; the ready line."""
+    def up(self, *options: str) -> str:
+        """Start the daemon on a free port and take its environment; the ready line. `options`: of `ringfence up`."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        done = self.ringfence("up", "--detach", "--port", str(port))
+        done = self.ringfence("up", "--detach", "--port", str(port), *options)
         expect(done.returncode == 0, done.stderr.strip())
         told = [
             row.removeprefix("export ")

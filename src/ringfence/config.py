@@ -14,6 +14,7 @@ DEFAULT_REGION = "us-west-2"
 DEFAULT_PAYLOAD_LIMIT = 25 * 1024 * 1024
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_OFFLINE_STORE_DELAY = 60.0  # AWS takes up to 15 minutes
+DEFAULT_METRIC_PERIOD = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Config:
     `private_dns_per_zone`: an interface endpoint's private names fail in zones where it has no interface.
     `payload_limit`: bytes of the body of an InvokeEndpoint. `scratch`: `POST /moto-api/reset` throws everything away.
     `offline_store_delay`: seconds until a record that was put is in its group's offline store.
+    `metric_period`: seconds of one datapoint of the platform's own metrics, and of target tracking's alarms; for tests.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
     `studio`: the Python environment with JupyterLab that Studio's apps run; it need not be there.
     """
@@ -36,6 +38,7 @@ class Config:
     studio: Path = DEFAULT_STUDIO
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     offline_store_delay: float = DEFAULT_OFFLINE_STORE_DELAY
+    metric_period: int = DEFAULT_METRIC_PERIOD
     scratch: bool = False
 
     @property

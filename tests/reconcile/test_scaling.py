@@ -72,6 +72,11 @@ def test_what_a_policy_wants_of_four_instances(
     assert wanted_count(policy, value, threshold, 4) == count
 
 
+def test_target_tracking_from_no_instances() -> None:
+    """As if one had the whole backlog."""
+    assert [wanted_count(tracking(), value, 10.0, 0) for value in (0.0, 11.0, 21.0)] == [0, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("current", "wanted", "tracks", "suspended", "chosen"),
     [

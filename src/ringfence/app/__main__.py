@@ -14,6 +14,7 @@ from ringfence.app.daemon import App, Machine, remove_everything, run
 from ringfence.app.first_start import NotScratch
 from ringfence.config import (
     DEFAULT_ACCOUNT,
+    DEFAULT_METRIC_PERIOD,
     DEFAULT_OFFLINE_STORE_DELAY,
     DEFAULT_PAYLOAD_LIMIT,
     DEFAULT_PORT,
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--private-dns-per-zone", action="store_true")
     parser.add_argument("--payload-limit", type=int, default=DEFAULT_PAYLOAD_LIMIT, help="bytes of an invocation")
     parser.add_argument("--offline-store-delay", type=float, default=DEFAULT_OFFLINE_STORE_DELAY)
+    parser.add_argument("--metric-period", type=int, default=DEFAULT_METRIC_PERIOD)
     parser.add_argument("--scratch", action="store_true", help="let POST /moto-api/reset throw everything away")
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     given = parser.parse_args(arguments)
@@ -46,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         private_dns_per_zone=given.private_dns_per_zone,
         payload_limit=given.payload_limit,
         offline_store_delay=given.offline_store_delay,
+        metric_period=given.metric_period,
         scratch=given.scratch,
     )
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ from ringfence.reconcile.instance.container_log import ContainerLogs
 from ringfence.resources.instance import Instance
 from ringfence.runtime.driver import Driver, State
 from ringfence.runtime.image import ImageStore
+from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.store.blob_reference import Kept, collect_forever
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import open_store
@@ -106,6 +107,7 @@ class App:
             forward=self._upstream.perform,
             open_flow=self._upstream.open,
             payload_limit=config.payload_limit,
+            measurements=Measurements(config.metric_period),
             now=self.now,
             entropy=os.urandom,
         )

@@ -13,6 +13,7 @@ import click
 from ringfence.cli.client import fail, find, state_option
 from ringfence.config import (
     DEFAULT_ACCOUNT,
+    DEFAULT_METRIC_PERIOD,
     DEFAULT_OFFLINE_STORE_DELAY,
     DEFAULT_PAYLOAD_LIMIT,
     DEFAULT_PORT,
@@ -52,6 +53,13 @@ _START_SECONDS = 60.0
     help="Seconds until records that were put are in Feature Store's offline stores.",
 )
 @click.option(
+    "--metric-period",
+    type=click.IntRange(1, 60),
+    default=DEFAULT_METRIC_PERIOD,
+    show_default=True,
+    help="Seconds of a datapoint of the platform's own metrics and of target tracking's alarms; less for tests.",
+)
+@click.option(
     "--scratch",
     is_flag=True,
     help="All of this state may be thrown away: POST /moto-api/reset does, for test suites written for moto's server.",
@@ -65,6 +73,7 @@ def up(
     private_dns_per_zone: bool,
     payload_limit: int,
     offline_store_delay: float,
+    metric_period: int,
     scratch: bool,
     detach: bool,
 ) -> None:
@@ -86,6 +95,7 @@ def up(
         sys.executable, "-m", "ringfence.app",
         "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
         "--payload-limit", str(payload_limit), "--offline-store-delay", str(offline_store_delay),
+        "--metric-period", str(metric_period),
     ]  # fmt: skip
     command += ["--private-dns-per-zone"] if private_dns_per_zone else []
     command += ["--scratch"] if scratch else []

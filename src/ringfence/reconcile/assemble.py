@@ -1,7 +1,7 @@
 """Puts the reconciler together from the parts that `app` has made."""
 
 from ringfence.config import Config
-from ringfence.reconcile.alarm import Alarms
+from ringfence.reconcile.alarm import PAUSE, Alarms
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.dns_change import DnsChanges
@@ -78,16 +78,16 @@ def make_reconciler(
     nouns = (
         *_vpc_nouns(parts),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
-        Alarms(store, parts.edge),
+        Alarms(store, parts.edge, min(PAUSE, config.metric_period)),
         FeatureGroups(store, OfflineStore(store, caller, blobs, parts.edge), parts.edge, config.offline_store_delay),
         Orphans(parts),
         Endpoints(parts, Hosts(parts, pace or Pace())),
         Jobs(parts),
         Utilization(store, driver, parts.edge, parts.directory),
-        Scaling(store, parts.edge),
+        Scaling(store, parts.edge, config.metric_period),
         InvocationMetrics(store, measurements, parts.edge),
         DataCapture(parts, captures),
-        AsyncInvocations(parts),
+        AsyncInvocations(parts, measurements),
         Domains(parts),
         Apps(parts),
     )

@@ -220,6 +220,14 @@ class Store:
                 return
             yield self._decode(kind, body)
 
+    def count(self, kind: type[Record], prefix: str) -> int:
+        """How many committed records of a kind that is not cached have a key that begins so; none of them is read."""
+        (found,) = self._connection.execute(
+            "SELECT count(*) FROM records WHERE kind = ? AND key >= ? AND key < ?",
+            (kind.__name__, prefix, f"{prefix}\U0010ffff"),
+        ).fetchone()
+        return int(found)
+
     def table(self, kind: type[Record]) -> _Table:
         """The live table of a cached kind; not to be changed by callers."""
         if kind not in self._tables:

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from direct_calls import ACCOUNT, Aws
 
+from ringfence.core.errors import ServiceError
 from ringfence.resources.application_autoscaling import ScalingActivityStatus
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
 
@@ -52,6 +54,15 @@ def register(aws: Aws, **more: Any) -> str:
             "ScalableTargetARN"
         ]
     )
+
+
+def test_only_an_asynchronous_variant_scales_to_zero(aws: Aws) -> None:
+    with pytest.raises(ServiceError, match="at least 1"):
+        register(aws, MinCapacity=0)
+    (fleet,) = aws.store.snapshot().all(Fleet)
+    with aws.store.transaction() as records:
+        records.put(msgspec.structs.replace(fleet, asynchronous={"OutputConfig": {"S3OutputPath": "s3://b"}}))
+    register(aws, MinCapacity=0)
 
 
 def put(aws: Aws, name: str = "p", **more: Any) -> dict[str, Any]:

@@ -10,8 +10,11 @@ import pytest
 from sagemaker_caller import ACCOUNT, NOW, SageMaker, variant
 
 from ringfence.core.results import Forward, ForwardReply
+from ringfence.reconcile.hosting.async_metric import note_backlogs
 from ringfence.resources.async_invocation import AsyncInvocation
+from ringfence.resources.cloudwatch import Datapoint, Metric
 from ringfence.resources.sagemaker import EndpointStatus
+from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.database import open_store
 
@@ -71,6 +74,51 @@ def test_accepted_requests_are_a_queue_in_their_order(tmp_path: Path) -> None:
     }
     told = made("DescribeEndpoint", EndpointName="ep")
     assert told["AsyncInferenceConfig"]["OutputConfig"] == OUTPUT
+
+
+def test_no_update_leaves_a_queue_behind_or_begins_one(tmp_path: Path) -> None:
+    later, now = serve(tmp_path / "a", AsyncInferenceConfig={"OutputConfig": OUTPUT}), serve(tmp_path / "b")
+    later("CreateEndpointConfig", EndpointConfigName="other", ProductionVariants=[variant()])
+    now(
+        "CreateEndpointConfig",
+        EndpointConfigName="other",
+        ProductionVariants=[variant()],
+        AsyncInferenceConfig={"OutputConfig": OUTPUT},
+    )
+    for made, words in ((later, "removed from"), (now, "added to")):
+        error = made.error("UpdateEndpoint", EndpointName="ep", EndpointConfigName="other")
+        assert error.code == "ValidationException"
+        assert error.message.startswith(f"The AsyncInferenceConfig parameter cannot be {words} this endpoint ep.")
+    later("UpdateEndpoint", EndpointName="ep", EndpointConfigName="config")
+
+
+def test_only_an_asynchronous_variant_may_have_no_instances(tmp_path: Path) -> None:
+    later, now = serve(tmp_path / "a", AsyncInferenceConfig={"OutputConfig": OUTPUT}), serve(tmp_path / "b")
+    wanted = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
+    later("UpdateEndpointWeightsAndCapacities", EndpointName="ep", DesiredWeightsAndCapacities=wanted)
+    error = now.error("UpdateEndpointWeightsAndCapacities", EndpointName="ep", DesiredWeightsAndCapacities=wanted)
+    assert "must be at least 1" in error.message
+
+
+def test_the_backlog_of_each_endpoint(tmp_path: Path) -> None:
+    made, measurements = serve(tmp_path, AsyncInferenceConfig={"OutputConfig": OUTPUT}), Measurements()
+    for _ in range(3):
+        ask(made, Body=b"1")
+    (status,) = made.store.snapshot().all(EndpointStatus)
+    at = NOW.timestamp() // 60 * 60 + 59
+    note_backlogs(measurements, made.store, at)
+    made.put(msgspec.structs.replace(status, instances={"AllTraffic": ()}))
+    note_backlogs(measurements, made.store, at)
+    with made.store.transaction() as records:
+        measurements.write(records, at + 60)
+        names = {one.key: one.name for one in records.all(Metric)}
+        points = {names[one.metric]: (one.minimum, one.maximum) for one in records.scan(Datapoint)}
+    assert points.pop("ApproximateAgeOfOldestRequest")[0] >= 0
+    assert points == {
+        "ApproximateBacklogSize": (3.0, 3.0),
+        "ApproximateBacklogSizePerInstance": (3.0, 3.0),
+        "HasBacklogWithoutCapacity": (0.0, 1.0),
+    }
 
 
 @pytest.mark.parametrize(

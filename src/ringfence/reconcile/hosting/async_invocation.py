@@ -10,11 +10,13 @@ import logging
 from collections import Counter
 
 from ringfence.core.record import Reader
+from ringfence.reconcile.hosting.async_metric import note_request
 from ringfence.reconcile.hosting.async_request import Again, AsyncRequest
 from ringfence.reconcile.hosting.host_place import HostPlace, find_places
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.async_invocation import AsyncInvocation
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet
+from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.store.database import Snapshot
 
 log = logging.getLogger("ringfence.reconcile")
@@ -27,8 +29,9 @@ _TRIES, _PAUSE = 5, 1.0  # seconds, growing
 class AsyncInvocations:
     """`_running`: token -> the task that a request has."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, measurements: Measurements) -> None:
         self._parts = parts
+        self._measurements = measurements
         self._closed = False
         self._running: dict[str, asyncio.Task[None]] = {}
         self._on: Counter[str] = Counter()  # instance -> requests
@@ -72,6 +75,7 @@ class AsyncInvocations:
             with self._parts.store.transaction() as records:
                 done.write_log(records)
                 records.delete(invocation)
+            note_request(self._measurements, host.endpoint, host.variant.name, done.figures, done.ended)
         except Again as error:
             self._tries[invocation.token] += 1
             log.warning("asynchronous invocation `%s` will be tried again: %s", invocation.id, error)

@@ -4,14 +4,17 @@ Input and answer move with the execution role through the network of the instanc
 `async_invocation`, as a task that may be cancelled anywhere.
 """
 
+import asyncio
 import io
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from ringfence.core.call import Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Writer
 from ringfence.core.results import Forward, ForwardReply
+from ringfence.reconcile.hosting.async_metric import AsyncFigures, ModelTime
 from ringfence.reconcile.hosting.host_place import HostPlace
 from ringfence.reconcile.instance.container_log import append_lines
 from ringfence.reconcile.instance.launch import LaunchFailed
@@ -42,17 +45,19 @@ class _Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """`line` goes to the endpoint's data-log."""
+    """`line` goes to the endpoint's data-log, `figures` to its metrics."""
 
     host: HostPlace
     line: str
-    at: int
+    figures: AsyncFigures
+    ended: datetime
 
     def write_log(self, records: Writer) -> None:
         endpoint = self.host.endpoint
         name = f"/aws/sagemaker/Endpoints/{endpoint.name}"
-        group = LogGroup(name=name, account=endpoint.account, region=endpoint.region, created=self.at)
-        append_lines(records, group, f"{self.host.variant.name}/{self.host.wish.id}/data-log", [self.line], self.at)
+        at = milliseconds(self.ended)
+        group = LogGroup(name=name, account=endpoint.account, region=endpoint.region, created=at)
+        append_lines(records, group, f"{self.host.variant.name}/{self.host.wish.id}/data-log", [self.line], at)
 
 
 class AsyncRequest:
@@ -64,32 +69,57 @@ class AsyncRequest:
         self._host = host
         self._final = final
         self._containers = containers_of(host.variant)
+        self._figures = AsyncFigures()
+        self._model_time = ModelTime()
 
     async def run(self) -> Done:
-        invocation = self._invocation
+        invocation, figures = self._invocation, self._figures
+        figures.took("TimeInBacklog", self._age())
+        failed = False
         try:
             async with open_s3(self._parts, self._host.wish, self._host.place) as s3:
                 try:
                     await self._answer(s3)
                     told = f"the answer is at {invocation.output_uri}"
                 except _Failed as failure:
-                    told = f"failed: {failure}"
+                    told, failed = f"failed: {failure}", True
                     await self._tell(s3, str(failure))
         except LaunchFailed as failure:
             raise Again(failure.reason) from None
-        return Done(self._host, f"[sagemaker logs] [{invocation.id}] {told}", milliseconds(self._parts.edge.now()))
+        figures.ended(self._age(), failed=failed)
+        return Done(self._host, f"[sagemaker logs] [{invocation.id}] {told}", figures, self._parts.edge.now())
+
+    def _age(self) -> float:
+        """Seconds since the request was accepted."""
+        return max((self._parts.edge.now() - self._invocation.accepted).total_seconds(), 0.0)
 
     async def _answer(self, s3: S3Client) -> None:
         if self._parts.edge.now() >= self._invocation.expires:
+            self._figures.count("ExpiredRequests")
             raise _Failed("The request expired before it could be processed.")
-        result = await self._ask(await self._read(s3))
-        body: bytes = result["Body"]
-        await self._put(s3, self._invocation.output_uri, body, "answer")
+        result = await self._ask(await self._input(s3))
+        began = asyncio.get_running_loop().time()
+        try:
+            await self._put(s3, self._invocation.output_uri, result["Body"], "answer")
+        except _Failed:
+            self._figures.count("ResponseUploadFailures")
+            raise
+        self._figures.took("ResponseUploadLatency", asyncio.get_running_loop().time() - began)
 
-    async def _read(self, s3: S3Client) -> bytes:
+    async def _input(self, s3: S3Client) -> bytes:
         uri = self._invocation.input_uri
         if uri is None:
             return self._invocation.body or b""
+        began = asyncio.get_running_loop().time()
+        try:
+            data = await self._read(s3, uri)
+        except _Failed:
+            self._figures.count("RequestDownloadFailures")
+            raise
+        self._figures.took("RequestDownloadLatency", asyncio.get_running_loop().time() - began)
+        return data
+
+    async def _read(self, s3: S3Client, uri: str) -> bytes:
         try:
             data = await s3.read(*bucket_and_key(uri), _LARGEST_INPUT + 1)
         except Refused as refused:
@@ -112,8 +142,13 @@ class AsyncRequest:
             finish=lambda reply: {},  # of each container its own
         )
         outcome: Result | Forward = chain(forward, self._containers, self._check, self._finish)
-        while isinstance(outcome, Forward):
-            outcome = outcome.finish(await self._parts.traffic.perform(outcome))
+        try:
+            while isinstance(outcome, Forward):
+                reply = await self._parts.traffic.perform(outcome)
+                self._model_time.add(reply)
+                outcome = outcome.finish(reply)
+        finally:
+            self._figures.answered(self._model_time.status, self._model_time.seconds)
         return outcome
 
     def _check(self, container: HostedContainer, reply: ForwardReply) -> None:

@@ -1,4 +1,4 @@
-"""Writes what the gateway has measured of invocations, once a minute; a minute without any has a zero.
+"""Writes what was measured of invocations, once a minute; a minute without any has a zero.
 
 A noun of the loop without a status. What containers use is `utilization`'s.
 https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
@@ -8,6 +8,7 @@ import asyncio
 import logging
 
 from ringfence.core.record import Reader
+from ringfence.reconcile.hosting.async_metric import is_asynchronous, note_backlogs
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus
 from ringfence.services.cloudwatch.measurement import Measurements, variant_source
@@ -15,13 +16,12 @@ from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
 
-_MINUTE = 60.0
 _AFTER = 0.2  # seconds: the loop's clock and the wall's do not agree to the last digit
 _IDLE = (("Invocations", "None", 0.0), ("InvocationsPerInstance", "None", 0.0))
 
 
 class InvocationMetrics:
-    """`measurements`: what the gateway adds to."""
+    """`measurements`: what the gateway adds to, and `async_invocation`; its period is the minute."""
 
     def __init__(self, store: Store, measurements: Measurements, edge: Edge) -> None:
         self._store = store
@@ -39,14 +39,16 @@ class InvocationMetrics:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-            self._write(self._now() + _MINUTE)
+            self._write(self._now() + self._measurements.period)
 
     async def _write_forever(self) -> None:
+        period = self._measurements.period
         while True:
-            await asyncio.sleep(_MINUTE - self._now() % _MINUTE + _AFTER)
-            begun = self._now() // _MINUTE * _MINUTE
+            await asyncio.sleep(period - self._now() % period + min(_AFTER, period / 5))
+            begun = self._now() // period * period
             try:
                 note_idle(self._measurements, self._store.snapshot(), begun - 1)
+                note_backlogs(self._measurements, self._store, begun - 1)
                 self._write(begun)
             except Exception:
                 log.exception("writing the metrics of invocations failed, will retry")
@@ -63,11 +65,15 @@ class InvocationMetrics:
 def note_idle(measurements: Measurements, records: Reader, at: float) -> None:
     """A zero for each variant that serves and was not asked, without which no policy would scale in.
 
+    Asynchronous ones have a backlog instead.
+
     `at`: a second of the minute. https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
     """
     busy = measurements.sources(at)
     for status in records.all(EndpointStatus):
         endpoint = records.get(Endpoint, status.endpoint_key)
+        if is_asynchronous(records, status):
+            continue
         for variant, instances in status.instances.items():
             if endpoint is not None and instances:
                 source = variant_source(endpoint.account, endpoint.region, "AWS/SageMaker", endpoint.name, variant)

@@ -36,12 +36,16 @@ _KEPT = 100  # activities of a target; AWS keeps six weeks
 
 
 class Scaling:
-    """The noun of scalable targets and scaling policies. `pause`: seconds, shorter in tests."""
+    """The noun of scalable targets and scaling policies.
 
-    def __init__(self, store: Store, edge: Edge, pause: float = _PAUSE) -> None:
+    `period`: the seconds of a datapoint of what target tracking looks at, 60 but in tests.
+    """
+
+    def __init__(self, store: Store, edge: Edge, period: int) -> None:
         self._store = store
         self._edge = edge
-        self._pause = pause
+        self._period = period
+        self._pause = min(_PAUSE, period)
         self._timer: asyncio.TimerHandle | None = None
 
     async def reconcile(self, records: Snapshot, applied: bool) -> None:
@@ -58,7 +62,7 @@ class Scaling:
         raised = False
         now = self._edge.now()
         with self._store.transaction() as records:
-            keep_alarms(records, now, self._edge.entropy)
+            keep_alarms(records, now, self._edge.entropy, self._period)
             for target in records.all(ScalableTarget):
                 look = _Look(records, target, now, self._edge)
                 look.decide()

@@ -13,19 +13,18 @@ from ringfence.resources.application_autoscaling import ALARM_PREFIX, ScalingPol
 from ringfence.resources.cloudwatch import Dimensions, MetricAlarm, MetricQuery, MetricStat
 from ringfence.services.cloudwatch.alarm import remove_alarm, write_alarm
 
-_MINUTE = 60
 # (recalled) three minutes above the target, fifteen below nine tenths of it
 _HIGH, _LOW, _LOW_SHARE = 3, 15, 0.9
 _DESCRIPTION = "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy "
 
 
-def keep_alarms(records: Writer, now: datetime, entropy: Entropy) -> None:
-    """Bring the alarms to what the policies say."""
+def keep_alarms(records: Writer, now: datetime, entropy: Entropy, period: int) -> None:
+    """Bring the alarms to what the policies say. `period`: seconds of a datapoint."""
     wanted = {
         alarm.key: alarm
         for policy in records.all(ScalingPolicy)
         for kind, name in policy.alarms
-        for alarm in [make_alarm(policy, kind, name, now)]
+        for alarm in [make_alarm(policy, kind, name, now, period)]
     }
     for key, alarm in wanted.items():
         known = records.get(MetricAlarm, key)
@@ -37,7 +36,7 @@ def keep_alarms(records: Writer, now: datetime, entropy: Entropy) -> None:
             remove_alarm(records, alarm)
 
 
-def make_alarm(policy: ScalingPolicy, kind: str, name: str, now: datetime) -> MetricAlarm:
+def make_alarm(policy: ScalingPolicy, kind: str, name: str, now: datetime, period: int) -> MetricAlarm:
     account, region, resource = policy.target.split("/", 2)
     high = kind == "AlarmHigh"
     target = policy.spec["TargetValue"]
@@ -48,23 +47,23 @@ def make_alarm(policy: ScalingPolicy, kind: str, name: str, now: datetime) -> Me
         updated=now,
         description=f"{_DESCRIPTION}{policy.arn}.",
         alarm_actions=(policy.arn,),
-        queries=(MetricQuery(id="m1", stat=_stat(policy, resource)),),
+        queries=(MetricQuery(id="m1", stat=_stat(policy, resource, period)),),
         evaluation_periods=_HIGH if high else _LOW,
         threshold=target if high else round(target * _LOW_SHARE, 10),
         comparison="GreaterThanThreshold" if high else "LessThanThreshold",
     )
 
 
-def _stat(policy: ScalingPolicy, resource: str) -> MetricStat:
+def _stat(policy: ScalingPolicy, resource: str, period: int) -> MetricStat:
     customized = policy.spec.get("CustomizedMetricSpecification")
     if customized is not None:
         given: Dimensions = tuple(sorted((one["Name"], one["Value"]) for one in customized.get("Dimensions", ())))
         return MetricStat(
-            namespace=customized["Namespace"], name=customized["MetricName"], dimensions=given, period=_MINUTE,
+            namespace=customized["Namespace"], name=customized["MetricName"], dimensions=given, period=period,
             stat=customized["Statistic"], unit=customized.get("Unit"),
         )  # fmt: skip
     _, endpoint, _, variant = resource.split("/")
     where: Dimensions = (("EndpointName", endpoint), ("VariantName", variant))
     return MetricStat(
-        namespace="AWS/SageMaker", name="InvocationsPerInstance", dimensions=where, period=_MINUTE, stat="Sum"
+        namespace="AWS/SageMaker", name="InvocationsPerInstance", dimensions=where, period=period, stat="Sum"
     )

@@ -20,7 +20,8 @@ def wanted_count(policy: ScalingPolicy, value: float, threshold: float, current:
     if policy.type == "StepScaling":
         return _step(policy.spec, value - threshold, current)
     target: float = policy.spec["TargetValue"]
-    count = math.ceil(current * value / target - _ROUNDING)
+    # of no instances (of an asynchronous variant): what one would have to bear
+    count = math.ceil(max(current, 1) * value / target - _ROUNDING)
     # an alarm stays raised until its next evaluation: what has turned since moves nothing the other way
     return max(count, current) if threshold >= target else min(count, current)
 

@@ -45,7 +45,7 @@ _ROLE = (
 def register_scalable_target(call: Call, request: Request) -> Result:
     """Register, or change what is given of one that is registered. Its role is the service-linked one, always."""
     check_dimension(request)
-    _check_variant(call, request["ResourceId"])
+    fleet = _find_fleet(call, request["ResourceId"])
     known = call.records.get(ScalableTarget, call.scoped(request["ResourceId"]))
     if known is None and not {"MinCapacity", "MaxCapacity"} <= request.keys():
         raise invalid("MinCapacity and MaxCapacity must be specified when a scalable target is registered.")
@@ -62,7 +62,8 @@ def register_scalable_target(call: Call, request: Request) -> Result:
     )
     minimum = request.get("MinCapacity", target.minimum)
     maximum = request.get("MaxCapacity", target.maximum)
-    if minimum < 1:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
+    if minimum < (1 if fleet.asynchronous is None else 0):
         raise invalid("Minimum capacity must be at least 1 for a production variant.")
     if minimum > maximum:
         raise invalid("Maximum capacity cannot be less than minimum capacity")  # (recalled)
@@ -115,7 +116,8 @@ def remove_target(records: Writer, target: ScalableTarget) -> None:
     records.delete(target)
 
 
-def _check_variant(call: Call, resource_id: str) -> None:
+def _find_fleet(call: Call, resource_id: str) -> Fleet:
+    """The one that the variant is of; ValidationException if there is none."""
     named = _RESOURCE.fullmatch(resource_id)
     if named is None:
         raise invalid(f"Unsupported service namespace, resource type or scalable dimension: {resource_id}")
@@ -128,6 +130,7 @@ def _check_variant(call: Call, resource_id: str) -> None:
     fleet = call.records.get(Fleet, f"{endpoint.key}/{serving or endpoint.generation}")
     if fleet is None or named["variant"] not in {variant.name for variant in fleet.variants}:
         raise invalid(f'Could not find variant "{named["variant"]}" of endpoint "{arn}".')
+    return fleet
 
 
 def _show(target: ScalableTarget) -> Result:

@@ -13,8 +13,6 @@ from ringfence.resources.cloudwatch import Dimensions, Metric
 from ringfence.services.cloudwatch.metric_data import append
 from ringfence.services.cloudwatch.summary import summarize
 
-_MINUTE = 60
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -32,13 +30,14 @@ _Counts = dict[tuple[str, str], dict[float, float]]
 
 @dataclass(slots=True)
 class Measurements:
-    """What was measured and not yet written."""
+    """What was measured and not yet written. `period`: the seconds of a datapoint; less than a minute in tests."""
 
+    period: int = 60
     _counts: dict[tuple[int, Source], _Counts] = field(default_factory=dict)
 
     def add(self, source: Source, at: float, measured: Iterable[tuple[str, str, float]]) -> None:
         """(name, unit, value) each, measured at that second since 1970."""
-        minute = int(at) - int(at) % _MINUTE
+        minute = int(at) - int(at) % self.period
         counts = self._counts.setdefault((minute, source), {})
         for name, unit, value in measured:
             values = counts.setdefault((name, unit), {})
@@ -46,7 +45,7 @@ class Measurements:
 
     def sources(self, at: float) -> frozenset[Source]:
         """Those of which something was measured in the minute of that second."""
-        minute = int(at) - int(at) % _MINUTE
+        minute = int(at) - int(at) % self.period
         return frozenset(source for start, source in self._counts if start == minute)
 
     def write(self, records: Writer, before: float) -> None:
@@ -57,11 +56,16 @@ class Measurements:
                     account=source.account, region=source.region, namespace=source.namespace, name=name,
                     dimensions=source.dimensions, seen=datetime.fromtimestamp(minute, UTC),
                 )  # fmt: skip
-                append(records, metric, summarize(values), unit)
+                append(records, metric, summarize(values), unit, self.period)
 
     def is_empty(self, before: float) -> bool:
         """Whether `write` would write nothing."""
         return not any(minute < before for minute, _ in self._counts)
+
+
+def endpoint_source(account: str, region: str, endpoint: str) -> Source:
+    """The source of what is told of an endpoint and of none of its variants."""
+    return Source(account, region, "AWS/SageMaker", (("EndpointName", endpoint),))
 
 
 def variant_source(account: str, region: str, namespace: str, endpoint: str, variant: str) -> Source:

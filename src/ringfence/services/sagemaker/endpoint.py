@@ -19,6 +19,7 @@ from ringfence.resources.sagemaker import (
     HostStatus,
     Variant,
 )
+from ringfence.services.sagemaker.async_inference import check_still_asynchronous
 from ringfence.services.sagemaker.data_capture import summarize_data_capture
 from ringfence.services.sagemaker.deployment_config import check_deployment_config
 from ringfence.services.sagemaker.fleet import make_fleet
@@ -84,6 +85,7 @@ def update_endpoint(call: Call, request: Request) -> Result:
     )
     serving = serving_fleet(call.records, endpoint)
     fleet = _retain(make_fleet(call, updated, config), serving, request)
+    check_still_asynchronous(endpoint.name, serving, fleet)
     _check_registered(call, endpoint, serving, fleet)
     if updated.deployment is not None:
         check_deployment_config(call, updated.deployment, fleet, serving, endpoint.arn)

@@ -63,7 +63,7 @@ def _read(fleet: Fleet, given: list[dict[str, Any]]) -> dict[str, Capacity]:
             raise invalid(f'The variant "{name}" must not be named twice.')
         variant = known[name]
         count = one.get("DesiredInstanceCount", variant.count)
-        if count < 1:
+        if count < 1 and fleet.asynchronous is None:
             raise invalid(f'The DesiredInstanceCount of the variant "{name}" must be at least 1.')
         if count > variant.count:
             check_instance_limit(variant.instance_type, count - variant.count, "endpoint")
