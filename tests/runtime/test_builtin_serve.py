@@ -14,7 +14,7 @@ from typing import Any
 import numpy
 import pytest
 
-from ringfence.runtime.builtin import serve
+from ringfence.runtime.builtin import handler, http_server, serve
 
 
 class Doubler:
@@ -67,13 +67,13 @@ class Client:
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     lines: list[str] = []
-    monkeypatch.setattr(serve, "log", lines.append)
-    running: list[tuple[serve.Server, threading.Thread]] = []
+    monkeypatch.setattr(http_server, "log", lines.append)
+    running: list[tuple[http_server.Server, threading.Thread]] = []
 
     def begin(user: Any) -> Client:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        server = serve.Server(listener, serve.Model(user))
+        server = http_server.Server(listener, serve.SingleModel(handler.Model(user, "")))
         thread = threading.Thread(target=server.run)
         thread.start()
         running.append((server, thread))
@@ -160,12 +160,12 @@ def test_transform_fn(start: Any) -> None:
 
 def test_transform_fn_excludes_the_others() -> None:
     with pytest.raises(ValueError, match="Cannot use transform_fn"):
-        serve.Model(module(transform_fn=lambda *_: b"", predict_fn=lambda *_: b""))
+        handler.Model(module(transform_fn=lambda *_: b"", predict_fn=lambda *_: b""), "")
 
 
 def test_model_fn_must_be_given() -> None:
     with pytest.raises(NotImplementedError, match="Please provide a model_fn"):
-        serve.Model(SimpleNamespace())
+        handler.Model(SimpleNamespace(), "")
 
 
 def test_unknown_paths_and_methods(start: Any) -> None:
@@ -249,16 +249,14 @@ def test_access_log_is_one_line_a_request(start: Any) -> None:
 def test_module_is_found_in_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code/inference.py").write_text("ANSWER = 42\n")
-    monkeypatch.setattr(serve, "MODEL_DIR", str(tmp_path))
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "inference", raising=False)
-    loaded: ModuleType = serve.load_module()
+    loaded: ModuleType = handler.load_module(str(tmp_path))
     sys.modules.pop("inference", None)
     assert loaded.ANSWER == 42
 
 
 def test_missing_script_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "MODEL_DIR", str(tmp_path))
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "mine.py")
     with pytest.raises(FileNotFoundError, match=r"code/mine\.py"):
-        serve.load_module()
+        handler.load_module(str(tmp_path))

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("xgboost")
 
-from ringfence.runtime.builtin import serve, xgboost_algorithm
+from ringfence.runtime.builtin import handler, xgboost_algorithm
 
 ROWS = [(x, y) for x in range(10) for y in range(10)]
 
@@ -35,9 +35,9 @@ def test_trains_and_serves(
     prepare(tmp_path, kind, data)
     xgboost_algorithm.train({"num_round": 60, "max_depth": 4, "objective": "reg:squarederror"}, tmp_path)
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["xgboost-model"]
-    monkeypatch.setattr(serve, "MODEL_DIR", str(tmp_path / "model"))
+    place = str(tmp_path / "model")
     monkeypatch.setenv("RINGFENCE_FRAMEWORK", "xgboost")
-    model = serve.Model(serve.load_module())
+    model = handler.Model(handler.load_module(place), place)
     reply = model.invoke(asked[1], asked[0], "")
     assert (reply.status, reply.content_type) == (200, "text/csv")
     assert [round(float(value)) for value in reply.body.split(b",")] == [10, 17]

@@ -23,8 +23,8 @@ INSIDE = "/opt/ringfence/ringfence/runtime/builtin"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOST = Path("/")
 DIRECTORIES = (
-    "dev", "etc", "etc/ssl/certs", "opt/ml/model", "opt/ringfence/bin", INSIDE.lstrip("/"), "proc", "root",
-    "run", "sys", "tmp", "usr", "var/tmp", "var/log", "var/lib", "var/cache",
+    "dev", "etc", "etc/ssl/certs", "opt/ml/model", "opt/ml/models", "opt/ringfence/bin", INSIDE.lstrip("/"), "proc",
+    "root", "run", "sys", "tmp", "usr", "var/tmp", "var/log", "var/lib", "var/cache",
 )  # fmt: skip
 # of everybody: runc gives a tmpfs the mode of the directory that it covers
 WRITABLE = ("tmp", "var/tmp")
@@ -39,7 +39,8 @@ FILES = {
     "etc/hostname": "",
     "etc/resolv.conf": "",
 }
-LABELS = {"com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true"}
+_CAPABLE = "com.amazonaws.sagemaker.capabilities"
+LABELS = {f"{_CAPABLE}.accept-bind-to-port": "true", f"{_CAPABLE}.multi-models": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ def _plan(python: Python) -> tuple[dict[str, str], dict[str, str], tuple[Mount, 
     for name in ("serve", "train"):
         commands[f"opt/ringfence/bin/{name}"] = f'#!/bin/sh\nexec "{python.executable}" /opt/ringfence/{name}.py "$@"\n'
         commands[f"opt/ringfence/{name}.py"] = (
-            f"from ringfence.runtime.builtin.{name} import main\n\nraise SystemExit(main())\n"
+            # guarded, because the workers of a multi-model server import their parent's main module
+            f"from ringfence.runtime.builtin.{name} import main\n\n"
+            'if __name__ == "__main__":\n    raise SystemExit(main())\n'
         )
     links = {"etc/mtab": "/proc/self/mounts", "var/run": "/run", "etc/localtime": "/usr/share/zoneinfo/Etc/UTC"}
     mounts = [Mount(HOST / "usr", "/usr", layered=True)]
