@@ -144,6 +144,17 @@ def test_nobody_takes_an_address_that_is_not_a_hosts(address: str) -> None:
     assert world.compile().instances[host.id].address is None
 
 
+def test_a_second_interface_has_no_address_of_the_vpc() -> None:
+    world = World()
+    vpc = world.vpc("10.0.0.0/16", secondary_cidrs=(("vpc-cidr-assoc-1", "100.64.0.0/16"),))
+    subnet = world.subnet(vpc, "10.0.1.0/24")
+    made = [world.instance(subnet, world.group(vpc), direct_internet=True) for _ in range(100)]
+    found = [world.compile().instances[one.id].direct for one in made]
+    taken = {one.address for one in found if one is not None}
+    assert len(taken) == 100 and not any(address.startswith("100.64.") for address in taken)
+    assert found[0] is not None and found[0].inside == ("10.0.0.0/16", "100.64.0.0/16", "169.254.0.0/16")
+
+
 def test_two_hosts_never_share_an_address() -> None:
     world = World()
     hosts = [world.instance(network="internet", public_ip="203.0.113.7") for _ in range(2)]

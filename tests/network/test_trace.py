@@ -108,3 +108,45 @@ def test_an_instance_without_network_says_so(story: Story) -> None:
     alone = story.world.instance()
     found = trace(story.world.compile(), Packet(alone.id, "10.0.2.9", port=80))
     assert not found.delivered and "has no network interface" in explain(found).sentence
+
+
+@pytest.fixture
+def notebook(story: Story) -> str:
+    """In the VPC, with SageMaker's own network beside its ENI."""
+    return story.world.instance(story.near, story.group, direct_internet=True).id
+
+
+def test_direct_internet_takes_what_is_not_for_the_vpc(story: Story, notebook: str) -> None:
+    """A gateway endpoint's prefix list is not looked at: its service is reached over the internet."""
+    story.world.gateway_endpoint(story.vpc, story.world.main_table(story.vpc))
+    topology = story.world.compile()
+    outside = trace(topology, Packet(notebook, S3, port=443))
+    assert [hop.stage for hop in outside.forward] == ["platform", "internet"] and outside.reached == "internet"
+    inside = trace(topology, Packet(notebook, "10.0.2.9", port=8080))
+    assert inside.deciding.rule == f"ingress {story.server_group.id}"
+    resolver = trace(topology, Packet(notebook, "10.0.0.2", UDP, 53))
+    assert resolver.reached == story.vpc.id
+
+
+def test_direct_internet_answers_nobody_outside_the_vpc(story: Story, notebook: str) -> None:
+    """The answer would leave by the other interface."""
+    world = story.world
+    gateway = world.internet_gateway(story.vpc)
+    world.route(world.main_table(story.vpc), destination_cidr="0.0.0.0/0", gateway_id=gateway.id)
+    world.rule(story.group, cidr_ipv4="0.0.0.0/0")
+    interface = next(one for one in world.all(ec2.NetworkInterface) if one.private_ip == "10.0.1.5")
+    public = world.elastic_ip(interface.id).public_ip
+    host = world.instance(network="internet", public_ip="203.0.113.7")
+    found = trace(world.compile(), Packet(host.id, public, port=443))
+    assert not found.delivered and found.deciding.rule == f"{notebook}/direct-internet"
+    assert (
+        "DirectInternetAccess" in explain(found).sentence and "turn DirectInternetAccess off" in explain(found).remedy
+    )
+
+
+def test_direct_internet_keeps_notebooks_apart(story: Story, notebook: str) -> None:
+    other = story.world.instance(network="platform")
+    topology = story.world.compile()
+    address = str(topology.instances[notebook].platform_address)
+    assert trace(topology, Packet(other.id, address, port=22)).deciding.rule == "platform/neighbours"
+    assert trace(topology, Packet(notebook, address, port=22)).delivered  # itself

@@ -17,6 +17,7 @@ from ringfence.network.packet import ICMP, TCP, UDP, Packet
 from ringfence.network.topology import INTERNET, Instance, Match, Topology, Vpc
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
+from ringfence.resources.instance import Instance as InstanceRecord
 
 PORTS = (22, 53, 80, 443, 1024, 8080, 32768, 65535)
 OTHER_PROTOCOL = 89  # tracked, and without ports
@@ -327,10 +328,17 @@ def add_long_lists(universe: Universe) -> None:
                 world.change(ec2.NetworkAcl, acl.id, entries=entries)
 
 
+def add_direct_internet(universe: Universe) -> None:
+    """Hosts that have SageMaker's own network beside their ENI, as notebook instances have."""
+    for one in universe.world.all(InstanceRecord):
+        if one.network == "vpc" and universe.often(0.25):
+            universe.world.change(InstanceRecord, one.id, direct_internet=True)
+
+
 FEATURES: tuple[Callable[[Universe], None], ...] = (
     add_vpcs, add_subnets, add_hosts, add_prefix_lists, add_groups_rules, add_acls, add_tables, add_endpoints,
     add_ways_out, add_routes_of_prefix_lists, add_flow_logs, add_outside, add_peerings, add_customer_networks,
-    add_second_service, add_long_lists, add_secondary_addresses,
+    add_second_service, add_long_lists, add_secondary_addresses, add_direct_internet,
 )  # fmt: skip
 
 
@@ -385,6 +393,8 @@ class _Edges:
 def addresses_of(vpc: Vpc | None, topology: Topology) -> list[str]:
     """First and last of each CIDR in the VPC and the addresses beside them, of everybody there and of who is public."""
     public = [addresses.INTERNET_ROUTER, addresses.EXAMPLE_ADDRESS, addresses.PLATFORM_PUBLIC, *topology.elastic_at]
+    public += [addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER]
+    public += [one.platform_address for one in topology.instances.values() if one.platform_address]
     public += [one.address for one in topology.instances.values() if one.network == INTERNET and one.address]
     public += [one.address for one in topology.services if one.service in ("s3", "sts", "dynamodb")] * 2
     if vpc is None:

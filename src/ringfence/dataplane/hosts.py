@@ -16,7 +16,7 @@ from ringfence.dataplane.host import (
     Tun,
     Up,
 )
-from ringfence.dataplane.naming import ETH, link_name
+from ringfence.dataplane.naming import DIRECT, ETH, link_name
 from ringfence.network import addresses
 from ringfence.network.topology import Endpoint, Instance, Vpc
 
@@ -38,10 +38,42 @@ def render_instance(instance: Instance) -> Part:
             # /32, so that the primary one stays the address that packets leave with
             *(Address(instance.id, ETH, f"{address}/32") for address in instance.secondary),
             Up(instance.id, ETH),
-            Route(instance.id, MAIN_TABLE, "default", ETH, instance.gateway),
+            *_render_ways(instance, instance.gateway),
         ]
         found += _render_encryption(instance, instance.gateway) if instance.encrypted else []
     return frozenset(found)
+
+
+def _render_ways(instance: Instance, gateway: str) -> list[KernelObject]:
+    """By the ENI to everywhere; with a second interface to the VPC only, which `render_direct` says to what comes."""
+    name, direct = instance.id, instance.direct
+    if direct is None:
+        return [Route(name, MAIN_TABLE, "default", ETH, gateway)]
+    return [
+        *(Route(name, MAIN_TABLE, block, ETH, gateway) for block in direct.inside),
+        Address(name, DIRECT, f"{direct.address}/32"),
+        Up(name, DIRECT),
+        Route(name, MAIN_TABLE, "default", DIRECT, addresses.PLATFORM_ROUTER),
+        # else packets would be lost without a rule to cite: here, or at a router that is asked from a strange address
+        Sysctl(name, f"ipv4/conf/{ETH}/rp_filter", "0"),
+        Sysctl(name, f"ipv4/conf/{DIRECT}/arp_announce", "2"),
+    ]
+
+
+def render_firewall(instance: Instance) -> Firewall | None:
+    """Of an instance's namespace, if anything is to be kept from it there."""
+    if instance.fenced or instance.encrypted:
+        return render_fence(instance)
+    return _render_direct(instance) if instance.direct is not None else None
+
+
+def _render_direct(instance: Instance) -> Firewall:
+    """Whoever is outside the VPC would be answered by the other interface: the ENI takes nothing from there."""
+    assert instance.direct is not None
+    inside = nftables.peers("saddr", instance.direct.inside)
+    into = [f'iifname "{ETH}" {inside} accept']
+    into.append(nftables.rule(f'iifname "{ETH}"', verdict="drop", cite=instance.one_way))
+    return _hosts_own(into, [], "accept")
 
 
 def render_fence(instance: Instance) -> Firewall:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 ETH = "eth0"
+DIRECT = "eth1"  # of SageMaker's own network, beside an ENI
 UPLINK = "uplink"  # to the internet, of SageMaker's own network and of a VPC with an internet gateway
 VPN_LINK, VPC_LINK = "vgw", "vpc"  # between a VPC's router and its virtual private gateway, each as the other has it
 PUBLIC_SOURCES = "sources"  # the internet's set of who may send with which address

@@ -16,9 +16,9 @@ from ringfence.dataplane.host import (
     Sysctl,
     Up,
 )
-from ringfence.dataplane.naming import ETH, PUBLIC_SOURCES, UPLINK, link_name
+from ringfence.dataplane.naming import DIRECT, ETH, PUBLIC_SOURCES, UPLINK, link_name
 from ringfence.network import addresses
-from ringfence.network.topology import INTERNET, PLATFORM, Instance, PublicService
+from ringfence.network.topology import INTERNET, PLATFORM, DirectInternet, Instance, PublicService
 
 _SOURCES, _PLATFORM_LINK = PUBLIC_SOURCES, "platform"
 _PEERS = "peers"  # hosts of one job, each pair in both orders
@@ -118,15 +118,23 @@ def render_host(instance: Instance) -> Part:
     return frozenset(_render_host(instance))
 
 
+def render_direct(instance: Instance, direct: DirectInternet) -> Part:
+    """The side of SageMaker's network of an instance that has an ENI too."""
+    return frozenset(_render_link(PLATFORM, instance.id, DIRECT, direct.address, direct.mac))
+
+
+def _render_link(router: str, instance_id: str, name: str, address: str, mac: str) -> Iterator[KernelObject]:
+    link = link_name("h", instance_id)
+    yield Pair(router, link, instance_id, name, mac)
+    yield Up(router, link)
+    yield Route(router, MAIN_TABLE, address, link)
+    yield Neighbour(router, address, link, mac)
+    yield Element(router, _SOURCES, (link, address))
+
+
 def _render_host(instance: Instance) -> Iterator[KernelObject]:
     if instance.address is None or instance.mac is None:
         return
-    router = instance.router
-    link = link_name("h", instance.id)
-    yield Pair(router, link, instance.id, ETH, instance.mac)
-    yield Up(router, link)
-    yield Route(router, MAIN_TABLE, instance.address, link)
-    yield Neighbour(router, instance.address, link, instance.mac)
-    yield Element(router, _SOURCES, (link, instance.address))
-    if router == PLATFORM:
+    yield from _render_link(instance.router, instance.id, ETH, instance.address, instance.mac)
+    if instance.router == PLATFORM:
         yield from (Element(PLATFORM, _PEERS, (instance.address, peer)) for peer in instance.peers)

@@ -65,7 +65,7 @@ class Renderer:
         key = f"namespace {instance.id}"
         old = self._parts.get(key)
         made[key] = old if old is not None and old[0] == instance else (instance, _render_instance(instance))
-        namespaces[instance.id] = hosts.render_fence(instance) if instance.fenced or instance.encrypted else None
+        namespaces[instance.id] = hosts.render_firewall(instance)
         if instance.isolated:
             namespaces[instance.isolated_namespace] = None
 
@@ -130,6 +130,8 @@ def _render_instance(instance: Instance) -> Part:
     part = hosts.render_instance(instance) | _basics(instance.id)
     if instance.network in (INTERNET, PLATFORM, "customer"):
         part |= outside.render_host(instance)
+    if instance.direct is not None:
+        part |= outside.render_direct(instance, instance.direct)
     return part | _basics(instance.isolated_namespace) if instance.isolated else part
 
 

@@ -80,7 +80,7 @@ def compare(trace: Trace, probe: Probe, probed: Probed) -> Live:
 
 def _is_counted(hop: Hop) -> bool:
     """A route that is taken, an absent neighbour, a destination that nobody has: no rule of the kernel's."""
-    if hop.stage in ("address", "source", "platform") or "nobody on the internet" in hop.detail:
+    if hop.stage in ("address", "source", "platform", "direct internet") or "nobody on the internet" in hop.detail:
         return False
     if hop.passed and hop.stage in ("VPC peering", "virtual private gateway", "customer network"):
         return False  # links, which have no rule where they let through

@@ -12,7 +12,7 @@ from ringfence.network.topology import (
     Vpc,
 )
 from ringfence.network.tracking import is_always_tracked
-from ringfence.network.walk import Walk, meets_fence
+from ringfence.network.walk import Walk, comes_one_way, meets_fence
 
 
 def find_route(vpc: Vpc, source: Interface, destination: str) -> Route | None:
@@ -62,7 +62,7 @@ def go_in(walk: Walk, leg: Leg, vpc: Vpc, target: Interface, crossing: bool) -> 
         hop = Hop("service", serves, "service" if serves else endpoint.id, endpoint.id, tell_service(endpoint, serves))
         if not walk.step(hop):
             return None
-    return owner if meets_fence(walk, leg, owner) else None
+    return owner if comes_one_way(walk, leg, owner) and meets_fence(walk, leg, owner) else None
 
 
 def _comes_tracked(vpc: Vpc, target: Interface, leg: Leg) -> bool:

@@ -9,6 +9,7 @@ _PROTOCOLS = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ESP: "ESP (protocol 50)"}
 
 _REMEDIES = {
     "customer network": "check the address: nobody in the customer's network has it",
+    "direct internet": "turn DirectInternetAccess off if hosts outside the VPC are to connect to it",
     "encryption": "hosts of a job with EnableInterContainerTrafficEncryption exchange nothing that is not encrypted",
     "isolation": "create the job without EnableNetworkIsolation if its code must speak with anything else",
 }
@@ -111,7 +112,7 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return "send from the interface's own address, or turn its source/destination check off"
         case "virtual private gateway":
             return f"give a VPN connection of {hop.owner} a static route to {hop.detail.rpartition(' ')[2]}"
-        case "customer network" | "encryption" | "isolation":
+        case "customer network" | "encryption" | "isolation" | "direct internet":
             return _REMEDIES[hop.stage]
         case "internet" | "platform" | "address":
             return "check the address and port"

@@ -35,7 +35,7 @@ def come_from_outside(walk: Walk, source: Instance, address: str) -> str | None:
     leg = Leg(packet, address, packet.destination, (packet.source_port, packet.source_port))
     if source.network == "customer":
         return _from_customer(walk, leg, walk.topology.behind_gateway[source.router])
-    if source.network != PLATFORM:
+    if source.platform_address is None:
         return go_on_internet(walk, leg)
     kept = _inside_platform(walk, source)
     walk.step(kept or Hop("platform", True, PLATFORM, PLATFORM, f"leaves as {addresses.PLATFORM_PUBLIC}"))
@@ -52,8 +52,8 @@ def _inside_platform(walk: Walk, source: Instance) -> Hop | None:
             packet.destination == addresses.PLATFORM_RESOLVER and packet.port == 53 and packet.protocol in (TCP, UDP)
         )
         return Hop("resolver", answers, PLATFORM, PLATFORM, "answers names" if answers else "does not answer")
-    neighbours = (one for one in walk.topology.instances.values() if one.network == PLATFORM)
-    found = next((one for one in neighbours if one.address == packet.destination), None)
+    neighbours = walk.topology.instances.values()
+    found = next((one for one in neighbours if one.platform_address == packet.destination), None)
     if found is not None and packet.destination in source.peers:
         return Hop("platform", True, f"{PLATFORM}/peers", found.id, "is a host of the same job")
     if found is not None:

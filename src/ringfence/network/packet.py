@@ -6,7 +6,7 @@ from typing import Literal
 Stage = Literal[
     "source", "address", "egress group", "egress ACL", "route", "ingress ACL", "ingress group", "service", "resolver",
     "internet", "platform", "internet gateway", "NAT gateway", "VPC peering", "virtual private gateway",
-    "customer network", "isolation", "encryption",
+    "customer network", "isolation", "encryption", "direct internet",
 ]  # fmt: skip
 ICMP, TCP, UDP, ESP = 1, 6, 17, 50
 KEY_EXCHANGE = 500  # UDP port

@@ -376,6 +376,19 @@ class Vpc:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectInternet:
+    """SageMaker's own interface of an instance that has an ENI too: `address` in SageMaker's network.
+
+    `inside`: by the ENI go the VPC's own blocks and link-local addresses, everything else goes by this one.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/appendix-notebook-and-internet-access.html
+    """
+
+    address: str
+    mac: str
+    inside: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """A namespace in which code runs: `address/prefix_length` on eth0, default route to `gateway`; None: loopback only.
 
@@ -385,6 +398,7 @@ class Instance:
     `isolated`: the container has a namespace of its own. `peers`: addresses of the other hosts of the same job.
     `fenced`: the container is isolated and may speak with its peers; what the platform sends from here may go anywhere.
     `encrypted`: what it exchanges with its peers travels as ESP, under keys of the `job`.
+    `direct`: the second interface, if it has one.
     """
 
     id: str
@@ -406,6 +420,19 @@ class Instance:
     fenced: bool = False
     encrypted: bool = False
     job: str = ""
+    direct: DirectInternet | None = None
+
+    @property
+    def platform_address(self) -> str | None:
+        """In SageMaker's own network."""
+        if self.direct is not None:
+            return self.direct.address
+        return self.address if self.network == PLATFORM else None
+
+    @property
+    def one_way(self) -> str:
+        """What the rule is called that takes from the ENI only what the ENI takes back."""
+        return f"{self.id}/direct-internet"
 
     @property
     def fence(self) -> str:

@@ -31,7 +31,7 @@ from ringfence.network.topology import (
     Vpc,
 )
 from ringfence.network.tracking import is_always_tracked
-from ringfence.network.walk import Walk, passes_fence, seal
+from ringfence.network.walk import Walk, goes_direct, passes_fence, seal
 
 __all__ = ["ICMP", "TCP", "UDP", "Hop", "Packet", "Stage", "Trace", "trace"]
 
@@ -50,6 +50,8 @@ def trace(topology: Topology, packet: Packet) -> Trace:
             return Trace(packet, (asks, *keys.forward), keys.reply)
         walk.step(Hop("encryption", True, instance.seal, instance.id, "sends it on as ESP"))
     found = _find_interface(topology, instance.interface_id if instance and instance.interface_id else packet.source)
+    if found is not None and instance is not None and goes_direct(instance, packet.destination):
+        return walk.end(come_from_outside(walk, instance, instance.platform_address or ""))
     if found is not None:
         return walk.end(_from_interface(walk, *found))
     if instance is None or instance.address is None:

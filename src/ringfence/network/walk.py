@@ -6,7 +6,7 @@ Called by `trace`, `arrival`, `outside`.
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from ringfence.network.judge import Leg
+from ringfence.network.judge import Leg, inside
 from ringfence.network.packet import ESP, KEY_EXCHANGE, UDP, Hop, Packet, Trace
 from ringfence.network.topology import (
     Instance,
@@ -59,6 +59,22 @@ def passes_fence(walk: Walk, sender: Instance) -> bool:
     is_peer = packet.destination in sender.peers
     detail = "speaks with the hosts of its own job" if is_peer else "is isolated: it speaks with its own job alone"
     return walk.step(Hop("isolation", is_peer, sender.fence, sender.id, detail))
+
+
+def goes_direct(sender: Instance, destination: str) -> bool:
+    """Whether the sender's second interface takes it."""
+    if sender.direct is None or ip_address(destination).is_loopback:
+        return False
+    return not inside(destination, sender.direct.inside)
+
+
+def comes_one_way(walk: Walk, leg: Leg, reached: str) -> bool:
+    """What comes by the ENI from outside the VPC would be answered by the other interface: it is not taken."""
+    target = walk.topology.instances.get(reached)
+    if target is None or target.direct is None or inside(leg.source, target.direct.inside):
+        return True
+    detail = f"has DirectInternetAccess: by its interface it takes from {', '.join(target.direct.inside)} alone"
+    return walk.step(Hop("direct internet", False, target.one_way, target.id, detail))
 
 
 def meets_fence(walk: Walk, leg: Leg, reached: str) -> bool:

@@ -22,6 +22,8 @@ class Instance(Record, frozen=True, kw_only=True):
     `role_arn`: whose credentials 169.254.170.2 serves here (to the container only if not isolated); None: no
     credentials. `credentials_path`: the unguessable URI path there. `public_ip`: the source address on the internet.
     `customer_cidr`, `vpn_gateway_id`: of a host in a customer's network, the block that it is in and the gateway.
+    `direct_internet`: in a VPC, SageMaker's own network is attached too: by the ENI goes what is for the VPC, by that
+    network everything else, as with a notebook instance's DirectInternetAccess.
     `owner`: ARN of the endpoint or job, or `session/…` of a `ringfence exec`. `peers`: ids of the other hosts of the
     same job; an isolated container that has some shares the namespace `id`, and a fence lets it speak with them alone.
     `encrypted`: what it exchanges with them is.
@@ -42,6 +44,7 @@ class Instance(Record, frozen=True, kw_only=True):
     vpn_gateway_id: str | None = None
     peers: tuple[str, ...] = ()
     encrypted: bool = False
+    direct_internet: bool = False
 
     @property
     def key(self) -> str:

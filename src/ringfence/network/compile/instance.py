@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
+from itertools import count
 
 from ringfence.core.record import Reader
 from ringfence.network import addresses
-from ringfence.network.topology import Instance, Vpc
+from ringfence.network.topology import DirectInternet, Instance, Vpc
 from ringfence.resources import ec2
 from ringfence.resources import instance as records_of
+
+_LINK_LOCAL = "169.254.0.0/16"
 
 
 def compile_instances(
@@ -36,7 +39,7 @@ def _compile_instance(
 ) -> Instance:
     match instance.network:
         case "vpc":
-            return _in_vpc(instance, vpcs, records)
+            return _in_vpc(instance, vpcs, records, taken)
         case "platform":
             address = addresses.pick(instance.id, addresses.PLATFORM_RANGE, taken)
             router, resolver = addresses.PLATFORM_ROUTER, addresses.PLATFORM_RESOLVER
@@ -54,7 +57,7 @@ def _compile_instance(
             return _alone(instance)
 
 
-def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader) -> Instance:
+def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Reader, taken: set[str]) -> Instance:
     record = records.get(ec2.NetworkInterface, instance.network_interface_id or "")
     vpc = vpcs.get(record.vpc_id) if record else None
     interface = vpc.interfaces.get(record.id) if vpc and record else None
@@ -76,7 +79,16 @@ def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Rea
         instance.isolated,
         instance.role_arn is not None,
         secondary=interface.secondary,
+        direct=_direct(instance.id, vpc, taken) if instance.direct_internet else None,
     )
+
+
+def _direct(instance_id: str, vpc: Vpc, taken: set[str]) -> DirectInternet:
+    """Its address is none of the VPC's, whose blocks may lie in SageMaker's range."""
+    blocks = (*vpc.cidrs, _LINK_LOCAL)
+    found = (addresses.pick(f"{instance_id}/{n}", addresses.PLATFORM_RANGE, taken) for n in count())
+    address = next(one for one in found if not any(IPv4Address(one) in IPv4Network(block) for block in blocks))
+    return DirectInternet(address, _made_up_mac(f"{instance_id}/direct"), blocks)
 
 
 def _in_customer_network(instance: records_of.Instance, vpcs: Mapping[str, Vpc], taken: set[str]) -> Instance:
