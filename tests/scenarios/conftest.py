@@ -21,7 +21,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def daemon(scratch: Path) -> Iterator[Story]:
-    """A daemon with nothing in it. Afterwards nothing of it may be left on the machine."""
+    """A daemon with nothing in it. Afterwards nothing of it is left on the machine, and its log has no error."""
     story = Story(state=scratch / "state")
     prefix = Config(state=story.state.resolve()).prefix
     before = leftovers.observe(prefix, story.state)
@@ -33,6 +33,8 @@ def daemon(scratch: Path) -> Iterator[Story]:
         done = story.ringfence("down")
         assert done.returncode == 0, done.stderr
     assert not leftovers.difference(before, leftovers.observe(prefix, story.state))
+    written = (story.state / "daemon.log").read_text()
+    assert " ERROR " not in written and " CRITICAL " not in written, "the daemon had troubles of its own: see its log"
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ from ringfence.network.topology import INTERNET, PLATFORM
 OBSERVED_PART = "observed"
 _TABLES = {"main": MAIN_TABLE}
 _AT_ONCE = 4
+_BY_PACKETS = {"limit", "ct count"}  # statements of elements that packets add
 _Json = dict[str, Any]
 
 
@@ -175,13 +176,22 @@ def _firewall(name: str, rules: list[_Json]) -> tuple[str, set[KernelObject]]:
             continue
         if held["name"] == STATE_SET:
             digest = held.get("comment", "")
-        # what packets add by themselves goes by itself: nft 1.0.6 says `timeout` of such a set, and not `dynamic`
-        elif not {"interval", "dynamic", "timeout"} & set(held.get("flags", ())):
-            elements |= {_element(name, held["name"], one, "map" in item) for one in held.get("elem", ())}
+        elif not {"interval", "dynamic"} & set(held.get("flags", ())):
+            elements |= set(_elements(name, held, "map" in item))
     return digest, elements
 
 
-def _element(name: str, set_name: str, found: Any, is_map: bool) -> Element:
-    key, value = found if is_map else (found, None)
-    parts = key["concat"] if isinstance(key, dict) else [key]
-    return Element(name, set_name, tuple(map(str, parts)), value)
+def _elements(name: str, held: _Json, is_map: bool) -> Iterator[Element]:
+    """What a set of ours holds, or somebody has put there; not what packets add to it, which goes by itself.
+
+    nft 1.0.6 does not say `dynamic` of the sets that packets add to: their elements show it, each with its statement.
+    """
+    for found in held.get("elem", ()):
+        key, value = found if is_map else (found, None)
+        if isinstance(key, dict) and "elem" in key:
+            key = key["elem"]
+            if _BY_PACKETS & key.keys():
+                continue
+            key = key["val"]
+        parts = key["concat"] if isinstance(key, dict) else [key]
+        yield Element(name, held["name"], tuple(map(str, parts)), value)
