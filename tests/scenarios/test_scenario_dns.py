@@ -17,6 +17,7 @@ from demo.data import EC2_ACTIONS
 from demo.story import BIN, Story, expect
 from ringfence.network import addresses
 from tests.scenarios.hosting import BUCKET, Hosting
+from tests.scenarios.jobs import Jobs
 from tests.scenarios.test_scenario_nat import wait
 
 pytestmark = pytest.mark.root
@@ -340,6 +341,25 @@ def test_a_models_data_url_must_resolve_by_the_servers_that_are_named(
     assert place.ask(legacy) == [[_s3_address(place)]]
     told = hosting.create("dns-default", **model)
     assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+
+
+@pytest.mark.statement("S4.34", "S4.35")
+def test_a_jobs_data_urls_must_resolve_by_the_servers_that_are_named(place: Place, story: Story, jobs: Jobs) -> None:
+    """As a model's, with one bucket for all: the route to the gateway endpoint leads there only once the name does."""
+    network = {"VpcConfig": {"Subnets": place.subnets, "SecurityGroupIds": [place.group]}}
+    with place.own_server() as server, place.name_servers(server):
+        told = jobs.process("names-unknown", "pass", NetworkConfig=network)
+    assert told["ProcessingJobStatus"] == "Failed"
+    assert told["FailureReason"].endswith("Unable to execute request to S3")
+    names = (f"{BUCKET}.s3.{story.region}.amazonaws.com", f"s3.{story.region}.amazonaws.com")
+    with (
+        place.own_server(**dict.fromkeys(names, _s3_address(place))) as server,
+        place.name_servers(server),
+    ):
+        told = jobs.process("names-known", "pass", NetworkConfig=network)
+    assert told["ProcessingJobStatus"] == "Completed", told.get("FailureReason")
+    told = jobs.process("names-default", "pass", NetworkConfig=network)
+    assert told["ProcessingJobStatus"] == "Completed", told.get("FailureReason")
 
 
 def _s3_address(place: Place) -> str:

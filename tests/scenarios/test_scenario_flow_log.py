@@ -1,4 +1,4 @@
-"""Flow logs see the traffic of a model's container, as the page on hosting promises; windows are AWS's shortest."""
+"""Flow logs see the traffic of a model's and of a job's container, as AWS's pages promise; windows are its shortest."""
 
 import json
 import time
@@ -10,6 +10,7 @@ import pytest
 from demo.story import Story, expect
 from ringfence.network.flow import FIELDS
 from tests.scenarios.hosting import BUCKET, Hosting
+from tests.scenarios.jobs import Jobs
 
 pytestmark = pytest.mark.root
 FORMAT = " ".join(f"${{{name}}}" for name in FIELDS)
@@ -51,12 +52,41 @@ def until(wanted: Callable[[], Any]) -> Any:
     return found
 
 
+_ROWS = b"0123456789abcdef" * 8192
+_ASK = """
+import socket, time
+print("runs", flush=True)
+try:
+    socket.create_connection(({address!r}, 443), 1)
+except OSError:
+    print("refused")
+time.sleep(1)
+"""
+
+
+def process(jobs: Jobs, address: str) -> str:
+    """A processing job that reads rows from S3 and asks the address in vain; the id of its interface, which is gone."""
+    jobs.s3.put_object(Bucket=BUCKET, Key="flows/rows", Body=_ROWS)
+    rows = jobs.input("rows", f"s3://{BUCKET}/flows/", "/opt/ml/processing/input/rows")
+    jobs.begin("flows", _ASK.format(address=address), inputs=[rows])
+    jobs.wait_for_line("flows", "runs")
+    (interface,) = jobs.interfaces()
+    told = jobs.settle("flows")
+    assert told["ProcessingJobStatus"] == "Completed", told.get("FailureReason")
+    return str(interface["NetworkInterfaceId"])
+
+
 @pytest.mark.slow
-@pytest.mark.statement("S3.5")
-def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hosting) -> None:
+@pytest.mark.statement("S3.5", "S4.3")
+def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hosting, jobs: Jobs) -> None:
     ec2 = story.client("ec2")
+    private = [{"Name": "interface-type", "Values": ["vpc_endpoint"]}]
+    target, other = ec2.describe_network_interfaces(Filters=private)["NetworkInterfaces"][:2]
+    address = target["PrivateIpAddress"]
     log = make_log(story)
     try:
+        # not the model's target: their interfaces may have had the same address, one after the other
+        job = process(jobs, other["PrivateIpAddress"])
         told = hosting.create("monitored", VpcConfig=hosting.vpc_config())
         assert told["EndpointStatus"] == "InService", told.get("FailureReason")
         filters = [{"Name": "group-id", "Values": [story.facts["groups"]["model"]]}]
@@ -64,9 +94,6 @@ def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hostin
             one["NetworkInterfaceId"]: one
             for one in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
         }
-        private = [{"Name": "interface-type", "Values": ["vpc_endpoint"]}]
-        target = ec2.describe_network_interfaces(Filters=private)["NetworkInterfaces"][0]
-        address = target["PrivateIpAddress"]
         # the endpoint's group admits clients only
         assert hosting.invoke("monitored", connect=[address, 443])["connect"] != "connected"
 
@@ -98,6 +125,12 @@ def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hostin
         # neither the resolver nor what the platform asks of the container
         assert not {"53", "8080"} & {port for one in sent for port in (one["srcport"], one["dstport"])}
         assert {one["instance-id"] for one in sent} == {"-"}
+        until(lambda: other["PrivateIpAddress"] in {one["dstaddr"] for one in read(story, job)})
+        seen = read(story, job)
+        asked = [one for one in seen if one["dstaddr"] == other["PrivateIpAddress"]]
+        assert {(one["action"], one["flow-direction"]) for one in asked} == {("ACCEPT", "egress")}
+        loaded = [one for one in seen if one["pkt-src-aws-service"] == "S3" and one["flow-direction"] == "ingress"]
+        assert sum(int(one["bytes"]) for one in loaded) > len(_ROWS), "the job's data came by its interface"
         assert ec2.describe_flow_logs(FlowLogIds=[log])["FlowLogs"][0]["DeliverLogsStatus"] == "SUCCESS"
     finally:
         ec2.delete_flow_logs(FlowLogIds=[log])

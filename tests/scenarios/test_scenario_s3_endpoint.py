@@ -48,6 +48,7 @@ ALLOW = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 @pytest.mark.statement(
     "S0.16", "S0.17", "S0.18", "S0.19", "S0.20", "S0.21", "S0.22", "S0.24",
     "S3.23", "S3.24", "S3.25", "S3.26", "S3.27", "S3.28", "S3.29", "S3.31",
+    "S4.19", "S4.20",
 )  # fmt: skip
 def test_the_route_appears_in_the_chosen_table_and_the_default_policy_is_full(story: Story) -> None:
     ec2 = story.client("ec2")

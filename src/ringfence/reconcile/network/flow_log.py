@@ -7,11 +7,10 @@ cannot be delivered is lost too; the status says why.
 
 import asyncio
 import logging
-from collections.abc import Iterable
 
 from ringfence.core.errors import ServiceError
 from ringfence.network.flow import FlowReading
-from ringfence.network.topology import Topology, Vpc
+from ringfence.network.topology import Topology
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.network.flow_delivery import Delivery
 from ringfence.reconcile.network.flow_record import Place, write_lines
@@ -65,6 +64,7 @@ class FlowLogs:
         if not applied or topology is None:
             return
         wanted = {vpc.id for vpc in topology.vpcs.values() if vpc.flow_logs}
+        self._remember(records, topology)  # a job's interface may be gone again before the next reading
         if wanted != self._counting:
             self._wake.set()
         if wanted and self._task is None:
@@ -99,7 +99,7 @@ class FlowLogs:
         for vpc_id in self._counting - logged.keys():
             await self._network.stop_flows(vpc_id)
         self._counting &= logged.keys()
-        self._look(records, topology, logged.values())
+        self._look(records, topology)
         for vpc_id in logged:
             try:
                 reading = await self._network.read_flows(vpc_id)
@@ -109,8 +109,8 @@ class FlowLogs:
             self._add(records, reading)
         await self._deliver(records)
 
-    def _look(self, records: Snapshot, topology: Topology, vpcs: Iterable[Vpc]) -> None:
-        """Which interfaces are there, for whom; flow logs that are new or gone."""
+    def _look(self, records: Snapshot, topology: Topology) -> None:
+        """Flow logs that are new or gone; which interfaces are there, for whom."""
         now = self._edge.now().timestamp()
         logs = {one.id: one for one in records.all(FlowLog)}
         for id in self._windows.keys() - logs.keys():
@@ -119,18 +119,25 @@ class FlowLogs:
         for one in new:
             self._windows[one.id] = Windows(self._interval or one.interval, one.traffic, one.created.timestamp())
         self._places = {id: kept for id, kept in self._places.items() if now - kept[0] < _REMEMBERED}
-        for vpc in vpcs:
-            for interface in vpc.interfaces.values():
+        for interface in self._remember(records, topology):
+            for one in filter(lambda one: _looks_at(one, interface), logs.values()):
+                self._windows[one.id].see(interface.id, now)
+                if one in new and one.created.timestamp() < self._began:
+                    self._windows[one.id].skip(interface.id, self._began)
+
+    def _remember(self, records: Snapshot, topology: Topology) -> list[NetworkInterface]:
+        """The logged interfaces that are there; each is known from now on, even once it is gone."""
+        now, found = self._edge.now().timestamp(), []
+        for vpc in topology.vpcs.values():
+            for interface in vpc.interfaces.values() if vpc.flow_logs else ():
                 record = records.get(NetworkInterface, interface.id) if interface.logged else None
                 if record is None or interface.namespace is None:
                     continue
                 subnet = records.get(Subnet, record.subnet_id)
                 zone_id = subnet.availability_zone_id if subnet else ""
                 self._places[record.id] = now, Place(record, zone_id, vpc, topology.service_at)
-                for one in filter(lambda one: _looks_at(one, record), logs.values()):
-                    self._windows[one.id].see(record.id, now)
-                    if one in new and one.created.timestamp() < self._began:
-                        self._windows[one.id].skip(record.id, self._began)
+                found.append(record)
+        return found
 
     def _add(self, records: Snapshot, reading: FlowReading) -> None:
         now = self._edge.now().timestamp()
