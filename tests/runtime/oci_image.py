@@ -60,8 +60,10 @@ def shell_layer(*programs: str) -> Layer:
     return layer
 
 
-def write_layout(directory: Path, layers: list[bytes], config: dict[str, Any], tag: str = "latest") -> None:
-    """An OCI layout with one image."""
+def write_layout(
+    directory: Path, layers: list[bytes], config: dict[str, Any], tag: str = "latest", architecture: str | None = None
+) -> None:
+    """An OCI layout with one image; for this machine if `architecture` is not given."""
     blobs = directory / "blobs/sha256"
     blobs.mkdir(parents=True)
 
@@ -71,7 +73,7 @@ def write_layout(directory: Path, layers: list[bytes], config: dict[str, Any], t
         return {"digest": f"sha256:{digest}", "size": len(content)}
 
     content = {
-        "architecture": ARCHITECTURES[platform.machine()],
+        "architecture": architecture or ARCHITECTURES[platform.machine()],
         "os": "linux",
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]},

@@ -1,5 +1,6 @@
 """`ringfence image`: container images under ECR-style names."""
 
+import os
 from pathlib import Path
 
 import click
@@ -20,11 +21,15 @@ def import_(state: Path, source: str, name: str) -> None:
     """Import SOURCE under NAME (ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG).
 
     SOURCE is an OCI layout directory (oci:DIR:TAG or DIR), an archive (docker-archive:FILE, oci-archive:FILE or
-    FILE), or an image of a running Docker or podman (docker-daemon:NAME:TAG, containers-storage:NAME).
+    FILE), or an image of a running Docker (docker-daemon:NAME:TAG, at DOCKER_HOST if that is set) or of root's podman
+    (containers-storage:NAME; another user's: `podman save -o FILE NAME` first).
     """
     if ":" not in source.split("/")[0]:
         source = str(Path(source).resolve())
-    told = connect(state).call("POST", "images", {"source": source, "name": name})
+    asked = {"source": source, "name": name}
+    if host := os.environ.get("DOCKER_HOST"):
+        asked["docker_host"] = host
+    told = connect(state).call("POST", "images", asked)
     click.echo(f"{told['name']}  {told['digest']}")
 
 

@@ -99,7 +99,7 @@ async def _list_images(_: web.BaseRequest, app: Running) -> web.Response:
 
 async def _import_image(request: web.BaseRequest, app: Running) -> web.Response:
     body = await read_body(request)
-    image = await app.images.import_archive(body["source"], body["name"])
+    image = await app.images.import_archive(body["source"], body["name"], body.get("docker_host"))
     return web.json_response({"name": image.name, "digest": image.digest})
 
 

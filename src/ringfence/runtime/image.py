@@ -56,7 +56,7 @@ class ImageStore:
         """The imported images' names, sorted; the built-in one answers to a pattern: builtin.PATTERN."""
         return tuple(sorted(entry["name"] for entry in self._entries()))
 
-    async def import_archive(self, source: str, name: str) -> Image:
+    async def import_archive(self, source: str, name: str, docker_host: str | None = None) -> Image:
         """Import under `name`, replacing what had it. `source` is a path or as skopeo writes it: `oci:DIR[:TAG]`,
         `oci-archive:FILE`, `docker-archive:FILE[:REF]`, `docker-daemon:REF`, `containers-storage:REF`.
 
@@ -66,7 +66,7 @@ class ImageStore:
         if match is None or match["digest"]:
             raise InvalidImage(f"`{name}` is not an image name: expected `repository:tag`")
         with self._work() as work:
-            return await self._import(source, f"{match['repository']}:{match['tag'] or 'latest'}", work)
+            return await self._import(source, f"{match['repository']}:{match['tag'] or 'latest'}", work, docker_host)
 
     async def adopt(self, name: str, lay_out: Callable[[Path], None]) -> Image:
         """The image `name`, `repository:tag`; if it is not there, of the OCI layout that `lay_out` makes in an empty
@@ -92,9 +92,9 @@ class ImageStore:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    async def _import(self, source: str, name: str, work: Path) -> Image:
+    async def _import(self, source: str, name: str, work: Path, docker_host: str | None = None) -> Image:
         try:
-            facts = await image_import.unpack(source, work)
+            facts = await image_import.unpack(source, work, docker_host)
         except image_import.ImportFailed as failure:
             raise InvalidImage(str(failure)) from None
         self._publish(work, facts, name)

@@ -35,10 +35,15 @@ class Facts:
     labels: dict[str, str]
 
 
-async def unpack(source: str, work: Path) -> Facts:
-    """Unpack the image into `work/rootfs`; `work` is an empty directory that the caller removes."""
+async def unpack(source: str, work: Path, docker_host: str | None = None) -> Facts:
+    """Unpack the image into `work/rootfs`; `work` is an empty directory that the caller removes.
+
+    `docker_host`: where the Docker of `docker-daemon:` listens, if not at its usual socket.
+    """
     layout = work / "layout"
-    await _run("skopeo", "--insecure-policy", "copy", "--quiet", find_source(source, work), f"oci:{layout}:image")
+    host = ["--src-daemon-host", docker_host] if docker_host else []
+    copy = ("skopeo", "--insecure-policy", "copy", "--quiet", *host)
+    await _run(*copy, find_source(source, work), f"oci:{layout}:image")
     facts = read_facts(layout)
     await _run("umoci", "raw", "unpack", "--image", f"{layout}:image", str(work / "rootfs"))
     shutil.rmtree(layout)
