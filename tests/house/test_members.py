@@ -45,7 +45,7 @@ ALLOWED = {
     ("sagemaker", "CreateModel", "PrimaryContainer"): "refused by refuse_others, each level",
     ("sagemaker", "CreateModel", "Containers[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "ProductionVariants[]"): "refused by refuse_others",
-    ("sagemaker", "CreateEndpointConfig", "ShadowProductionVariants[]"): _OUTER,
+    ("sagemaker", "CreateEndpointConfig", "ShadowProductionVariants[]"): "refused by refuse_others",
     ("sagemaker", "CreateEndpointConfig", "DataCaptureConfig"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "AsyncInferenceConfig"): "refused by refuse_others, each level",
     ("sagemaker", "CreateFeatureGroup", "OnlineStoreConfig.SecurityConfig"): "refused by refuse_others",

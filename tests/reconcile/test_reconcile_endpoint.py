@@ -181,6 +181,16 @@ async def test_a_container_that_dies_is_replaced(machine: Machine) -> None:
     assert machine.driver.list_ids() == second
 
 
+async def test_a_shadow_variant_that_dies_is_replaced_and_leaves_the_endpoint_in_service(machine: Machine) -> None:
+    async with machine.daemon():
+        endpoint = machine.want(variant(), variant(name="Shadow", shadow=True))
+        first = (await machine.settled(endpoint)).instances["Shadow"]
+        machine.driver.exit(first[0], 137)
+        await machine.until(lambda: not status_of(machine, endpoint).instances["Shadow"])
+        assert status_of(machine, endpoint).status == "InService"
+        await machine.until(lambda: status_of(machine, endpoint).instances["Shadow"] not in ((), first))
+
+
 async def test_the_next_daemon_adopts_what_still_serves(machine: Machine) -> None:
     endpoint = machine.want(variant(**VPC))
     async with machine.daemon():

@@ -1,6 +1,6 @@
 """An image for the ways of inference: a server in the Perl that every Debian has, so that it needs no download.
 
-It says what it was asked: `NAME(PORT): body`. Bodies that begin with a command do something else.
+It says what it was asked: `NAME(PORT): body`, after SLOW seconds. Bodies that begin with a command do something else.
 """
 
 import os
@@ -38,6 +38,7 @@ sub answer {
     return whole($client, "200 OK", "") if $line =~ m{^GET /ping};
     return models($client, $line, $body) if $line =~ m{^\w+ /models};
     return whole($client, "404 Not Found", "") unless $line =~ m{^POST /invocations};
+    select(undef, undef, undef, $ENV{SLOW}) if $ENV{SLOW};
     return whole($client, "500 Internal Server Error", "no") if $body eq "fail";
     if ($body =~ /^sleep (\S+)/) { select(undef, undef, undef, $1); return whole($client, "200 OK", "slept") }
     if ($body =~ /^(parts|break|endless)/) {

@@ -243,6 +243,7 @@ class App:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._own_listeners.close()
+        await self._gateway.mirror.close()
         self._upstream.close()
         await self._studio.close()
         if self._purge:

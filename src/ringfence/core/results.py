@@ -103,7 +103,7 @@ class Forward:
     `finish` is pure: it makes the operation's result of the reply, or the request to the container that is next, or
     raises ServiceError. With a `stream` it is given the head of a success, and the body goes to the client as it comes;
     `timeout` is that of the head. `invoked`: None for what is no invocation of an endpoint. `capture`: what is kept of
-    the result, if anything is.
+    the result, if anything is. `shadow`: its copy for a shadow variant, whose result is nobody's.
     """
 
     instance_ids: tuple[str, ...]
@@ -117,3 +117,4 @@ class Forward:
     stream: EventStream | None = None
     invoked: Invoked | None = None
     capture: Callable[[Result], Captured] | None = None
+    shadow: "Forward | None" = None

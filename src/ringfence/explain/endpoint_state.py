@@ -96,7 +96,8 @@ def show_state(plan: Plan, state: EndpointState) -> Iterator[str]:
             f"{', '.join(variant.subnet_ids)} with {', '.join(variant.group_ids)}" if variant.subnet_ids else "no VPC"
         )
         fleet = f"{variant.count} × {variant.instance_type}"
-        yield f"  variant {variant.name}: model {variant.model_name}, {fleet}, {place}"
+        kind = "shadow variant" if variant.shadow else "variant"
+        yield f"  {kind} {variant.name}: model {variant.model_name}, {fleet}, {place}"
     for one in state.instances:
         where = f"{one.interface} {one.address} in {one.subnet}" if one.interface else "no network interface"
         why = f": {one.reason}" if one.reason else ""

@@ -75,7 +75,7 @@ def _anew(records: Reader, endpoint: Endpoint) -> tuple[tuple[Variant, ...], tup
     if config is None:
         return (), (f"endpoint configuration `{endpoint.config_name}`",)
     variants, absent = [], []
-    for spec in config.spec["ProductionVariants"]:
+    for spec in (*config.spec["ProductionVariants"], *config.spec.get("ShadowProductionVariants", ())):
         model = records.get(Model, f"{scope}/{spec['ModelName']}")
         if model is None:
             absent.append(f"model `{spec['ModelName']}`")

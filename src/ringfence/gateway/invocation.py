@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html . Cal
 
 from collections.abc import Iterator
 
-from ringfence.core.results import Forward, ForwardReply
+from ringfence.core.results import Forward, ForwardReply, Invoked
 from ringfence.services.cloudwatch.measurement import Measurements, variant_source
 
 _MICROSECONDS = 1_000_000
@@ -19,6 +19,12 @@ def note_invocation(
     if invoked is not None:
         source = variant_source(invoked.account, invoked.region, "AWS/SageMaker", invoked.endpoint, invoked.variant)
         measurements.add(source, ended, _measure(reply, invoked.instances, ended - began))
+
+
+def note_dropped(measurements: Measurements, shadow: Invoked, at: float) -> None:
+    """A copy that was not made, since the shadow variant has too much to do. AWS has no metric for it: ours."""
+    source = variant_source(shadow.account, shadow.region, "Ringfence", shadow.endpoint, shadow.variant)
+    measurements.add(source, at, (("ShadowInvocationsDropped", "Count", 1.0),))
 
 
 def _measure(reply: ForwardReply, instances: int, seconds: float) -> Iterator[tuple[str, str, float]]:

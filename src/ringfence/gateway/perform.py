@@ -19,6 +19,7 @@ from ringfence.core.results import Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.decision_log import DecisionLog
+from ringfence.gateway.mirror import Mirror
 from ringfence.gateway.upstream import Flow
 from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
@@ -46,6 +47,7 @@ class Gateway:
     captures: CaptureBuffer = field(default_factory=CaptureBuffer)
     decisions: DecisionLog = field(default_factory=DecisionLog)
     measurements: Measurements = field(default_factory=Measurements)
+    mirror: Mirror = field(default_factory=Mirror)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ and connections (`gateway.listen` does) and nothing of any one operation (`servi
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 from ringfence.core.call import Arrival, Result
 from ringfence.core.errors import ServiceError, not_implemented
@@ -17,7 +18,7 @@ from ringfence.gateway.authenticate import Authenticated, authenticate
 from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.decision_log import claimed_key
 from ringfence.gateway.event_body import EventBody
-from ringfence.gateway.invocation import note_invocation
+from ringfence.gateway.invocation import note_dropped, note_invocation
 from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route
@@ -86,6 +87,8 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
 
 async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, logged: LoggedCall) -> HttpResponse:
     """The container's answer; with its body still to come if it is an event stream. Measured, whatever it is."""
+    if forward.shadow is not None:
+        _mirror(gateway, forward.shadow, logged)
     if forward.stream is None:
         return wire.write_result(name, await _ask(gateway, forward, logged), logged.request_id)
     assert isinstance(wire, RestJsonWire)
@@ -119,6 +122,12 @@ async def _ask(gateway: Gateway, forward: Forward, logged: LoggedCall) -> Result
                 gateway.captures.add(forward.capture(outcome))
             return outcome
         forward = outcome
+
+
+def _mirror(gateway: Gateway, shadow: Forward, logged: LoggedCall) -> None:
+    assert shadow.invoked is not None
+    if not gateway.mirror.offer(shadow.invoked, len(shadow.body), partial(_ask, gateway, shadow, logged)):
+        note_dropped(gateway.measurements, shadow.invoked, gateway.now().timestamp())
 
 
 def _note(gateway: Gateway, forward: Forward, reply: ForwardReply, logged: LoggedCall) -> None:

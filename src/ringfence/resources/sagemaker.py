@@ -54,7 +54,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 
     `container` is the model's ContainerDefinition, `others` are those that follow it in a pipeline; `direct`: each is
     asked by itself. No subnets: SageMaker's own network. `count` and `weight` are the
-    desired ones. `routing`: RANDOM or LEAST_OUTSTANDING_REQUESTS.
+    desired ones. `routing`: RANDOM or LEAST_OUTSTANDING_REQUESTS. `shadow`: it is asked what the production variant is
+    asked, and its answers go to nobody.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     routing: str = "RANDOM"
     others: tuple[dict[str, Any], ...] = ()
     direct: bool = False
+    shadow: bool = False
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ class Fleet(Record, frozen=True, kw_only=True):
 
     `revision`: how often its weights and instance counts were changed. `capture`: the DataCaptureConfig.
     `asynchronous`: the AsyncInferenceConfig, which makes it an endpoint that is asked so and not otherwise.
+    `variants`: all that have instances; shadow variants are the last.
     """
 
     endpoint_key: str
@@ -99,6 +102,15 @@ class Fleet(Record, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return f"{self.endpoint_key}/{self.generation}"
+
+    @property
+    def production(self) -> tuple[Variant, ...]:
+        """The variants whose answers go to callers."""
+        return tuple(one for one in self.variants if not one.shadow)
+
+    @property
+    def shadow(self) -> Variant | None:
+        return next((one for one in self.variants if one.shadow), None)
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):

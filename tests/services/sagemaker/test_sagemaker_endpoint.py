@@ -58,7 +58,6 @@ def test_config_round_trip(made: SageMaker) -> None:
         ),
         ({"ProductionVariants": [variant(VolumeSizeInGB=5)]}, "VolumeSizeInGB"),
         ({"KmsKeyId": "k"}, "KmsKeyId"),
-        ({"ShadowProductionVariants": [variant()]}, "ShadowProductionVariants"),
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "AsyncInferenceConfig"),
     ],
 )

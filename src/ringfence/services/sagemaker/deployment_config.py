@@ -26,9 +26,9 @@ def check_deployment_config(call: Call, config: Mapping[str, Any], new: Fleet, o
         _check_blue_green(blue_green, instances)
     if rolling:
         _check_rolling(rolling, instances)
-        if len(new.variants) > 1:
+        if len(new.production) > 1:
             raise invalid("RollingUpdatePolicy cannot be used with an endpoint of several production variants.")
-    if old is not None and {one.name for one in old.variants} != {one.name for one in new.variants}:
+    if old is not None and {one.name for one in old.production} != {one.name for one in new.production}:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
         raise invalid("With a DeploymentConfig, the new endpoint configuration must have the variants of the old one.")
     _check_alarms(call, config, new, owner)

@@ -1,5 +1,6 @@
 """Endpoints: what the user wants of them. What they are is said by the statuses that `reconcile` writes."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -154,7 +155,7 @@ def describe_endpoint(call: Call, request: Request) -> Result:
     if fleet and fleet.asynchronous:
         result["AsyncInferenceConfig"] = fleet.asynchronous
     if fleet and status:
-        result["ProductionVariants"] = [_variant_summary(call.records, status, variant) for variant in fleet.variants]
+        result |= _by_kind(fleet, lambda variant: _variant_summary(call.records, status, variant))
     if endpoint.last_deployment is not None:
         result["LastDeploymentConfig"] = endpoint.last_deployment
     if status and status.deployment and status.generation < endpoint.generation:
@@ -168,8 +169,9 @@ def _pending(records: Reader, endpoint: Endpoint, deployment: Deployment) -> Res
     assert fleet is not None, "a deployment's fleet is written before it"
     stage = {"launching": "Creating", "baking": "Baking", "terminating": "ActivatingTraffic"}
     status = stage.get(deployment.stage, "Deleting")
-    variants = [
-        {
+
+    def summarize(variant: Variant) -> Result:
+        return {
             "VariantName": variant.name,
             "CurrentWeight": variant.weight,
             "DesiredWeight": variant.weight,
@@ -178,9 +180,18 @@ def _pending(records: Reader, endpoint: Endpoint, deployment: Deployment) -> Res
             "InstanceType": variant.instance_type,
             "VariantStatus": [{"Status": status, "StartTime": deployment.since}],
         }
-        for variant in fleet.variants
-    ]
-    return {"EndpointConfigName": fleet.config_name, "ProductionVariants": variants, "StartTime": deployment.began}
+
+    return {
+        "EndpointConfigName": fleet.config_name,
+        **_by_kind(fleet, summarize),
+        "StartTime": deployment.began,
+    }
+
+
+def _by_kind(fleet: Fleet, summarize: Callable[[Variant], Result]) -> Result:
+    """The summaries under the members in which AWS shows them."""
+    shown: Result = {"ProductionVariants": [summarize(variant) for variant in fleet.production]}
+    return shown | ({"ShadowProductionVariants": [summarize(fleet.shadow)]} if fleet.shadow else {})
 
 
 @operation("ListEndpoints")

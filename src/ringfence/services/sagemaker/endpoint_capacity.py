@@ -68,6 +68,7 @@ def _read(fleet: Fleet, given: list[dict[str, Any]]) -> dict[str, Capacity]:
         if count > variant.count:
             check_instance_limit(variant.instance_type, count - variant.count, "endpoint")
         wanted[name] = Capacity(weight=one.get("DesiredWeight", variant.weight), count=count)
-    if not sum(wanted[name].weight if name in wanted else known[name].weight for name in known):
+    production = [one.name for one in fleet.production]
+    if not sum(wanted[name].weight if name in wanted else known[name].weight for name in production):
         raise invalid("At least one production variant must have a DesiredWeight greater than 0.")
     return wanted

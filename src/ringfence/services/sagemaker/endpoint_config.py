@@ -11,11 +11,14 @@ from ringfence.services.sagemaker.async_inference import check_async_inference
 from ringfence.services.sagemaker.data_capture import check_data_capture
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
+from ringfence.services.sagemaker.model import read_containers
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
+from ringfence.services.sagemaker.shadow_variant import check_shadow_config, check_shadowed
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
-_MEMBERS = frozenset({"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "AsyncInferenceConfig", "Tags"})
-_HARMLESS: dict[str, Any] = {"EnableNetworkIsolation": False, "ShadowProductionVariants": []}
+_KEPT = ("DataCaptureConfig", "AsyncInferenceConfig")
+_MEMBERS = frozenset({"EndpointConfigName", "ProductionVariants", "ShadowProductionVariants", "Tags", *_KEPT})
+_HARMLESS: dict[str, Any] = {"EnableNetworkIsolation": False}
 _VARIANT_MEMBERS = frozenset(
     {
         "VariantName",
@@ -32,9 +35,17 @@ _VARIANT_HARMLESS: dict[str, Any] = {"EnableSSMAccess": False}
 _ROUTING_STRATEGIES = ("RANDOM", "LEAST_OUTSTANDING_REQUESTS")
 
 
+def _both_kinds(request: Request) -> list[dict[str, Any]]:
+    return [*request["ProductionVariants"], *request.get("ShadowProductionVariants", ())]
+
+
 def _model_arns(call: Call, request: Request) -> list[str]:
-    names = [variant["ModelName"] for variant in request["ProductionVariants"] if "ModelName" in variant]
+    names = [variant["ModelName"] for variant in _both_kinds(request) if "ModelName" in variant]
     return [arn_of(call, Model, name) for name in names]
+
+
+def _instance_types(call: Call, request: Request) -> list[str]:
+    return [variant["InstanceType"] for variant in _both_kinds(request) if "InstanceType" in variant]
 
 
 @operation(
@@ -42,7 +53,7 @@ def _model_arns(call: Call, request: Request) -> list[str]:
     on=("endpoint-config/{EndpointConfigName}",),
     keys={
         "sagemaker:AcceleratorTypes": "ProductionVariants.AcceleratorType",
-        "sagemaker:InstanceTypes": "ProductionVariants.InstanceType",
+        "sagemaker:InstanceTypes": _instance_types,
         "sagemaker:ModelArn": _model_arns,
         "sagemaker:NetworkIsolation": "EnableNetworkIsolation",
         "sagemaker:ServerlessMaxConcurrency": "ProductionVariants.ServerlessConfig.MaxConcurrency",
@@ -59,16 +70,24 @@ def create_endpoint_config(call: Call, request: Request) -> Result:
     refuse_others(request, _MEMBERS, harmless=_HARMLESS)
     name, variants = request["EndpointConfigName"], request["ProductionVariants"]
     check_new(call, EndpointConfig, name)
-    for index, variant in enumerate(variants):
-        _check_variant(call, variant, f"ProductionVariants[{index}]")
-    _check_together(variants)
+    shadows = request.get("ShadowProductionVariants", [])
+    for member, several in (("ProductionVariants", variants), ("ShadowProductionVariants", shadows)):
+        for index, variant in enumerate(several):
+            _check_variant(call, variant, f"{member}[{index}]")
+    _check_together(variants, shadows)
+    if shadows:
+        check_shadow_config(request)
+        models = (find(call, Model, variant["ModelName"]) for variant in (*variants, *shadows))
+        check_shadowed(read_containers(model.spec) for model in models)
     if "DataCaptureConfig" in request:
         check_data_capture(request["DataCaptureConfig"])
     if "AsyncInferenceConfig" in request:
         check_async_inference(request["AsyncInferenceConfig"], variants)
     arn = arn_of(call, EndpointConfig, name)
     spec = {"ProductionVariants": [{"InitialVariantWeight": 1.0, **variant} for variant in variants]}
-    spec |= {member: request[member] for member in ("DataCaptureConfig", "AsyncInferenceConfig") if member in request}
+    if shadows:
+        spec["ShadowProductionVariants"] = [{"InitialVariantWeight": 1.0, **variant} for variant in shadows]
+    spec |= {member: request[member] for member in _KEPT if member in request}
     call.records.put(
         EndpointConfig(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
     )
@@ -111,7 +130,7 @@ def _check_variant(call: Call, variant: dict[str, Any], where: str) -> None:
     refuse_others(variant, _VARIANT_MEMBERS, f"{where}.", _VARIANT_HARMLESS)
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
-            raise null_member(f"p{where[1:]}.{member[0].lower()}{member[1:]}")
+            raise null_member(f"{where[0].lower()}{where[1:]}.{member[0].lower()}{member[1:]}")
     find(call, Model, variant["ModelName"])
     _check_routing(variant.get("RoutingConfig", {}), f"{where}.RoutingConfig")
     if limits(variant["InstanceType"]) is None:
@@ -125,9 +144,9 @@ def _check_routing(routing: dict[str, Any], where: str) -> None:
         raise invalid(f"Ringfence does not implement the {where}.RoutingStrategy {strategy}.")
 
 
-def _check_together(variants: list[dict[str, Any]]) -> None:
+def _check_together(variants: list[dict[str, Any]], shadows: list[dict[str, Any]]) -> None:
     """AWS's texts for these two are not published: ours."""
-    names = [variant["VariantName"].lower() for variant in variants]
+    names = [variant["VariantName"].lower() for variant in (*variants, *shadows)]
     if len(set(names)) < len(names):
         raise invalid("The names of the production variants of an endpoint configuration must be unique.")
     if not sum(variant.get("InitialVariantWeight", 1.0) for variant in variants):

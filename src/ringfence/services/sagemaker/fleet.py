@@ -3,11 +3,14 @@ so that deleting either later changes nothing, as with AWS. `explain` reads off 
 
 from typing import Any
 
+import msgspec
+
 from ringfence.core.call import Call
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Fleet, Model, Variant
 from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.model import read_containers
+from ringfence.services.sagemaker.shadow_variant import check_shadowed
 from ringfence.services.sagemaker.vpc_config import check_hosting_zones, check_vpc_config
 
 # "must succeed within 4 minutes" and the download's own limit, which AWS does not publish: the members' maximum
@@ -19,11 +22,14 @@ _DOWNLOAD_SECONDS = 3600
 def make_fleet(call: Call, endpoint: Endpoint, config: EndpointConfig) -> Fleet:
     """The fleet of the endpoint's generation; ValidationException if a model or its network is not as hosting needs."""
     variants = tuple(_variant(call, spec) for spec in config.spec["ProductionVariants"])
+    shadows = tuple(_variant(call, spec) for spec in config.spec.get("ShadowProductionVariants", ()))
+    if shadows:
+        check_shadowed((one.container, *one.others) for one in (*variants, *shadows))
     return Fleet(
         endpoint_key=endpoint.key,
         generation=endpoint.generation,
         config_name=config.name,
-        variants=variants,
+        variants=(*variants, *(msgspec.structs.replace(one, shadow=True) for one in shadows)),
         capture=config.spec.get("DataCaptureConfig"),
         asynchronous=config.spec.get("AsyncInferenceConfig"),
     )

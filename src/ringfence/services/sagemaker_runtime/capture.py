@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpo
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,10 @@ class Sample:
     event_id: str
     at: datetime
     request: Request
+
+    def of_shadow(self, call: Call, shadow: Variant) -> "Sample":
+        """What the shadow variant answers to the same request: kept with it, so that the two can be compared."""
+        return replace(self, variant=shadow, event_id=uuid4(call.entropy))
 
     def capture(self, result: Result) -> Captured:
         """Cheap: the line is written when it is uploaded, in a thread of the uploader's."""

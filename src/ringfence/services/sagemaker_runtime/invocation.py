@@ -4,6 +4,7 @@ Not the transport: the handlers return a Forward, and its `finish` makes the res
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -12,9 +13,9 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply, Invoked
-from ringfence.resources.hosted_container import HostedContainer
+from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
-from ringfence.services.sagemaker_runtime.capture import choose_sample
+from ringfence.services.sagemaker_runtime.capture import Sample, choose_sample
 from ringfence.services.sagemaker_runtime.pipeline import chain, choose_containers
 
 # "a model container must respond within 60 seconds"
@@ -87,11 +88,37 @@ def make_forward(
         invoked=Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving)),
         capture=sample.capture if sample else None,
     )
+    if fleet.shadow is not None:
+        forward = replace(forward, shadow=_copy(call, (endpoint, status), (variant, fleet.shadow), forward, sample))
     return chain(
         forward,
         containers,
         partial(check_reply, endpoint),
         partial(finish, endpoint, variant),
+    )
+
+
+def _copy(
+    call: Call,
+    where: tuple[Endpoint, EndpointStatus],
+    variants: tuple[Variant, Variant],
+    forward: Forward,
+    sample: Sample | None,
+) -> Forward | None:
+    """The same request to the shadow variant: so many of the production variant's as its weight is of that one's."""
+    (endpoint, status), (production, shadow) = where, variants
+    serving = status.instances.get(shadow.name, ())
+    if not serving or _fraction(call) * status.weight(production) >= status.weight(shadow):
+        return None
+    invoked = Invoked(endpoint.account, endpoint.region, endpoint.name, shadow.name, len(serving))
+    copy = replace(
+        forward,
+        instance_ids=_candidates(call, shadow, serving),
+        invoked=invoked,
+        capture=sample.of_shadow(call, shadow).capture if sample else None,
+    )
+    return chain(
+        copy, containers_of(shadow), partial(check_reply, endpoint), partial(read_whole_answer, endpoint, shadow)
     )
 
 
@@ -130,13 +157,13 @@ def _shifted(call: Call, status: EndpointStatus, fleet: Fleet) -> tuple[Endpoint
 def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: str | None) -> Variant:
     """The target, or by weight among those that have instances now."""
     if target is not None:
-        for variant in fleet.variants:
+        for variant in fleet.production:
             if variant.name == target and status.instances.get(target):
                 return variant
             if variant.name == target:
                 raise _unavailable(f"No container of variant {target} is healthy.")
         raise validation_error(f"Variant {target} not found in endpoint configuration {fleet.config_name}.")
-    able = [variant for variant in fleet.variants if status.instances.get(variant.name)]
+    able = [variant for variant in fleet.production if status.instances.get(variant.name)]
     left = _fraction(call) * sum(status.weight(variant) for variant in able)
     for variant in able:
         left -= status.weight(variant)
@@ -172,6 +199,11 @@ def read_answer(endpoint: Endpoint, variant: Variant, container: HostedContainer
     found = {name.lower(): value for name, value in reply.headers.items()}
     answer = {member: found[header] for member, header in _ANSWERS.items() if header in found}
     return {**answer, "InvokedProductionVariant": variant.name}
+
+
+def read_whole_answer(endpoint: Endpoint, variant: Variant, container: HostedContainer, reply: ForwardReply) -> Result:
+    """As `read_answer`, with its body."""
+    return {"Body": reply.body, **read_answer(endpoint, variant, container, reply)}
 
 
 def _model_error(endpoint: Endpoint, container: HostedContainer, reply: ForwardReply) -> ServiceError:

@@ -23,7 +23,9 @@ def invoke_endpoint_with_response_stream(call: Call, request: Request) -> Forwar
     """A container that fails before its first byte is a ModelError, later one an event."""
     refuse_members(request, _REFUSED)
     forward = make_forward(call, request, read_answer, serial=False)
-    return replace(forward, stream=EventStream(_SECONDS, _make_part, _describe_break))
+    # nothing that is streamed is captured: nor is the answer of its copy, which has nothing to be compared with
+    shadow = replace(forward.shadow, capture=None) if forward.shadow else None
+    return replace(forward, stream=EventStream(_SECONDS, _make_part, _describe_break), shadow=shadow)
 
 
 def _make_part(data: bytes) -> Result:
