@@ -73,6 +73,15 @@ def _tun() -> str:
     return "/dev/net/tun"
 
 
+def _volume() -> str:
+    for program in ("mkfs.ext4", "mount"):
+        if shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+            raise LookupError(f"`{program}` not found: apt-get install e2fsprogs mount")
+    if not Path("/dev/loop-control").exists():
+        raise LookupError("no loop devices, so what a job writes is not held to it: modprobe loop, or give them to us")
+    return "ext4 through loop devices"
+
+
 # One throw-away namespace that tries what the VPCs use: veth, conntrack, verdict maps.
 _NETWORK_TRIAL = """
 ip link add name rf-a type veth peer name rf-b && nft 'table inet t {
@@ -103,6 +112,7 @@ CHECKS = (
     Check("skopeo", _program("skopeo", "skopeo", "--version"), "`ringfence image import`"),
     Check("umoci", _program("umoci", "umoci", "--version"), "`ringfence image import`"),
     Check("tun", _tun, "EnableInterContainerTrafficEncryption"),
+    Check("volume", _volume, "VolumeSizeInGB"),
 )
 
 

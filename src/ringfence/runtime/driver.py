@@ -24,6 +24,11 @@ class Mount:
     layered: bool = False
 
 
+def volume_of(directory: Path) -> Path:
+    """The directory for what an instance's containers write. `directory`: the instance's."""
+    return directory / "volume"
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image that is unpacked on this machine. `name` is what it was asked for as.
@@ -54,7 +59,8 @@ class ContainerSpec:
     `mounts`: may lie over each other, shorter targets are mounted first. `cpus`: clamped to this machine's cores.
     `hosts`: (address, name) lines that follow localhost and the hostname. `nameservers` empty: no resolver at all.
     `ca_bundle`: PEM of the only authorities that clients inside trust. `log`: stdout and stderr are appended to it.
-    `read_only_root`: else what it writes goes to disk under the instance's directory, gone with `delete`.
+    `read_only_root`: else what it writes goes to disk under the instance's directory, gone with `delete`; with
+    `on_volume` to the instance's volume (`make_volume`), gone with that.
     """
 
     id: str
@@ -74,6 +80,7 @@ class ContainerSpec:
     search: tuple[str, ...] = ()
     ca_bundle: Path | None = None
     read_only_root: bool = True
+    on_volume: bool = False
     shm_bytes: int = 64 * MIB
 
 
@@ -122,6 +129,14 @@ class StartFailed(Exception):
 
 class Driver(Protocol):
     """Runs containers that outlive the daemon: a new driver on the same directories finds them again."""
+
+    async def make_volume(self, id: str, size: int) -> None:
+        """The instance's `volume_of`, empty, of so many bytes; it goes with the instance's directory.
+
+        Where this machine cannot hold it to its size it is a plain directory. One that is there stays as it is, and is
+        mounted if it is not any more (OSError if it cannot be).
+        """
+        ...
 
     async def start(self, spec: ContainerSpec) -> None:
         """Return once the first process runs; StartFailed if it cannot. The id must be absent."""

@@ -19,6 +19,9 @@ class FakeDriver:
         self._states: dict[str, State] = {}
         self._changed = asyncio.Event()
 
+    async def make_volume(self, id: str, size: int) -> None:
+        """Directories are made by who writes into them."""
+
     async def start(self, spec: ContainerSpec) -> None:
         if spec.id in self._states:
             raise ValueError(f"container `{spec.id}` exists: delete it first")

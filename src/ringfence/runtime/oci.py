@@ -3,7 +3,7 @@
 `start` prepares a bundle and starts the shim below in its own session and mount namespace. The shim stacks the root
 there, so no mount is ever seen on the machine and none can be left behind; runs the runtime in the foreground with the
 log as its output; and writes the exit code to a file. Everything that a later daemon must know is in files.
-Called by reconcile. The only file that runs programs, but for image_import.py.
+Called by reconcile. The only file that runs programs, but for image_import.py and volume.py.
 
 `<config.instances>/<id>/container/`: config.json, files/, lower (link to the image's root), layer/, rootfs/, shim
 (pid and start time), pid, exit, runtime.log.
@@ -23,8 +23,10 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.runtime.cgroup import Cgroups
-from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
+from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage, volume_of
+from ringfence.runtime.fuse import unmount_below
 from ringfence.runtime.spec import BadUser, Host, User, build_config, build_files, hosts_lines, layers_of, resolve_user
+from ringfence.runtime.volume import Volumes
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 START_TIMEOUT = 120.0
@@ -72,6 +74,10 @@ class OciDriver:
         self._runtime_state = Path("/run") / f"{config.prefix}-containers"
         self._prefer = prefer
         self._runtime: str | None = None
+        self._volumes = Volumes()
+
+    async def make_volume(self, id: str, size: int) -> None:
+        await self._volumes.make(self._instances / id, size)
 
     async def start(self, spec: ContainerSpec) -> None:
         if not ID.fullmatch(spec.id):
@@ -144,6 +150,7 @@ class OciDriver:
         await asyncio.gather(*(self.delete(id) for id in {*self.list_ids(), *self._cgroups.ids()}))
         self._cgroups.remove_all()
         await asyncio.to_thread(_remove_directory, self._runtime_state)
+        await asyncio.to_thread(unmount_below, self._instances)
 
     async def _choose_runtime(self) -> str:
         """Once per daemon. A runtime that is there need not work: crun 1.8 refuses hybrid cgroups."""
@@ -185,8 +192,9 @@ class OciDriver:
 
     def _prepare(self, spec: ContainerSpec, place: Place) -> None:
         generated = place.directory / "files"
-        for name in ("files", "layer", "rootfs"):
+        for name in ("files", "rootfs"):
             (place.directory / name).mkdir(parents=True)
+        _make_layer(spec, place.directory / "layer", volume_of(self._instances / spec.id) / "layer")
         spec.log.parent.mkdir(parents=True, exist_ok=True)
         for name, content in build_files(spec).items():
             (generated / name).write_text(content)
@@ -298,6 +306,16 @@ async def _process_end(pid: int) -> None:
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def _make_layer(spec: ContainerSpec, layer: Path, on_volume: Path) -> None:
+    """What the container writes over its image: in its own directory, or by a link on the instance's volume."""
+    if not spec.on_volume:
+        layer.mkdir()
+        return
+    _remove_directory(on_volume)  # of a container before this one
+    on_volume.mkdir(parents=True)
+    layer.symlink_to(on_volume)
 
 
 def _find_user(spec: ContainerSpec) -> User:

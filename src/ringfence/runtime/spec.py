@@ -211,7 +211,7 @@ def layers_of(spec: ContainerSpec, directory: Path) -> dict[Mount, Path]:
     """Mount -> the directory, below that of the container, whose `upper` holds what is written over it."""
     if spec.read_only_root:
         return {}
-    return {mount: directory / "layers" / str(n) for n, mount in enumerate(spec.image.mounts) if mount.layered}
+    return {mount: directory / "layer" / str(n) for n, mount in enumerate(spec.image.mounts) if mount.layered}
 
 
 def _overlay(mount: Mount, layer: Path) -> Json:

@@ -17,7 +17,7 @@ from ringfence.resources.cloudwatch import Dimensions, Metric
 from ringfence.resources.hosted_container import containers_of
 from ringfence.resources.job import JobHostStatus, ProcessingJob, TrainingJob
 from ringfence.resources.sagemaker import Endpoint, Fleet, HostStatus
-from ringfence.runtime.driver import Driver, Usage
+from ringfence.runtime.driver import Driver, Usage, volume_of
 from ringfence.runtime.instance_type import GIB, limits
 from ringfence.services.cloudwatch.metric_data import append
 from ringfence.services.cloudwatch.summary import summarize
@@ -126,11 +126,11 @@ class Utilization:
             return None
         cpu = max(0.0, usage.cpu_seconds - seen.cpu_seconds) / (now - seen.at)
         self._seen[target.instance_id] = _Seen(usage.cpu_seconds, now, now + self._pace.again)
-        disk = await asyncio.to_thread(used_bytes, self._directory(target.instance_id))
+        disk = await asyncio.to_thread(used_share, self._directory(target.instance_id), target.disk_bytes)
         return {
             "CPUUtilization": 100 * cpu,  # of one core: "0 % - 100 %" times the number of cores
             "MemoryUtilization": 100 * usage.memory_bytes / target.memory_bytes,
-            "DiskUtilization": 100 * disk / target.disk_bytes,
+            "DiskUtilization": 100 * disk,
         }
 
     def _usage(self, target: Target) -> Usage | None:
@@ -167,6 +167,14 @@ def find_targets(records: Reader) -> Iterator[Target]:
                 _memory(variant.instance_type), _HOSTING_VOLUME,
                 tuple(container.id_on(one.instance_id) for container in containers_of(variant)),
             )  # fmt: skip
+
+
+def used_share(directory: Path, size: int) -> float:
+    """Of the volume as the file system says, if it is one; else of what lies in the instance's directory."""
+    if (place := volume_of(directory)).is_mount():
+        found = os.statvfs(place)
+        return 1 - found.f_bfree / found.f_blocks
+    return used_bytes(directory) / size
 
 
 def used_bytes(directory: Path) -> int:

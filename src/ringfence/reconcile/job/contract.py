@@ -14,7 +14,7 @@ from ringfence.network import topology
 from ringfence.reconcile.instance.launch import container_environment
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import Job, JobHostStatus, ProcessingJob, TrainingJob, TransformJob
-from ringfence.runtime.driver import ContainerSpec, Image, Mount
+from ringfence.runtime.driver import ContainerSpec, Image, Mount, volume_of
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
 from ringfence.services.sagemaker.job_source import TENSORBOARD, TENSORS, TRAINING_INPUT, Source
@@ -38,8 +38,8 @@ def message_file(job: Job) -> str:
 
 
 def outside(directory: Path, inside: str) -> Path:
-    """Where a container's path lies on this machine: its directories are mirrored below the instance's."""
-    return directory / "root" / inside.lstrip("/")
+    """Where a container's path lies on this machine: its directories are mirrored on the instance's volume."""
+    return volume_of(directory) / "root" / inside.lstrip("/")
 
 
 def directories(job: Job, plan: JobPlan) -> tuple[str, ...]:
@@ -52,6 +52,11 @@ def directories(job: Job, plan: JobPlan) -> tuple[str, ...]:
     usual = (TRAINING_INPUT, TRAINING_MODEL, TRAINING_OUTPUT)
     others = (one.path for one in plan.sinks if not PurePosixPath(one.path).is_relative_to(TRAINING_OUTPUT))
     return tuple(dict.fromkeys((*usual, *others)))
+
+
+def has_volume(job: Job) -> bool:
+    """A transform's containers write nothing."""
+    return not isinstance(job, TransformJob)
 
 
 def stream_place(directory: Path, source: Source) -> Path:
@@ -116,6 +121,7 @@ def job_spec(
         search=() if instance.isolated else place.search,
         ca_bundle=config.ca_bundle,
         read_only_root=isinstance(job, TransformJob),
+        on_volume=has_volume(job),
     )
 
 

@@ -27,6 +27,7 @@ from ringfence.reconcile.parts import Parts
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import HostEnd, Job, JobHostStatus, TransformJob
 from ringfence.runtime.driver import Absent, Exited, Image, StartFailed
+from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan, hosts_of
 
@@ -68,6 +69,17 @@ class JobFleet:
     async def download(self) -> None:
         """LaunchFailed, and all end, if one host cannot be fed."""
         await together(self._download(host) for host in self._record.hosts)
+
+    async def open_volumes(self) -> None:
+        """As an earlier daemon left them: `ringfence down` and a reboot unmount them; LaunchFailed if one is lost."""
+        if not contract.has_volume(self._job):
+            return
+        for host in self._record.hosts:
+            try:
+                await self._parts.driver.make_volume(host.instance_id, self._plan.volume_gigabytes * GIB)
+            except OSError as error:
+                log.warning("the volume of `%s` is lost: %s", host.instance_id, error)
+                raise LaunchFailed(job_failure.HOST_LOST) from None
 
     async def start(self) -> None:
         """Every container that does not run yet; LaunchFailed if one cannot, or is lost.
@@ -163,6 +175,8 @@ class JobFleet:
             zones,
             lambda records: records.put(_in_phase(host, "downloading")),
         )
+        if contract.has_volume(self._job):
+            await self._parts.driver.make_volume(host.instance_id, self._plan.volume_gigabytes * GIB)
         contract.prepare(self._job, self._plan, host.host, self._parts.directory(host.instance_id))
 
     async def _download(self, host: JobHostStatus) -> None:

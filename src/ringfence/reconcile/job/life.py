@@ -88,6 +88,8 @@ class JobLife:
                 self._record.advance("Starting", STARTING)
                 await self._fleet.end()
                 await self._until_asked(self._prepare())
+            else:
+                await self._fleet.open_volumes()
             if self._asked.is_set() and not self._fleet.has_begun:
                 raise _StopAsked
             await self._fleet.start()
@@ -98,6 +100,7 @@ class JobLife:
             return status.outcome
         else:
             outcome = status.outcome
+            await self._fleet.open_volumes()
         return await self._upload(outcome)
 
     async def _prepare(self) -> None:
