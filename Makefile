@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian 12 or Ubuntu machine: `make demo` and `make test`.
-.PHONY: setup studio demo docs check test soak bench sdk lock
+.PHONY: setup studio browser demo docs check test soak bench sdk lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,6 +19,16 @@ studio: setup .venv-studio/.done
 .venv-studio/.done: requirements/studio.txt
 	$(PYTHON) -m venv .venv-studio
 	.venv-studio/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/studio.txt
+	touch $@
+
+# For the tests of Studio in a browser, which are skipped without: Debian's Chromium, and Playwright to drive it (700 MB).
+browser: studio .venv-browser/.done
+	command -v chromium && command -v certutil || \
+		$(ROOT) apt-get install -y --no-install-recommends chromium libnss3-tools fonts-dejavu-core
+
+.venv-browser/.done: requirements/browser.txt
+	$(PYTHON) -m venv .venv-browser
+	.venv-browser/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/browser.txt
 	touch $@
 
 demo: setup
@@ -55,6 +65,8 @@ lock:
 		--extra dev pyproject.toml -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		requirements/studio.in -o requirements/studio.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		requirements/browser.in -o requirements/browser.txt
 
 .venv-bench/.done: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench

@@ -24,6 +24,9 @@ LIFECYCLE_SECONDS = 300
 LIFECYCLE_FAILED, LIFECYCLE_TOO_LONG = 97, 98
 _METADATA = "/opt/ml/metadata/resource-metadata.json"
 _LIFECYCLE = "/opt/ringfence/lifecycle.sh"
+_PAGE = "/etc/jupyter/labconfig/page_config.json"
+# It would ask people, and then the Jupyter project's servers, for news.
+_PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 _USER = "sagemaker-user"
 # of `system`, AWS says only that it costs nothing
 _SYSTEM = Limits(memory_bytes=4 * GIB, cpus=2)
@@ -62,6 +65,7 @@ def prepare(app: App, uid: int, config: StudioLifecycleConfig | None, directory:
         "ExecutionRoleArn": app.role_arn,
     }
     (directory / "resource-metadata.json").write_text(json.dumps(metadata))
+    (directory / "page_config.json").write_text(json.dumps(_PAGE_CONFIG))
     nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     people = f"root:x:0:0:root:/root:/bin/sh\n{_USER}:x:{uid}:{USER_GID}::{HOME}:/bin/bash\n{nobody}"
     (directory / "passwd").write_text(people)
@@ -89,6 +93,7 @@ def app_spec(
         Mount(home, HOME, read_only=False),
         Mount(directory / "resource-metadata.json", _METADATA),
         Mount(directory / "passwd", "/etc/passwd"),
+        Mount(directory / "page_config.json", _PAGE),
     ]
     if (directory / "lifecycle.sh").exists():
         mounts.append(Mount(directory / "lifecycle.sh", _LIFECYCLE))
@@ -139,6 +144,5 @@ def _command(app: App, gateway: tuple[str, str] | None) -> tuple[str, ...]:
     )
     return (
         "python", "-m", "jupyterlab", *common, "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=",
-        f"--ServerApp.base_url={base_path(app)}", "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", *kernels,
+        f"--ServerApp.base_url={base_path(app)}", *kernels,
     )  # fmt: skip
