@@ -261,7 +261,7 @@ class Machine:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Reconciler]:
-        reconciler = make_reconciler(
+        reconciler, self.models = make_reconciler(
             config=self.config,
             store=self.store,
             compile=self.compile,

@@ -86,7 +86,7 @@ async def download(directory: Path, url: str, form: str = "tar") -> Path:
     bucket, _, key = url.removeprefix("s3://").partition("/")
     async with aiohttp.ClientSession() as session:
         data = ModelData(url, bucket, key, form)  # type: ignore[arg-type]
-        await ModelDownload(session, ROLE, "us-west-2", data).into(directory / "model")
+        await ModelDownload(S3Client(session, lambda: ROLE, "us-west-2"), data).into(directory / "model")
     return directory / "model"
 
 

@@ -36,7 +36,7 @@ sub chunk { my ($client, $data) = @_; printf $client "%x\r\n%s\r\n", length($dat
 sub answer {
     my ($client, $line, $body, $header) = @_;
     return whole($client, "200 OK", "") if $line =~ m{^GET /ping};
-    return models($client, $line, $body) if $line =~ m{^\w+ /models};
+    return models($client, $line, $body, $header) if $line =~ m{^\w+ /models};
     return whole($client, "404 Not Found", "") unless $line =~ m{^POST /invocations};
     select(undef, undef, undef, $ENV{SLOW}) if $ENV{SLOW};
     return whole($client, "500 Internal Server Error", "no") if $body eq "fail";
@@ -56,7 +56,38 @@ sub answer {
     $more .= "X-Amzn-SageMaker-Custom-Attributes: got $custom\r\n" if defined $custom;
     whole($client, "200 OK", "$ENV{NAME}($port): $body", $more);
 }
-sub models { my ($client) = @_; whole($client, "404 Not Found", "") }
+sub record { my ($path, $text) = @_; open my $file, ">", $path or die; print $file $text; close $file }
+sub text_of { my ($path) = @_; open my $file, "<", $path or return; local $/; <$file> }
+sub models {
+    my ($client, $line, $body, $header) = @_;
+    return whole($client, "404 Not Found", "") unless $ENV{MODELS};  # how many it has room for
+    my ($method, $name, $invoke) = $line =~ m{^(\w+) /models/?([^/? ]*)(/invoke)?};
+    my ($after) = $line =~ /next_page_token=(\S+)/;
+    my @there = map { m{([^/]+)$} } sort glob("/tmp/model-*");
+    if ($method eq "POST" and !$name) {
+        my ($new) = $body =~ /"model_name": *"([^"]*)"/; my ($url) = $body =~ /"url": *"([^"]*)"/;
+        return whole($client, "409 Conflict", "") if -e "/tmp/model-$new";
+        return whole($client, "507 Insufficient Storage", "full") if @there >= $ENV{MODELS};
+        my $word = text_of("$url/word");
+        return whole($client, "500 Internal Server Error", "no word") unless defined $word;
+        print STDERR "load $header->{'x-amzn-sagemaker-target-model'}\n";
+        record("/tmp/model-$new", $word); return whole($client, "200 OK", "");
+    }
+    if (!$name) {  # a page of one
+        my ($first, $second) = grep { !defined $after or $_ gt "model-$after" } @there;
+        my $id = defined $first ? substr($first, 6) : "";
+        my $list = defined $first ? qq({"modelName": "$id", "modelUrl": "/opt/ml/models/$id/model"}) : "";
+        my $token = defined $second ? qq(, "nextPageToken": "$id") : "";
+        return whole($client, "200 OK", qq({"models": [$list]$token}));
+    }
+    my $word = text_of("/tmp/model-$name");
+    return whole($client, "404 Not Found", "") unless defined $word;
+    if ($method eq "DELETE") { unlink "/tmp/model-$name"; print STDERR "unload\n" }
+    return whole($client, "200 OK", "{}") unless $invoke;
+    unlink "/tmp/model-$name" if $body eq "forget";
+    return whole($client, "404 Not Found", "mine") if $body eq "404";
+    whole($client, "200 OK", "$word: $body ($header->{'x-amzn-sagemaker-target-model'})");
+}
 """
 
 

@@ -245,7 +245,7 @@ def _network(
     Case("create_model", _model({"Image": "i" * 256}), "ValidationException", "less than or equal to 255"),
     Case("create_model", _model({"Image": "docker.io/library/python:3"}), "ValidationException", "non-ECR image"),
     Case("create_model", _model({"Mode": "Triple"}), "ValidationException", "enum value set: [SingleModel, MultiModel]"),
-    Case("create_model", _model({"Mode": "MultiModel"}), "ValidationException", "does not implement"),
+    Case("create_model", _model({"Mode": "MultiModel"}), "ValidationException", "Value null at 'primaryContainer.modelDataUrl'"),
     Case("create_model", _model({"Environment": {"K" * 1025: "v"}}), "ValidationException", FIELD),
     Case("create_model", _model({"Environment": {"K": 5}}), "SerializationException"),
     Case("create_model", _model({"ModelDataUrl": "ftp://host/model.tar.gz"}), "ValidationException"),
@@ -413,7 +413,7 @@ def test_sagemaker_endpoint(world: World, case: Case) -> None:
     Case("invoke_endpoint", lambda i: {"EndpointName": "absent", "Body": b"x"}, "ValidationError", "Endpoint absent of account 123456789012 not found."),
     Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x"}, "ValidationError", "is not InService"),
     Case("invoke_endpoint", lambda i: {"EndpointName": "n" * 64, "Body": b"x"}, "ValidationError", FIELD),
-    Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "TargetModel": "m"}, "ValidationError", "does not implement TargetModel"),
+    Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "TargetModel": " m"}, "ValidationError", FIELD),
     Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "CustomAttributes": "a" * 1025}, "ValidationError", FIELD),
     Case("invoke_endpoint_async", lambda i: {"EndpointName": "absent", "InputLocation": "s3://b/k"}, "ValidationError"),
 )  # fmt: skip

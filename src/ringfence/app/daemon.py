@@ -25,6 +25,7 @@ from ringfence.app.openers import Openers
 from ringfence.config import Config
 from ringfence.core.call import Principal, Request, Result
 from ringfence.core.operation import REGISTRY
+from ringfence.core.results import Forward, ForwardReply
 from ringfence.gateway import admin, session
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
 from ringfence.gateway.perform import Gateway
@@ -104,7 +105,7 @@ class App:
             store=self.store,
             blobs=self._blobs,
             services=frozenset(service for service, _ in REGISTRY),
-            forward=self._upstream.perform,
+            forward=self._invoke,
             open_flow=self._upstream.open,
             payload_limit=config.payload_limit,
             measurements=Measurements(config.metric_period),
@@ -128,7 +129,7 @@ class App:
         self._applied = Applied()
         self._logs = ContainerLogs(self.store)
         self._own_listeners = self._make_listeners(self._authority)
-        self._reconciler = make_reconciler(
+        self._reconciler, self._models = make_reconciler(
             config=config,
             store=self.store,
             compile=partial(
@@ -149,6 +150,9 @@ class App:
             applied=self._applied,
             flow_interval=machine.flow_interval,
         )
+
+    async def _invoke(self, forward: Forward) -> ForwardReply:
+        return await self._models.perform(forward)
 
     # What the command line reaches: gateway.running.Running
 

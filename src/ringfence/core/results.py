@@ -57,6 +57,7 @@ class ForwardReply:
     failure: str | None = None  # "timeout" | "refused" | "reset" | "busy"
     instance_id: str = ""
     seconds: float = 0.0  # from the request to its end
+    error: ServiceError | None = None  # what kept the request from the container
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ class Forward:
     `finish` is pure: it makes the operation's result of the reply, or the request to the container that is next, or
     raises ServiceError. With a `stream` it is given the head of a success, and the body goes to the client as it comes;
     `timeout` is that of the head. `invoked`: None for what is no invocation of an endpoint. `capture`: what is kept of
-    the result, if anything is. `shadow`: its copy for a shadow variant, whose result is nobody's.
+    the result, if anything is. `shadow`: its copy for a shadow variant, whose result is nobody's. `target_model`: which
+    model of a multi-model container is asked.
     """
 
     instance_ids: tuple[str, ...]
@@ -118,3 +120,4 @@ class Forward:
     invoked: Invoked | None = None
     capture: Callable[[Result], Captured] | None = None
     shadow: "Forward | None" = None
+    target_model: str | None = None

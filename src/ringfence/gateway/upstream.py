@@ -9,8 +9,8 @@ each instance: the reconciler asks before it ends one (`reconcile.ports.Traffic`
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 from ringfence.core.results import Forward, ForwardReply
@@ -104,6 +104,15 @@ class Upstream:
         instance_id = min(instance_ids, key=self.outstanding) if len(instance_ids) > 1 else instance_ids[0]
         self._under_way[instance_id] = self.outstanding(instance_id) + 1
         return instance_id
+
+    @contextmanager
+    def hold(self, instance_id: str) -> Iterator[None]:
+        """A request is under way to the instance, whatever it still waits for."""
+        self._begin((instance_id,))
+        try:
+            yield
+        finally:
+            self._end(instance_id)
 
     def outstanding(self, instance_id: str) -> int:
         """Requests under way to the instance."""

@@ -13,6 +13,7 @@ from ringfence.reconcile.hosting.endpoint import Endpoints
 from ringfence.reconcile.hosting.health import Pace
 from ringfence.reconcile.hosting.host import Hosts
 from ringfence.reconcile.hosting.invocation_metric import InvocationMetrics
+from ringfence.reconcile.hosting.multi_model import MultiModels
 from ringfence.reconcile.hosting.scaling import Scaling
 from ringfence.reconcile.instance.utilization import Utilization
 from ringfence.reconcile.job.job import Jobs
@@ -57,8 +58,10 @@ def make_reconciler(
     applied: Applied | None = None,
     flow_interval: float | None = None,
     pace: Pace | None = None,
-) -> Reconciler:
-    """`applied`, if given, tells its maker how far the kernel has come (`ringfence exec` waits for its namespace).
+) -> tuple[Reconciler, MultiModels]:
+    """The reconciler, and what invocations of endpoints go through.
+
+    `applied`, if given, tells its maker how far the kernel has come (`ringfence exec` waits for its namespace).
 
     `flow_interval`: for tests, the aggregation interval of all flow logs. `pace`: for tests, of health checks.
     """
@@ -75,23 +78,25 @@ def make_reconciler(
         applied=applied,
         traffic=traffic,
     )
+    models = MultiModels(parts, measurements)
     nouns = (
         *_vpc_nouns(parts),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge, min(PAUSE, config.metric_period)),
         FeatureGroups(store, OfflineStore(store, caller, blobs, parts.edge), parts.edge, config.offline_store_delay),
         Orphans(parts),
-        Endpoints(parts, Hosts(parts, pace or Pace())),
+        Endpoints(parts, Hosts(parts, pace or Pace(), models)),
+        models,
         Jobs(parts),
         Utilization(store, driver, parts.edge, parts.directory),
         Scaling(store, parts.edge, config.metric_period),
-        InvocationMetrics(store, measurements, parts.edge),
+        InvocationMetrics(store, measurements, parts.edge, models.loaded),
         DataCapture(parts, captures),
         AsyncInvocations(parts, measurements),
         Domains(parts),
         Apps(parts),
     )
-    return Reconciler(store, compile, network, listeners, applied, nouns)
+    return Reconciler(store, compile, network, listeners, applied, nouns), models
 
 
 def _vpc_nouns(parts: Parts) -> tuple[Noun, ...]:

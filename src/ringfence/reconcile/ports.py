@@ -5,6 +5,7 @@ Not here: the container driver (`runtime.driver.Driver`), which reconcile may im
 
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -111,6 +112,10 @@ class Traffic(Protocol):
 
     def outstanding(self, instance_id: str) -> int:
         """How many are under way to the instance."""
+        ...
+
+    def hold(self, instance_id: str) -> AbstractContextManager[None]:
+        """Counts as a request under way to the instance."""
         ...
 
     async def perform(self, forward: Forward) -> ForwardReply:

@@ -29,6 +29,16 @@ class HostedContainer:
         return FIRST_PORT + self.number - 1
 
     @property
+    def is_multi_model(self) -> bool:
+        return self.definition.get("Mode") == "MultiModel"
+
+    @property
+    def keeps_models(self) -> bool:
+        """Whether a model that was asked once stays: ModelCacheSetting."""
+        config: dict[str, str] = self.definition.get("MultiModelConfig", {})
+        return config.get("ModelCacheSetting") != "Disabled"
+
+    @property
     def suffix(self) -> str:
         """What tells this container's files and id from those of the first, which are the instance's own."""
         return "" if self.number == 1 else f"-{self.number}"

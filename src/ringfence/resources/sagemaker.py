@@ -55,7 +55,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     `container` is the model's ContainerDefinition, `others` are those that follow it in a pipeline; `direct`: each is
     asked by itself. No subnets: SageMaker's own network. `count` and `weight` are the
     desired ones. `routing`: RANDOM or LEAST_OUTSTANDING_REQUESTS. `shadow`: it is asked what the production variant is
-    asked, and its answers go to nobody.
+    asked, and its answers go to nobody. `volume_gigabytes`: what model data may take of the disk.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[dict[str, Any], ...] = ()
     direct: bool = False
     shadow: bool = False
+    volume_gigabytes: int = 30
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,7 +56,6 @@ def test_config_round_trip(made: SageMaker) -> None:
             {"ProductionVariants": [variant(RoutingConfig={"RoutingStrategy": "PREFIX_AWARE"})]},
             "ProductionVariants[0].RoutingConfig.RoutingStrategy PREFIX_AWARE",
         ),
-        ({"ProductionVariants": [variant(VolumeSizeInGB=5)]}, "VolumeSizeInGB"),
         ({"KmsKeyId": "k"}, "KmsKeyId"),
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "AsyncInferenceConfig"),
     ],

@@ -1,10 +1,13 @@
 from typing import Any
 
 import pytest
-from sagemaker_caller import ACCOUNT, IMAGE, NOW, ROLE, VPC_CONFIG, SageMaker, role, trust
+from sagemaker_caller import ACCOUNT, IMAGE, NOW, ROLE, VPC_CONFIG, SageMaker, allow, role, trust
 
 ARN = f"arn:aws:sagemaker:us-west-2:{ACCOUNT}:model/model"
 DATA = {"Image": IMAGE, "ModelDataUrl": "s3://models/a/model.tar.gz"}
+SOURCE = {
+    "ModelDataSource": {"S3DataSource": {"S3Uri": "s3://models/a", "S3DataType": "S3Prefix", "CompressionType": "None"}}
+}
 
 
 @pytest.mark.statement("S0.2", "S0.9", "S3.6", "S3.9")
@@ -44,8 +47,10 @@ def test_a_name_is_used_once(sagemaker: SageMaker) -> None:
         ({"VpcConfig": {**VPC_CONFIG, "SecurityGroupIds": ["sg-x"]}}, "The security group 'sg-x' does not exist"),
         ({"VpcConfig": {**VPC_CONFIG, "Subnets": ["subnet-a", "subnet-far"]}}, "same VPC"),
         ({"VpcConfig": {**VPC_CONFIG, "SecurityGroupIds": ["sg-far"]}}, "belong to different networks"),
-        ({"PrimaryContainer": {**DATA, "Mode": "MultiModel"}}, "PrimaryContainer.Mode"),
-        ({"PrimaryContainer": {**DATA, "MultiModelConfig": {}}}, "PrimaryContainer.MultiModelConfig"),
+        ({"PrimaryContainer": {"Image": IMAGE, "Mode": "MultiModel"}}, "Value null at 'primaryContainer.modelDataUrl'"),
+        ({"PrimaryContainer": {"Image": IMAGE, "Mode": "MultiModel", **SOURCE}}, "PrimaryContainer.ModelDataSource"),
+        ({"PrimaryContainer": {**DATA, "MultiModelConfig": {}}}, "PrimaryContainer.MultiModelConfig can only be"),
+        ({"PrimaryContainer": {**DATA, "Mode": "MultiModel"}}, '"s3:ListBucket" permission'),
         ({"PrimaryContainer": {"Image": "nginx:latest"}}, 'Using non-ECR image "nginx:latest"'),
         ({"PrimaryContainer": {}}, "Value null at 'primaryContainer.image'"),
         ({"PrimaryContainer": {"ModelPackageName": "p", "Image": IMAGE}}, "PrimaryContainer.ModelPackageName"),
@@ -64,6 +69,18 @@ def test_bad_input_changes_nothing(sagemaker: SageMaker, changes: dict[str, Any]
     error = sagemaker.error("CreateModel", **request)
     assert error.code == "ValidationException"
     assert message in error.message
+
+
+def test_many_models_behind_one(sagemaker: SageMaker) -> None:
+    """The prefix may be empty yet; the role must be able to list it."""
+    sagemaker.put(role(policies={"data": allow("s3:*")}))
+    many = {"Image": IMAGE, "ModelDataUrl": "s3://models/later", "Mode": "MultiModel"}
+    config = {"MultiModelConfig": {"ModelCacheSetting": "Disabled"}}
+    sagemaker("CreateModel", ModelName="many", PrimaryContainer=many | config, ExecutionRoleArn=ROLE)
+    assert sagemaker("DescribeModel", ModelName="many")["PrimaryContainer"] == many | config
+    sagemaker("CreateModel", ModelName="pipe", Containers=[many, DATA], ExecutionRoleArn=ROLE)
+    error = sagemaker.error("CreateModel", ModelName="two", Containers=[many, many], ExecutionRoleArn=ROLE)
+    assert error.message == "Only one container of an inference pipeline can have the Mode MultiModel."
 
 
 def named(name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sagemaker_caller import ACCOUNT, IMAGE, NOW, ROLE, SageMaker, variant
+from sagemaker_caller import ACCOUNT, IMAGE, NOW, ROLE, SageMaker, allow, role, variant
 
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Forward, ForwardReply
@@ -122,8 +122,60 @@ def test_endpoints_that_do_not_serve(sagemaker: SageMaker) -> None:
 
 
 def test_what_is_refused(sagemaker: SageMaker) -> None:
-    assert "Ringfence does not implement TargetModel." in refusal(sagemaker, TargetModel="m").message
+    assert "Ringfence does not implement EnableExplanations." in refusal(sagemaker, EnableExplanations="m").message
     assert "Variant other not found" in refusal(sagemaker, TargetVariant="other").message
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> SageMaker:
+    """An endpoint of a pipeline: one container with a model of its own, then one with many."""
+    made = SageMaker(open_store(tmp_path / "many"))
+    made.put(role(policies={"data": allow("s3:*")}))
+    single = {"Image": IMAGE, "ContainerHostname": "first"}
+    multi = {"Image": IMAGE, "ModelDataUrl": "s3://models/many", "Mode": "MultiModel"}
+    made("CreateModel", ModelName="model", Containers=[single, multi], ExecutionRoleArn=ROLE)
+    made.config("config", variant(VariantName="one", InitialInstanceCount=2))
+    made.endpoint()
+    status(made, instances={"one": ("i-1", "i-2")})
+    return made
+
+
+def test_the_target_model_goes_to_the_container_that_has_many(many: SageMaker) -> None:
+    first = invoke(many, TargetModel="a/b.tar.gz")
+    assert (first.port, first.target_model, set(first.instance_ids)) == (8080, None, {"i-1", "i-2"})
+    second = first.finish(ForwardReply(200, {}, b"x", instance_id="i-2"))
+    assert isinstance(second, Forward)
+    assert (second.port, second.target_model, second.instance_ids) == (8081, "a/b.tar.gz", ("i-2",))
+    refused = ServiceError("ModelNotReadyException", "not yet", 429)
+    with pytest.raises(ServiceError, match="not yet"):
+        second.finish(ForwardReply(429, {}, b"", None, "i-2", 0.0, refused))
+
+
+def test_who_needs_a_target_model_and_who_has_none(sagemaker: SageMaker, many: SageMaker) -> None:
+    assert refusal(many).message == "Request request is missing a target model header."
+    assert refusal(sagemaker, TargetModel="m").message == (
+        "Endpoint ep is not a multi-model endpoint and does not support target model header."
+    )
+    asked = {"EndpointName": "ep", "Body": b""}
+    error = many.error("InvokeEndpointWithResponseStream", "sagemaker-runtime", **asked)
+    assert error.message == "Request request is missing a target model header."
+
+
+def test_many_models_do_not_go_with_asynchronous_inference_and_batch_transform(many: SageMaker) -> None:
+    multi = {"Image": IMAGE, "ModelDataUrl": "s3://models/many", "Mode": "MultiModel"}
+    many("CreateModel", ModelName="multi", PrimaryContainer=multi, ExecutionRoleArn=ROLE)
+    config = {"ProductionVariants": [variant(ModelName="multi")], "EndpointConfigName": "queue"}
+    later = {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://models/out"}}}
+    assert "asynchronous inference" in many.error("CreateEndpointConfig", **config, **later).message
+    error = many.error(
+        "CreateTransformJob",
+        TransformJobName="t",
+        ModelName="multi",
+        TransformInput={"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://models/in"}}},
+        TransformOutput={"S3OutputPath": "s3://models/out"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    assert error.message == "A model with the container mode MultiModel cannot be used with batch transform."
 
 
 def test_current_weights_split_the_traffic(sagemaker: SageMaker) -> None:

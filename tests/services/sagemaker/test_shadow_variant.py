@@ -77,7 +77,10 @@ def test_both_kinds_are_described_apart(sagemaker: SageMaker) -> None:
         ({"ShadowProductionVariants": [{**SHADOW, "ModelName": "nope"}]}, "Could not find model"),
         ({"ShadowProductionVariants": [{**SHADOW, "ModelName": "two"}]}, "multi-container endpoints"),
         ({"ProductionVariants": [variant(ModelName="two")]}, "multi-container endpoints"),
-        ({"ShadowProductionVariants": [{**SHADOW, "VolumeSizeInGB": 5}]}, "ShadowProductionVariants[0].VolumeSizeInGB"),
+        (
+            {"ShadowProductionVariants": [{**SHADOW, "EnableSSMAccess": True}]},
+            "ShadowProductionVariants[0].EnableSSMAccess",
+        ),
         ({"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://a/b"}}}, "asynchronous inference"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.network import topology
+from ringfence.reconcile.hosting.model_container import INSIDE
 from ringfence.reconcile.instance.launch import container_environment
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.instance import Instance
@@ -48,7 +49,7 @@ def hosting_spec(
         pids=limit.pids,
         args=("serve",),
         env=_environment(instance, container),
-        mounts=(Mount(model_directory(directory, container), "/opt/ml/model"),),
+        mounts=(_model_mount(directory, container),),
         hostname=container.definition.get("ContainerHostname") or place.hostname,
         hosts=tuple(("127.0.0.1", name) for name in names),
         nameservers=() if isolated else place.resolvers,
@@ -66,9 +67,22 @@ def model_directory(directory: Path, container: HostedContainer) -> Path:
     return directory / f"model{container.suffix}"
 
 
+def models_directory(directory: Path, container: HostedContainer) -> Path:
+    """Of a multi-model container: a directory NAME/model for each model that the instance has."""
+    return directory / f"models{container.suffix}"
+
+
+def _model_mount(directory: Path, container: HostedContainer) -> Mount:
+    if container.is_multi_model:
+        return Mount(models_directory(directory, container), INSIDE)
+    return Mount(model_directory(directory, container), "/opt/ml/model")
+
+
 def _environment(instance: Instance, container: HostedContainer) -> dict[str, str]:
-    """The model's own variables win, except over the credentials' address and the port."""
+    """The model's own variables win, except over the credentials' address, the mode and the port."""
     environment = container_environment(instance, container.definition.get("Environment", {}))
+    if container.is_multi_model:
+        environment["SAGEMAKER_MULTI_MODEL"] = "true"
     if container.in_pipeline:
         first = _FIRST_SAFE_PORT + (container.number - 1) * _SAFE_PORTS
         environment["SAGEMAKER_BIND_TO_PORT"] = str(container.port)

@@ -12,6 +12,7 @@ from typing import Any
 from ringfence.reconcile.hosting.health import Pace, wait_until_unhealthy
 from ringfence.reconcile.hosting.host_end import end_host
 from ringfence.reconcile.hosting.host_launch import Launch, follow_logs, set_phase
+from ringfence.reconcile.hosting.multi_model import MultiModels
 from ringfence.reconcile.hosting.ping import answers_ping
 from ringfence.reconcile.instance.launch import LaunchFailed, container_namespace
 from ringfence.reconcile.parts import Parts
@@ -35,8 +36,9 @@ _ADOPT_PINGS = 3
 class Hosts:
     """Which instances have a task; the records say which there are."""
 
-    def __init__(self, parts: Parts, pace: Pace) -> None:
+    def __init__(self, parts: Parts, pace: Pace, models: MultiModels) -> None:
         self._parts = parts
+        self._models = models
         self._pace = pace
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
@@ -151,6 +153,7 @@ class Hosts:
         if drain:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._parts.traffic.drained(instance_id), _DRAIN)
+        await self._models.end(instance_id)
         while True:
             try:
                 await end_host(self._parts, instance_id, grace)

@@ -10,7 +10,8 @@ import msgspec
 
 from ringfence.core.record import Writer
 from ringfence.network import topology
-from ringfence.reconcile.hosting.container_spec import hosting_spec, log_file, model_directory
+from ringfence.reconcile.hosting.container_spec import hosting_spec, log_file, model_directory, models_directory
+from ringfence.reconcile.hosting.model_container import ListFailed, ModelContainer
 from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.hosting.ping import answers_ping, wait_for_ping
 from ringfence.reconcile.instance.image_pull import find_image
@@ -24,16 +25,19 @@ from ringfence.reconcile.instance.launch import (
     zones_of,
 )
 from ringfence.reconcile.instance.namespace_http import open_session
+from ringfence.reconcile.instance.s3_client import S3Client
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import RoleSession
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
 from ringfence.runtime.driver import ContainerSpec, Image, Running, StartFailed
+from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import failure_reason
 from ringfence.services.sagemaker.container import model_data
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/build-multi-model-build-container.html
 _BIND_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
+_MULTI_MODEL_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 
 log = logging.getLogger("ringfence.reconcile")
 
@@ -76,8 +80,9 @@ class Launch:
         image = await find_image(self._parts, self._wish(), name)
         if image is None:
             raise LaunchFailed(failure_reason.image_missing(self._variant.name))
-        if container.in_pipeline and image.labels.get(_BIND_LABEL) != "true":
-            raise LaunchFailed(failure_reason.label_missing(name, _BIND_LABEL))
+        for needed, label in ((container.in_pipeline, _BIND_LABEL), (container.is_multi_model, _MULTI_MODEL_LABEL)):
+            if needed and image.labels.get(label) != "true":
+                raise LaunchFailed(failure_reason.label_missing(name, label))
         return image
 
     def _appeared(self, records: Writer, images: list[Image]) -> None:
@@ -87,6 +92,9 @@ class Launch:
             records.put(downloading)
 
     async def _download(self, container: HostedContainer, role: RoleSession, place: topology.Instance) -> None:
+        if container.is_multi_model:  # when they are asked for
+            models_directory(self._parts.directory(self._id), container).mkdir(parents=True, exist_ok=True)
+            return
         parts, directory = self._parts, model_directory(self._parts.directory(self._id), container)
         data = model_data(container.definition)
         if data is None:
@@ -97,7 +105,8 @@ class Launch:
                 asyncio.timeout(self._variant.download_timeout),
                 open_session(parts.network, self._id, place.resolvers, parts.config.ca_bundle) as session,
             ):
-                await ModelDownload(session, role, self._endpoint.region, data, container.number).into(directory)
+                s3 = S3Client(session, lambda: role, self._endpoint.region)
+                await ModelDownload(s3, data, container.number, self._variant.volume_gigabytes * GIB).into(directory)
         except DownloadFailed as failure:
             raise LaunchFailed(failure.reason) from None
         except TimeoutError:
@@ -127,6 +136,20 @@ class Launch:
         finally:
             for task in answering:
                 task.cancel()
+        await self._keeps_contract()
+
+    async def _keeps_contract(self) -> None:
+        """A multi-model container lists its models; on AWS one that cannot does not pass the health check.
+
+        https://github.com/pytorch/serve/issues/397
+        """
+        for container in self._containers:
+            if container.is_multi_model:
+                try:
+                    await ModelContainer(self._parts.traffic, self._id, container.port).names()
+                except ListFailed as failure:
+                    log.warning("container of `%s` lists no models: %s", self._endpoint.name, failure)
+                    raise LaunchFailed(failure_reason.no_ping(self._variant.name, container.name)) from None
 
     async def _answers(self, container: HostedContainer, namespace: str) -> None:
         parts, id = self._parts, container.id_on(self._id)

@@ -1,6 +1,6 @@
 """Where the instances of an endpoint are, for those who move data through their networks while they serve.
 
-Called by `data_capture` and `async_invocation`.
+Called by `data_capture`, `async_invocation` and `multi_model`.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ringfence.network import topology
 from ringfence.reconcile.hosting.host_launch import hosting_wish
 from ringfence.reconcile.instance.launch import Wish
 from ringfence.reconcile.parts import Parts
-from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +37,17 @@ def find_places(parts: Parts, endpoint_key: str, variant_name: str) -> tuple[Hos
         for id in status.instances.get(variant_name, ())
         if id in applied.instances
     )
+
+
+def find_place(parts: Parts, instance_id: str) -> HostPlace | None:
+    """Of one instance, whichever of the endpoint's fleets it is of; None if the network does not have it."""
+    records, applied = parts.store.snapshot(), parts.applied.topology
+    status = records.get(HostStatus, instance_id)
+    if status is None or applied is None or instance_id not in applied.instances:
+        return None
+    endpoint = records.get(Endpoint, status.endpoint_key)
+    fleet = records.get(Fleet, f"{status.endpoint_key}/{status.generation}")
+    variant = next((one for one in fleet.variants if one.name == status.variant), None) if fleet else None
+    if endpoint is None or variant is None:
+        return None
+    return HostPlace(endpoint, variant, hosting_wish(endpoint, variant, instance_id), applied.instances[instance_id])

@@ -6,12 +6,13 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 
 from ringfence.core.record import Reader
 from ringfence.reconcile.hosting.async_metric import is_asynchronous, note_backlogs
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus
-from ringfence.services.cloudwatch.measurement import Measurements, variant_source
+from ringfence.services.cloudwatch.measurement import Measurements, Source, variant_source
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
@@ -21,12 +22,22 @@ _IDLE = (("Invocations", "None", 0.0), ("InvocationsPerInstance", "None", 0.0))
 
 
 class InvocationMetrics:
-    """`measurements`: what the gateway adds to, and `async_invocation`; its period is the minute."""
+    """`measurements`: what the gateway adds to, `async_invocation` and `multi_model`; its period is the minute.
 
-    def __init__(self, store: Store, measurements: Measurements, edge: Edge) -> None:
+    `loaded`: how many models each multi-model container has in memory now.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        measurements: Measurements,
+        edge: Edge,
+        loaded: Callable[[], Iterable[tuple[Source, int]]] = tuple,
+    ) -> None:
         self._store = store
         self._measurements = measurements
         self._edge = edge
+        self._loaded = loaded
         self._task: asyncio.Task[None] | None = None
 
     async def reconcile(self, records: Snapshot, applied: bool) -> None:
@@ -49,6 +60,8 @@ class InvocationMetrics:
             try:
                 note_idle(self._measurements, self._store.snapshot(), begun - 1)
                 note_backlogs(self._measurements, self._store, begun - 1)
+                for source, count in self._loaded():
+                    self._measurements.add(source, begun - 1, [("LoadedModelCount", "None", float(count))])
                 self._write(begun)
             except Exception:
                 log.exception("writing the metrics of invocations failed, will retry")

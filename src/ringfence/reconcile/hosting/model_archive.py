@@ -8,14 +8,24 @@ import tarfile
 from pathlib import Path, PurePosixPath
 
 
-def unpack(archive: Path, directory: Path) -> None:
+class TooLarge(Exception):
+    """What the archive holds is more than the limit."""
+
+
+def unpack(archive: Path, directory: Path, limit: int | None = None) -> None:
     """Unpack a .tar.gz; tarfile.TarError for what is none, or holds links, devices or names that lead out.
+
+    `limit`: bytes that it may hold; TooLarge before the first one beyond.
 
     SageMaker wants no symbolic links in a model archive:
     https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
     """
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:
+            if limit is not None:
+                limit -= member.size
+                if limit < 0:
+                    raise TooLarge
             _place(tar, member, directory)
 
 

@@ -7,18 +7,15 @@ import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
-import aiohttp
-
-from ringfence.reconcile.hosting.model_archive import unpack
+from ringfence.reconcile.hosting.model_archive import TooLarge, unpack
 from ringfence.reconcile.instance.s3_client import UNREACHABLE, Refused, S3Client
 from ringfence.reconcile.instance.s3_read import fetch_object
-from ringfence.reconcile.ports import RoleSession
 from ringfence.services.sagemaker.container import ModelData
 from ringfence.services.sagemaker.failure_reason import data_refused, data_unreachable
 
 
 class DownloadFailed(Exception):
-    """`reason` is what AWS says in the endpoint's FailureReason."""
+    """`reason` is what AWS says in the endpoint's FailureReason; the cause, what S3 or the archive said."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,15 +23,15 @@ class DownloadFailed(Exception):
 
 
 class ModelDownload:
-    """One model's data; `session` sends its requests from inside the instance's namespace."""
+    """One model's data; `s3` sends its requests from inside the instance's namespace."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, role: RoleSession, region: str, data: ModelData, number: int = 1
-    ) -> None:
-        """`number`: which container of the instance it is for, as AWS counts them."""
-        self._s3 = S3Client(session, lambda: role, region)
+    def __init__(self, s3: S3Client, data: ModelData, number: int = 1, limit: int | None = None) -> None:
+        """`number`: which container of the instance it is for, as AWS counts them. `limit`: bytes of an archive's
+        content."""
+        self._s3 = s3
         self._data = data
         self._number = number
+        self._limit = limit
 
     async def into(self, directory: Path) -> None:
         """Put the data into `directory`, made anew. Raises DownloadFailed with AWS's text."""
@@ -42,10 +39,10 @@ class ModelDownload:
         directory.mkdir(parents=True)
         try:
             await self._fetch(directory)
-        except Refused:
-            raise DownloadFailed(data_refused(self._data.url, self._number)) from None
-        except UNREACHABLE:
-            raise DownloadFailed(data_unreachable(self._data.url)) from None
+        except Refused as refused:
+            raise DownloadFailed(data_refused(self._data.url, self._number)) from refused
+        except UNREACHABLE as error:
+            raise DownloadFailed(data_unreachable(self._data.url)) from error
 
     async def _fetch(self, directory: Path) -> None:
         key = self._data.key
@@ -70,12 +67,17 @@ class ModelDownload:
 
     async def _extract(self, archive: Path, directory: Path) -> None:
         try:
-            await asyncio.to_thread(unpack, archive, directory)
-        except (tarfile.TarError, EOFError, OSError):
+            await asyncio.to_thread(unpack, archive, directory, self._limit)
+        except TooLarge as error:  # ours
+            raise DownloadFailed(
+                f'The model data for container "container_{self._number}" from URL "{self._data.url}" does not fit '
+                "into the storage volume of the instance."
+            ) from error
+        except (tarfile.TarError, EOFError, OSError) as error:
             raise DownloadFailed(
                 f'Failed to extract model data archive for container "container_{self._number}" from URL '
                 f'"{self._data.url}". Please ensure that the object located at the URL is a valid tar.gz archive.'
-            ) from None
+            ) from error
         finally:
             archive.unlink(missing_ok=True)
 

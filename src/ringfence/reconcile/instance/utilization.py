@@ -26,9 +26,6 @@ from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
 
-# AWS does not say how large the volume of a hosting instance is unless one is asked for
-_HOSTING_VOLUME = 30 * GIB
-
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -164,7 +161,7 @@ def find_targets(records: Reader) -> Iterator[Target]:
             where = (("EndpointName", endpoint.name), ("VariantName", variant.name))
             yield Target(
                 one.instance_id, endpoint.account, endpoint.region, "/aws/sagemaker/Endpoints", where,
-                _memory(variant.instance_type), _HOSTING_VOLUME,
+                _memory(variant.instance_type), variant.volume_gigabytes * GIB,
                 tuple(container.id_on(one.instance_id) for container in containers_of(variant)),
             )  # fmt: skip
 

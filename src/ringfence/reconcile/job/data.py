@@ -73,7 +73,7 @@ class HostData:
         resolvers, bundle = self._place.resolvers, parts.config.ca_bundle
         try:
             async with open_session(parts.network, self._wish.id, resolvers, bundle) as session:
-                await ModelDownload(session, role, self._wish.region, data).into(directory)
+                await ModelDownload(S3Client(session, lambda: role, self._wish.region), data).into(directory)
         except DownloadFailed as failure:
             raise LaunchFailed(failure.reason) from None
 

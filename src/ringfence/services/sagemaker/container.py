@@ -11,8 +11,10 @@ import msgspec
 
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
 
-_MEMBERS = frozenset({"ContainerHostname", "Image", "ModelDataUrl", "ModelDataSource", "Environment"})
-_HARMLESS = {"Mode": "SingleModel", "ImageConfig": {"RepositoryAccessMode": "Platform"}}
+_MEMBERS = frozenset(
+    {"ContainerHostname", "Image", "Mode", "ModelDataUrl", "ModelDataSource", "MultiModelConfig", "Environment"}
+)
+_HARMLESS = {"ImageConfig": {"RepositoryAccessMode": "Platform"}}
 _SOURCE_MEMBERS = frozenset({"S3Uri", "S3DataType", "CompressionType"})
 
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
@@ -25,12 +27,15 @@ _PATH_STYLE = re.compile(r"s3([.-][a-z0-9-]+)?\.amazonaws\.com")
 
 
 class ModelData(msgspec.Struct, frozen=True):
-    """`url` as the user wrote it. form: a gzipped tar, one plain object, or all objects under the key as a prefix."""
+    """`url` as the user wrote it. form: a gzipped tar, one plain object, or all objects under the key as a prefix.
+
+    `models`: each object under the key as a prefix is the gzipped tar of a model.
+    """
 
     url: str
     bucket: str
     key: str
-    form: Literal["tar", "object", "prefix"]
+    form: Literal["tar", "object", "prefix", "models"]
 
 
 def check_container(container: dict[str, Any], where: str) -> None:
@@ -43,7 +48,26 @@ def check_container(container: dict[str, Any], where: str) -> None:
     environment = container.get("Environment", {})
     if sum(len(key.encode()) + len(value.encode()) for key, value in environment.items()) > 32 * 1024:
         raise invalid(f"{where}.Environment: the keys and values together must not be longer than 32 KB.")
+    _check_mode(container, where)
     model_data(container)
+
+
+def is_multi_model(container: dict[str, Any]) -> bool:
+    return container.get("Mode") == "MultiModel"
+
+
+def _check_mode(container: dict[str, Any], where: str) -> None:
+    """AWS's texts are not published: ours. "Currently you cannot use ModelDataSource in conjunction with […] SageMaker
+    multi-model endpoints": https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html
+    """
+    if not is_multi_model(container):
+        if "MultiModelConfig" in container:
+            raise invalid(f"{where}.MultiModelConfig can only be specified for a container with the Mode MultiModel.")
+        return
+    if "ModelDataSource" in container:
+        raise invalid(f"{where}.ModelDataSource cannot be specified for a container with the Mode MultiModel.")
+    if "ModelDataUrl" not in container:
+        raise null_member(f"{where[0].lower()}{where[1:]}.modelDataUrl")
 
 
 def check_image(image: str) -> None:
@@ -57,6 +81,9 @@ def model_data(container: dict[str, Any]) -> ModelData | None:
     url, source = container.get("ModelDataUrl"), container.get("ModelDataSource")
     if url and source:
         raise invalid("ModelDataUrl and ModelDataSource cannot both be specified for a container.")
+    if url and is_multi_model(container):
+        bucket, key = _bucket_and_key(url)
+        return ModelData(url, bucket, f"{key.rstrip('/')}/" if key else "", "models")
     if url:
         return ModelData(url, *_bucket_and_key(url), "tar")
     if source:

@@ -17,6 +17,8 @@ from ringfence.services.sagemaker.vpc_config import check_hosting_zones, check_v
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 _STARTUP_SECONDS = 240
 _DOWNLOAD_SECONDS = 3600
+# AWS does not say how large the volume of a hosting instance is unless one is asked for: ours
+_VOLUME_GIGABYTES = 30
 
 
 def make_fleet(call: Call, endpoint: Endpoint, config: EndpointConfig) -> Fleet:
@@ -64,5 +66,6 @@ def variant_of(spec: dict[str, Any], model: Model) -> Variant:
         routing=spec.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
         others=tuple(others),
         direct=model.spec.get("InferenceExecutionConfig") == {"Mode": "Direct"} and bool(others),
+        volume_gigabytes=spec.get("VolumeSizeInGB", _VOLUME_GIGABYTES),
         startup_timeout=spec.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
     )

@@ -7,7 +7,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.sagemaker import Model
-from ringfence.services.sagemaker.container import check_container, model_data
+from ringfence.services.sagemaker.container import check_container, is_multi_model, model_data
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
@@ -122,6 +122,9 @@ def _check_names(containers: list[dict[str, Any]], direct: bool) -> None:
             "1 validation error detected: Value at 'containers' failed to satisfy constraint: Member must have length "
             f"less than or equal to {_MOST_CONTAINERS}",
         )
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoints.html
+    if sum(map(is_multi_model, containers)) > 1:
+        raise invalid("Only one container of an inference pipeline can have the Mode MultiModel.")
     names = [container["ContainerHostname"] for container in containers if "ContainerHostname" in container]
     if len(set(names)) < len(names):
         raise invalid("The ContainerHostname of each container of a model must be unique.")

@@ -20,11 +20,11 @@ def check_model_data(call: Call, role_arn: str, role: Role | None, data: ModelDa
         raise _inaccessible(call, role_arn, data)
     who = session_of(call, role)
     action, arn = "s3:GetObject", f"arn:aws:s3:::{data.bucket}/{data.key}"
-    if data.form == "prefix":
+    if data.form in ("prefix", "models"):
         action, arn = "s3:ListBucket", f"arn:aws:s3:::{data.bucket}"
     if not call.may(who, action, arn):
         raise _inaccessible(call, role_arn, data)
-    if not _exists(call, data):
+    if data.form != "models" and not _exists(call, data):  # models may come later
         raise invalid(f"Could not find model data at {data.url}.")
 
 

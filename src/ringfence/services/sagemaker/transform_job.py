@@ -9,6 +9,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.resources.job import TransformJob
 from ringfence.resources.sagemaker import Model
+from ringfence.services.sagemaker.container import is_multi_model
 from ringfence.services.sagemaker.fleet import variant_of
 from ringfence.services.sagemaker.job import (
     check_s3_uri,
@@ -72,6 +73,8 @@ def create_transform_job(call: Call, request: Request) -> Result:
     variant = variant_of(wanted, model)
     if variant.others:
         raise invalid("Ringfence does not implement batch transform with an inference pipeline.")
+    if is_multi_model(variant.container):  # AWS's text is not published: ours
+        raise invalid("A model with the container mode MultiModel cannot be used with batch transform.")
     arn = arn_of(call, TransformJob, name)
     spec = {member: value for member, value in request.items() if member not in ("TransformJobName", "Tags")}
     job = TransformJob(

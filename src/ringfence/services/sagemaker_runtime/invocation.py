@@ -17,6 +17,8 @@ from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
 from ringfence.services.sagemaker_runtime.capture import Sample, choose_sample
 from ringfence.services.sagemaker_runtime.pipeline import chain, choose_containers
+from ringfence.services.sagemaker_runtime.target_model import check_target_model
+from ringfence.services.sagemaker_runtime.validation import validation_error
 
 # "a model container must respond within 60 seconds"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
@@ -74,11 +76,12 @@ def make_forward(
         header: request[member] for member, header in REQUEST_HEADERS.items() if member in request
     }
     containers = choose_containers(variant, request.get("TargetContainerHostname"))
+    target_model = check_target_model(call, endpoint, containers, request.get("TargetModel"))
     if len(containers) > 1 and not serial:  # ours
         raise validation_error("The answer of an inference pipeline cannot be streamed.")
     sample = choose_sample(call, fleet.capture, endpoint, variant, request)
     forward = Forward(
-        instance_ids=_candidates(call, variant, serving),
+        instance_ids=_candidates(call, variant, serving, every=target_model is not None),
         method="POST",
         path="/invocations",
         headers=headers,
@@ -87,6 +90,7 @@ def make_forward(
         finish=lambda reply: {},  # of each container its own
         invoked=Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving)),
         capture=sample.capture if sample else None,
+        target_model=target_model,
     )
     if fleet.shadow is not None:
         forward = replace(forward, shadow=_copy(call, (endpoint, status), (variant, fleet.shadow), forward, sample))
@@ -172,10 +176,13 @@ def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: st
     return able[-1]
 
 
-def _candidates(call: Call, variant: Variant, instances: tuple[str, ...]) -> tuple[str, ...]:
-    """One at random, or all, of which the gateway takes the one with the least to do; at random among equals."""
+def _candidates(call: Call, variant: Variant, instances: tuple[str, ...], *, every: bool = False) -> tuple[str, ...]:
+    """One at random, or all, of which the gateway takes the one with the least to do; at random among equals.
+
+    `every`: all, whatever the strategy, because where a model is loaded decides.
+    """
     first = int(_fraction(call) * len(instances))
-    if variant.routing == "RANDOM":
+    if variant.routing == "RANDOM" and not every:
         return (instances[first],)
     return instances[first:] + instances[:first]
 
@@ -187,10 +194,12 @@ def _fraction(call: Call) -> float:
 
 def check_reply(endpoint: Endpoint, container: HostedContainer, reply: ForwardReply) -> None:
     """Raise the error that a reply is, unless it is a success."""
+    if reply.error is not None:
+        raise reply.error
     if reply.failure == "busy":
         raise _unavailable(_BUSY)
     if reply.failure is not None or not 200 <= reply.status < 300:
-        raise _model_error(endpoint, container, reply)
+        raise model_error(endpoint, container, reply)
 
 
 def read_answer(endpoint: Endpoint, variant: Variant, container: HostedContainer, reply: ForwardReply) -> Result:
@@ -206,7 +215,7 @@ def read_whole_answer(endpoint: Endpoint, variant: Variant, container: HostedCon
     return {"Body": reply.body, **read_answer(endpoint, variant, container, reply)}
 
 
-def _model_error(endpoint: Endpoint, container: HostedContainer, reply: ForwardReply) -> ServiceError:
+def model_error(endpoint: Endpoint, container: HostedContainer, reply: ForwardReply) -> ServiceError:
     """The message's form: https://github.com/aws/amazon-sagemaker-examples/issues/799"""
     if reply.failure is None:
         status, original = reply.status, reply.body.decode(errors="replace")
@@ -232,8 +241,3 @@ def _model_error(endpoint: Endpoint, container: HostedContainer, reply: ForwardR
 def _unavailable(message: str) -> ServiceError:
     """The texts are ours, but for that of `busy`."""
     return ServiceError("ServiceUnavailable", message, 503)
-
-
-def validation_error(message: str) -> ServiceError:
-    """The runtime's code has no `Exception` at its end."""
-    return ServiceError("ValidationError", message)

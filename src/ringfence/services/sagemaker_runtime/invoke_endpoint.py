@@ -11,7 +11,6 @@ from ringfence.services.sagemaker_runtime.invocation import (
 )
 
 _REFUSED = (
-    "TargetModel",
     "EnableExplanations",
     "InferenceComponentName",
     "SessionId",

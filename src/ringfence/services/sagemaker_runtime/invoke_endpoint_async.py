@@ -7,7 +7,8 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.ids import uuid4
 from ringfence.core.operation import operation
 from ringfence.resources.async_invocation import AsyncInvocation
-from ringfence.services.sagemaker_runtime.invocation import REQUEST_HEADERS, find_serving, validation_error
+from ringfence.services.sagemaker_runtime.invocation import REQUEST_HEADERS, find_serving
+from ringfence.services.sagemaker_runtime.validation import validation_error
 
 # the defaults: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html
 _TTL_SECONDS = 21600

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ringfence.core.call import Result
-from ringfence.core.errors import ServiceError
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Variant
+from ringfence.services.sagemaker_runtime.validation import validation_error
 
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _PASSED_ON = {"content-type": "Content-Type", _ATTRIBUTES.lower(): _ATTRIBUTES}
@@ -22,14 +22,16 @@ def choose_containers(variant: Variant, target: str | None) -> tuple[HostedConta
     containers = containers_of(variant)
     if not variant.direct:
         if target is not None:
-            raise _invalid("TargetContainerHostname is for models with the inference execution mode Direct only.")
+            raise validation_error(
+                "TargetContainerHostname is for models with the inference execution mode Direct only."
+            )
         return containers
     if target is None:
-        raise _invalid("TargetContainerHostname is needed: the model's inference execution mode is Direct.")
+        raise validation_error("TargetContainerHostname is needed: the model's inference execution mode is Direct.")
     for container in containers:
         if container.name == target:
             return (container,)
-    raise _invalid(f"The model has no container with the hostname {target}.")
+    raise validation_error(f"The model has no container with the hostname {target}.")
 
 
 def chain(
@@ -56,8 +58,5 @@ def chain(
         )
         return chain(following, others, check, finish)
 
-    return replace(forward, port=first.port, finish=go_on)
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("ValidationError", message)
+    target = forward.target_model if first.is_multi_model else None
+    return replace(forward, port=first.port, finish=go_on, target_model=target)

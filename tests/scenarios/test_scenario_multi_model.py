@@ -1,0 +1,124 @@
+"""A multi-model endpoint in a VPC: models from S3 through the gateway endpoint when they are asked for."""
+
+import io
+import json
+import os
+import signal
+import tarfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from demo.story import Story
+from tests.scenarios.hosting import BUCKET, Hosting
+from tests.scenarios.perl_model import write_perl_model
+
+pytestmark = pytest.mark.root
+
+LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
+REPOSITORY = "123456789012.dkr.ecr.us-west-2.amazonaws.com/many"
+PREFIX = f"s3://{BUCKET}/many"
+
+
+def archive(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def image(story: Story, tmp_path_factory: pytest.TempPathFactory) -> str:
+    for tag, labels in (("able", {LABEL: "true"}), ("unable", {})):
+        layout = write_perl_model(tmp_path_factory.mktemp(tag), labels)
+        done = story.ringfence("image", "import", str(layout), f"{REPOSITORY}:{tag}")
+        assert done.returncode == 0, done.stderr
+    return f"{REPOSITORY}:able"
+
+
+@pytest.fixture(scope="module")
+def models(story: Story) -> Iterator[None]:
+    """Some in S3, one of which the bucket's policy keeps from the execution role."""
+    s3 = story.client("s3")
+    for word in ("one", "two", "three", "secret"):
+        s3.put_object(Bucket=BUCKET, Key=f"many/{word}.tar.gz", Body=archive("word", word.encode()))
+    s3.put_object(Bucket=BUCKET, Key="many/wordless.tar.gz", Body=archive("nothing", b""))
+    s3.put_object(Bucket=BUCKET, Key="many/plain.tar.gz", Body=b"no archive")
+    before = s3.get_bucket_policy(Bucket=BUCKET)["Policy"]
+    policy = json.loads(before)
+    secret = {
+        "Sid": "Secret", "Effect": "Deny", "Principal": {"AWS": story.facts["roles"]["execution"]},
+        "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/many/secret.tar.gz",
+    }  # fmt: skip
+    policy["Statement"].append(secret)
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+    yield
+    s3 = story.client("s3")
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=before)
+
+
+def create(hosting: Hosting, name: str, image: str, **more: Any) -> None:
+    container = {"Image": image, "Mode": "MultiModel", "ModelDataUrl": PREFIX, "Environment": {"MODELS": "2"}}
+    told = hosting.create(name, container=container, VpcConfig=hosting.vpc_config(), **more)
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+
+
+def ask(runtime: Any, name: str, model: str | None, body: bytes = b"hello") -> str:
+    target = {"TargetModel": model} if model else {}
+    answer: bytes = runtime.invoke_endpoint(EndpointName=name, Body=body, **target)["Body"].read()
+    return answer.decode()
+
+
+def refusal(runtime: Any, name: str, model: str | None) -> dict[str, Any]:
+    with pytest.raises(runtime.exceptions.ClientError) as caught:
+        ask(runtime, name, model)
+    return caught.value.response  # type: ignore[no-any-return]
+
+
+def test_models_come_when_they_are_asked_for(story: Story, hosting: Hosting, image: str, models: None) -> None:
+    create(hosting, "many", image)
+    runtime = story.client("sagemaker-runtime")
+    for word in ("one", "two", "three", "one"):  # with room for two each is unloaded and loaded again
+        assert ask(runtime, "many", f"{word}.tar.gz") == f"{word}: hello ({word}.tar.gz)"
+    _adopted_after_a_kill(story, hosting)
+    runtime = story.client("sagemaker-runtime")
+    ask(runtime, "many", "one.tar.gz", b"forget")
+    assert ask(runtime, "many", "one.tar.gz").startswith("one"), "what the container has let go of is loaded again"
+    error = refusal(runtime, "many", None)["Error"]
+    assert (error["Code"], error["Message"].split(" ", 2)[2]) == (
+        "ValidationError",
+        "is missing a target model header.",
+    )
+    for name in ("none", "secret"):
+        error = refusal(runtime, "many", f"{name}.tar.gz")["Error"]
+        assert (error["Code"], f"(bucket: {BUCKET}, key: many/{name}.tar.gz)" in error["Message"]) == (
+            "ValidationError",
+            True,
+        )
+    assert "valid tar.gz archive" in refusal(runtime, "many", "plain.tar.gz")["Error"]["Message"]
+    failed = refusal(runtime, "many", "wordless.tar.gz")
+    assert (failed["Error"]["Code"], failed["OriginalStatusCode"]) == ("ModelError", 500)
+    with pytest.raises(runtime.exceptions.ModelError) as caught:
+        ask(runtime, "many", "one.tar.gz", b"404")
+    assert caught.value.response["OriginalMessage"] == "mine"
+
+
+def _adopted_after_a_kill(story: Story, hosting: Hosting) -> None:
+    """The next daemon knows what the container has: it loads nothing anew, and unloads again to load another."""
+    pid = json.loads((story.state / "daemon.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    while os.path.exists(f"/proc/{pid}"):
+        time.sleep(0.05)
+    story.up()
+    hosting.sagemaker = story.client("sagemaker")
+    assert hosting.settle("many")["EndpointStatus"] == "InService"
+    runtime = story.client("sagemaker-runtime")
+    log = next((story.state / "instances").glob("i-*/container.log"))
+    before = log.read_text().count("load one.tar.gz")
+    assert ask(runtime, "many", "one.tar.gz").startswith("one")
+    assert log.read_text().count("load one.tar.gz") == before
+    assert ask(runtime, "many", "two.tar.gz").startswith("two")
