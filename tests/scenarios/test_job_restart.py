@@ -76,3 +76,23 @@ def test_a_container_that_is_lost_is_said_to_be(jobs: Jobs) -> None:
     assert told["TrainingJobStatus"] == "Failed"
     assert told["FailureReason"].startswith("InternalServerError: The instance that ran the container was lost")
     assert jobs.interfaces() == []
+
+
+def test_a_job_with_a_retry_strategy_begins_anew(jobs: Jobs) -> None:
+    """After a failure of the platform's, and of nobody else's."""
+    program = "import time\nprint('started', flush=True)\ntime.sleep(2)\nprint('ended', flush=True)"
+    jobs.begin_training("again", program, RetryStrategy={"MaximumRetryAttempts": 2})
+    jobs.wait_for_line("again", "started", "/aws/sagemaker/TrainingJobs")
+    assert jobs.story.ringfence("down").returncode == 0
+    jobs.story.up()
+    jobs.connect()
+    told = jobs.settle_training("again")
+    assert told["TrainingJobStatus"] == "Completed", told.get("FailureReason")
+    assert told["RetryStrategy"] == {"MaximumRetryAttempts": 2}
+    shown = [one["Status"] for one in told["SecondaryStatusTransitions"]]
+    assert shown == ["Starting", "Downloading", "Training", *PHASES]
+    lines = [line for lines in jobs.log("again", "/aws/sagemaker/TrainingJobs").values() for line in lines]
+    assert sorted(lines) == ["ended", "started", "started"]
+    assert jobs.interfaces() == []
+    told = jobs.train("wrong", "raise SystemExit(3)", RetryStrategy={"MaximumRetryAttempts": 2})
+    assert [one["Status"] for one in told["SecondaryStatusTransitions"]].count("Starting") == 1

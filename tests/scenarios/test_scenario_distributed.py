@@ -154,3 +154,27 @@ def test_encrypted_traffic_needs_keys_and_esp_of_the_group(jobs: Jobs) -> None:
     peers = [one for one in jobs.explain("keyless")["findings"] if (one["check"], one["mark"]) == ("peers", "wrong")]
     assert {"UDP port 500" in one["remedy"] for one in peers} == {True, False}, "both rules are named"
     assert {"IP protocol 50 (ESP)" in one["remedy"] for one in peers} == {True, False}
+
+
+_ONE_FAILS = """
+import json, signal, sys, time
+host = json.load(open("/opt/ml/config/resourceconfig.json"))["current_host"]
+def end(*_):
+    print("told to end", flush=True)
+    time.sleep(1.5)
+    print("saved", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("up", host, flush=True)
+if host == "algo-2":
+    time.sleep(2)
+    sys.exit(3)
+time.sleep(600)
+"""
+
+
+def test_when_one_host_fails_the_others_have_time_to_end(jobs: Jobs) -> None:
+    told = jobs.process("halved", _ONE_FAILS, instances=2, NetworkConfig={})
+    assert told["ProcessingJobStatus"] == "Failed"
+    assert told["FailureReason"] == "AlgorithmError: See job logs for more information, exit code: 3"
+    assert lines(jobs, "halved", "Processing") == ["saved", "told to end", "up algo-1", "up algo-2"]

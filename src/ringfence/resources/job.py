@@ -75,7 +75,8 @@ class JobStatus(Record, frozen=True, kw_only=True):
 
     `phase`: Starting, Downloading, Training (the containers run), Uploading, Ending, Ended. `started`: when its
     instances were there, which is what is billed from. `outcome` is known from Uploading on; `ended` with Ended.
-    `artifacts`: the S3 URI of the model that was uploaded.
+    `artifacts`: the S3 URI of the model that was uploaded. `retries`: how often the job has begun anew after a failure
+    of the platform's.
     """
 
     job_arn: str
@@ -88,6 +89,7 @@ class JobStatus(Record, frozen=True, kw_only=True):
     artifacts: str | None = None
     exits: tuple[HostEnd, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    retries: int = 0
 
     @property
     def key(self) -> str:

@@ -5,6 +5,7 @@ on from them: before the containers have run it begins anew, with running ones i
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -28,6 +29,7 @@ log = logging.getLogger("ringfence.reconcile")
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html
 _GRACE = 120.0
 _SERVING_GRACE = 30.0  # as of hosting's containers
+_LONGEST_PAUSE = 30.0  # between tries
 _MESSAGE_BYTES = 1024
 COMPLETED = Outcome(status="Completed", secondary="Completed")
 STOPPED = Outcome(status="Stopped", secondary="Stopped")
@@ -60,12 +62,31 @@ class JobLife:
         if status is not None and status.phase == "Ended":
             return
         try:
-            outcome = await self._reach_outcome()
+            while self._is_to_be_retried(outcome := await self._reach_outcome()):
+                log.warning("the job `%s` begins anew: %s", self._job.name, outcome.failure_reason)
+                await self._fleet.end()
+                self._record.begin_anew()
+                await self._pause()
             self._record.advance("Ending", outcome=outcome)
             await self._fleet.end()
             self._record.end(outcome)
         finally:
             await self._fleet.release()
+
+    def _is_to_be_retried(self, outcome: Outcome) -> bool:
+        """ "when a training job fails due to an InternalServerError", unless its end is asked for or its time is up."""
+        status = self._record.status
+        if status is None or status.phase == "Ending" or status.retries >= self._plan.retries or self._asked.is_set():
+            return False
+        in_time = status.started is None or self._seconds_left() > 0
+        return in_time and (outcome.failure_reason or "").startswith(job_failure.INTERNAL)
+
+    async def _pause(self) -> None:
+        """Longer after each try; what asks for the end ends it."""
+        status = self._record.status
+        seconds = min(2.0 ** (status.retries - 1 if status else 0), _LONGEST_PAUSE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), seconds)
 
     async def _reach_outcome(self) -> Outcome:
         try:
@@ -107,7 +128,10 @@ class JobLife:
         self._record.advance("Starting", LAUNCHING)
         await self._fleet.launch()
         self._record.advance("Starting", PREPARING)
-        self._record.advance("Downloading", started=self._parts.edge.now())
+        status = self._record.status
+        before = status.started if status is not None and status.retries else None
+        # "the training time for the complete job", its retries with it
+        self._record.advance("Downloading", started=before or self._parts.edge.now())
         await self._fleet.download()
 
     async def _until_asked(self, work: Coroutine[Any, Any, None]) -> None:

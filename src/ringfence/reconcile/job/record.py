@@ -78,6 +78,16 @@ class JobRecord:
         last = msgspec.structs.replace(shown[-1], ended=now)
         self.advance("Ended", ended=now, outcome=outcome, transitions=(*shown[:-1], last))
 
+    def begin_anew(self) -> None:
+        """The job failed for a reason of the platform's, and nothing of that try is left."""
+        with self._parts.store.transaction() as records:
+            status = records.get(JobStatus, self._job.arn)
+            assert status is not None, "the job has begun"
+            changes = {"phase": "Starting", "outcome": None, "exits": (), "metrics": (), "artifacts": None}
+            shown = self._then(status, "Starting", STARTING, self._parts.edge.now())
+            changed = msgspec.structs.replace(status, transitions=shown, retries=status.retries + 1, **changes)
+            records.put(changed)
+
     def make_hosts(self, names: tuple[str, ...]) -> None:
         """The records first: a daemon that dies in between finds them and cleans up."""
         with self._parts.store.transaction() as records:

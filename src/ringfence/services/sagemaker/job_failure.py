@@ -4,12 +4,15 @@ Written by `reconcile` when it has happened, by `explain` when it is going to. E
 which somebody met it.
 """
 
-# ours: AWS does not say what happens to a job whose instance is lost
+# What such a reason begins with is no fault of the job's: RetryStrategy is for it.
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_RetryStrategy.html
+INTERNAL = "InternalServerError"
 # ours: AWS's machines always can
 CANNOT_ENCRYPT = (
     "InternalServerError: Inter-container traffic encryption needs /dev/net/tun on the machine of Ringfence: load the "
     "kernel module tun."
 )
+# ours: AWS does not say what happens to a job whose instance is lost
 HOST_LOST = "InternalServerError: The instance that ran the container was lost. Please create the job again."
 
 

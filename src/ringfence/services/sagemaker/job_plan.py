@@ -29,7 +29,8 @@ class JobPlan:
     """`noun`: `ProcessingJob` or `TrainingJob`. `entrypoint`: None for the image's own.
 
     `wait_seconds`: what waiting for instances and running may take together. `compressed`: training's artifacts are
-    archives. `model`: the container definition whose model data the containers get.
+    archives. `model`: the container definition whose model data the containers get. `retries`: how often a job that
+    fails for a reason of the platform's begins anew.
     """
 
     noun: str
@@ -51,6 +52,7 @@ class JobPlan:
     encrypted: bool
     compressed: bool
     model: dict[str, Any] | None
+    retries: int
 
     @property
     def streams(self) -> bool:
@@ -116,6 +118,7 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         encrypted=network.get("EnableInterContainerTrafficEncryption", False),
         compressed=False,
         model=None,
+        retries=0,
         **_network(network.get("VpcConfig")),
     )
 
@@ -149,6 +152,7 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         encrypted=spec.get("EnableInterContainerTrafficEncryption", False),
         compressed=spec["OutputDataConfig"].get("CompressionType", "GZIP") == "GZIP",
         model=None,
+        retries=spec.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         **_network(spec.get("VpcConfig")),
     )
 
@@ -183,6 +187,7 @@ def _plan_transform(job: TransformJob) -> JobPlan:
         encrypted=False,
         compressed=False,
         model=variant.container,
+        retries=0,
     )
 
 

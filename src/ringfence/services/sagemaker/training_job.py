@@ -43,6 +43,7 @@ _MEMBERS = frozenset(
         "DebugHookConfig",
         "ProfilerConfig",
         "TensorBoardOutputConfig",
+        "RetryStrategy",
     }
 )
 _HARMLESS: dict[str, Any] = {
