@@ -15,9 +15,9 @@ from tests.scenarios.jobs import ENDED, Jobs
 pytestmark = pytest.mark.root
 GROUP = "/aws/sagemaker/TransformJobs"
 
-# doubles numbers; a body with `bad` in it is refused
+# the sums of rows, times TIMES; a body with `bad` in it is refused
 _CODE = """
-import json
+import json, os
 def model_fn(directory):
     return None
 def input_fn(body, content_type):
@@ -26,7 +26,7 @@ def input_fn(body, content_type):
         raise ValueError("bad record")
     return [[float(cell) for cell in line.split(",")] for line in text.splitlines() if line]
 def predict_fn(rows, model):
-    return [sum(row) for row in rows]
+    return [sum(row) * int(os.environ.get("TIMES", "1")) for row in rows]
 def output_fn(sums, accept):
     return "\\n".join(str(one) for one in sums), "text/csv"
 """
@@ -41,17 +41,18 @@ def model(jobs: Jobs) -> Iterator[str]:
         tar.addfile(info, io.BytesIO(_CODE.encode()))
     jobs.s3.put_object(Bucket=BUCKET, Key="transform/model.tar.gz", Body=packed.getvalue())
     jobs.sagemaker.create_model(
-        ModelName="sums",
-        ExecutionRoleArn=jobs.role,
-        VpcConfig=jobs.vpc,
-        PrimaryContainer={
-            "Image": "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
-            "ModelDataUrl": f"s3://{BUCKET}/transform/model.tar.gz",
-            "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
-        },
+        ModelName="sums", ExecutionRoleArn=jobs.role, VpcConfig=jobs.vpc, PrimaryContainer=container()
     )
     yield "sums"
     jobs.sagemaker.delete_model(ModelName="sums")
+
+
+def container(**environment: str) -> dict[str, Any]:
+    return {
+        "Image": "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3",
+        "ModelDataUrl": f"s3://{BUCKET}/transform/model.tar.gz",
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py", **environment},
+    }
 
 
 def transform(jobs: Jobs, name: str, model: str, instances: int = 1, **request: Any) -> dict[str, Any]:
@@ -107,3 +108,17 @@ def test_a_bad_object_fails_the_job_and_not_the_others(jobs: Jobs, model: str) -
     assert jobs.keys("transformed/halves/") == {"b.csv.out": b"3.0\n"}
     noted = [line for stream, lines in jobs.log("halves", GROUP).items() if "data-log" in stream for line in lines]
     assert any(f"{BUCKET}/transform/halves/a.csv: Bad HTTP status" in line for line in noted), json.dumps(noted)
+
+
+def test_the_containers_of_a_pipeline_one_after_another(jobs: Jobs, model: str) -> None:
+    containers = [container(), container(TIMES="10")]
+    jobs.sagemaker.create_model(ModelName="tens", ExecutionRoleArn=jobs.role, Containers=containers)
+    jobs.s3.put_object(Bucket=BUCKET, Key="transform/tens/a.csv", Body=b"1,2\n3,4\n")
+    try:
+        told = transform(jobs, "tens", "tens")
+    finally:
+        jobs.sagemaker.delete_model(ModelName="tens")
+    assert told["TransformJobStatus"] == "Completed", (told, jobs.log("tens", GROUP))
+    assert jobs.keys("transformed/tens/") == {"a.csv.out": b"30.0\n70.0\n"}
+    ends = {stream.rpartition("/")[2] for stream in jobs.log("tens", GROUP)}
+    assert {"container-1", "container-2", "data-log"} <= ends, ends

@@ -38,13 +38,14 @@ _ENCRYPTED = (
 
 
 def check_image(ground: Ground, plan: JobPlan) -> Iterator[Finding]:
-    image = ground.image(plan.image)
-    if image is not None:
-        yield ok("image", plan.image, f"image {plan.image} is here ({image.digest[:19]}…)")
-        return
-    remedy = f"`ringfence image import docker-archive:FILE {plan.image}`; see `ringfence image list`"
-    seen = Seen("M12", job_failure.image_missing(plan.image))
-    yield wrong("image", plan.image, f"no image on this machine is called {plan.image}", remedy, seen)
+    for name in plan.images:
+        image = ground.image(name)
+        if image is not None:
+            yield ok("image", name, f"image {name} is here ({image.digest[:19]}…)")
+            continue
+        remedy = f"`ringfence image import docker-archive:FILE {name}`; see `ringfence image list`"
+        seen = Seen("M12", job_failure.image_missing(name))
+        yield wrong("image", name, f"no image on this machine is called {name}", remedy, seen)
 
 
 def check_peers(ground: Ground, plan: JobPlan) -> Iterator[Finding]:

@@ -1,4 +1,5 @@
-"""SageMaker's hosting contract as a container's specification. Pure; called by `host`.
+"""SageMaker's hosting contract as a container's specification. Pure; called by `host_launch` and, for batch
+transform, `job.contract`.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
@@ -8,13 +9,17 @@ from pathlib import Path
 from ringfence.config import Config
 from ringfence.network import topology
 from ringfence.reconcile.hosting.model_container import INSIDE
-from ringfence.reconcile.instance.launch import container_environment
+from ringfence.reconcile.instance.launch import LaunchFailed, container_environment
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Variant
 from ringfence.runtime.driver import ContainerSpec, Image, Mount
 from ringfence.runtime.instance_type import limits
+from ringfence.services.sagemaker import failure_reason
 
+# https://docs.aws.amazon.com/sagemaker/latest/dg/build-multi-model-build-container.html
+_BIND_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
+_MULTI_MODEL_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 # The ports that a container of a pipeline may listen on beside its own: so many each. The numbers are ours.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipeline-real-time.html
 _FIRST_SAFE_PORT, _SAFE_PORTS = 21000, 100
@@ -56,6 +61,13 @@ def hosting_spec(
         search=() if isolated else place.search,
         ca_bundle=config.ca_bundle,
     )
+
+
+def check_labels(container: HostedContainer, image: Image) -> None:
+    """LaunchFailed for an image that does not say that it can what its container needs of it."""
+    for needed, label in ((container.in_pipeline, _BIND_LABEL), (container.is_multi_model, _MULTI_MODEL_LABEL)):
+        if needed and image.labels.get(label) != "true":
+            raise LaunchFailed(failure_reason.label_missing(container.definition["Image"], label))
 
 
 def log_file(directory: Path, container: HostedContainer) -> Path:

@@ -10,7 +10,13 @@ import msgspec
 
 from ringfence.core.record import Writer
 from ringfence.network import topology
-from ringfence.reconcile.hosting.container_spec import hosting_spec, log_file, model_directory, models_directory
+from ringfence.reconcile.hosting.container_spec import (
+    check_labels,
+    hosting_spec,
+    log_file,
+    model_directory,
+    models_directory,
+)
 from ringfence.reconcile.hosting.model_container import ListFailed, ModelContainer
 from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.hosting.ping import answers_ping, wait_for_ping
@@ -34,10 +40,6 @@ from ringfence.runtime.driver import ContainerSpec, Image, Running, StartFailed
 from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import failure_reason
 from ringfence.services.sagemaker.container import model_data
-
-# https://docs.aws.amazon.com/sagemaker/latest/dg/build-multi-model-build-container.html
-_BIND_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
-_MULTI_MODEL_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 
 log = logging.getLogger("ringfence.reconcile")
 
@@ -80,9 +82,7 @@ class Launch:
         image = await find_image(self._parts, self._wish(), name)
         if image is None:
             raise LaunchFailed(failure_reason.image_missing(self._variant.name))
-        for needed, label in ((container.in_pipeline, _BIND_LABEL), (container.is_multi_model, _MULTI_MODEL_LABEL)):
-            if needed and image.labels.get(label) != "true":
-                raise LaunchFailed(failure_reason.label_missing(name, label))
+        check_labels(container, image)
         return image
 
     def _appeared(self, records: Writer, images: list[Image]) -> None:

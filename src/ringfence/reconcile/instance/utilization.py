@@ -15,7 +15,7 @@ from ringfence.core.record import Reader
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.cloudwatch import Dimensions, Metric
 from ringfence.resources.hosted_container import containers_of
-from ringfence.resources.job import JobHostStatus, ProcessingJob, TrainingJob
+from ringfence.resources.job import Job, JobHostStatus, ProcessingJob, TrainingJob, TransformJob
 from ringfence.resources.sagemaker import Endpoint, Fleet, HostStatus
 from ringfence.runtime.driver import Driver, Usage, volume_of
 from ringfence.runtime.instance_type import GIB, limits
@@ -41,7 +41,9 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host that runs containers, where its metrics go, and what is 100 percent of its memory and its disk."""
+    """A host that runs containers, where its metrics go, and what is 100 percent of its memory and its disk (None: that
+    is not told).
+    """
 
     instance_id: str
     account: str
@@ -49,7 +51,7 @@ class Target:
     namespace: str
     dimensions: Dimensions
     memory_bytes: int
-    disk_bytes: int
+    disk_bytes: int | None
     container_ids: tuple[str, ...]
 
 
@@ -123,12 +125,14 @@ class Utilization:
             return None
         cpu = max(0.0, usage.cpu_seconds - seen.cpu_seconds) / (now - seen.at)
         self._seen[target.instance_id] = _Seen(usage.cpu_seconds, now, now + self._pace.again)
-        disk = await asyncio.to_thread(used_share, self._directory(target.instance_id), target.disk_bytes)
-        return {
+        told = {
             "CPUUtilization": 100 * cpu,  # of one core: "0 % - 100 %" times the number of cores
             "MemoryUtilization": 100 * usage.memory_bytes / target.memory_bytes,
-            "DiskUtilization": 100 * disk,
         }
+        if target.disk_bytes is not None:
+            share = await asyncio.to_thread(used_share, self._directory(target.instance_id), target.disk_bytes)
+            told["DiskUtilization"] = 100 * share
+        return told
 
     def _usage(self, target: Target) -> Usage | None:
         """Of all containers of the host together."""
@@ -140,17 +144,18 @@ class Utilization:
 
 def find_targets(records: Reader) -> Iterator[Target]:
     """The hosts of jobs whose containers run, and the instances of endpoints that serve."""
-    jobs = {job.arn: job for kind in (ProcessingJob, TrainingJob) for job in records.all(kind)}
+    kinds: tuple[type[Job], ...] = (ProcessingJob, TrainingJob, TransformJob)
+    jobs = {job.arn: job for kind in kinds for job in records.all(kind)}
     for host in records.all(JobHostStatus):
         job = jobs.get(host.job_arn)
         if job is not None and host.phase == "running":
             plan = plan_job(job)
             namespace = f"/aws/sagemaker/{plan.noun}s"
-            where: Dimensions = (("Host", f"{job.name}/{host.host}"),)
-            volume = plan.volume_gigabytes * GIB
+            where: Dimensions = (("Host", f"{job.name}/{host.instance_id if plan.serves else host.host}"),)
+            volume = None if plan.serves else plan.volume_gigabytes * GIB
             yield Target(
                 host.instance_id, job.account, job.region, namespace, where, _memory(plan.instance_type), volume,
-                (host.instance_id,),
+                tuple(one.id_on(host.instance_id) for one in plan.containers) or (host.instance_id,),
             )  # fmt: skip
     endpoints = {endpoint.key: endpoint for endpoint in records.all(Endpoint)}
     for one in records.all(HostStatus):

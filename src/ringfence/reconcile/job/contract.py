@@ -5,12 +5,14 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-ru
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ringfence.config import Config
 from ringfence.network import topology
+from ringfence.reconcile.hosting.container_spec import hosting_spec, log_file
 from ringfence.reconcile.instance.launch import container_environment
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import Job, JobHostStatus, ProcessingJob, TrainingJob, TransformJob
@@ -25,6 +27,13 @@ _CONFIG, _OUTPUT = "/opt/ml/config", "/opt/ml/output"
 def log_group(job: Job) -> str:
     kinds = {ProcessingJob: "ProcessingJobs", TrainingJob: "TrainingJobs", TransformJob: "TransformJobs"}
     return f"/aws/sagemaker/{kinds[type(job)]}"
+
+
+def log_files(plan: JobPlan, directory: Path) -> dict[Path, str]:
+    """Of each container of a host, and what it adds to the name of the host's stream."""
+    if not plan.containers:
+        return {directory / "container.log": ""}
+    return {log_file(directory, one): f"/{one.name}" if one.in_pipeline else "" for one in plan.containers}
 
 
 def log_stream(job: Job, host: JobHostStatus, now: datetime) -> str:
@@ -44,19 +53,12 @@ def outside(directory: Path, inside: str) -> Path:
 
 def directories(job: Job, plan: JobPlan) -> tuple[str, ...]:
     """What is mounted, and survives the container: the platform reads and writes it."""
-    if isinstance(job, TransformJob):
-        return ()
     if isinstance(job, ProcessingJob):
         sources, sinks = (one.path for one in plan.sources), (one.path for one in plan.sinks)
         return tuple(dict.fromkeys((_CONFIG, _OUTPUT, *sources, *sinks)))
     usual = (TRAINING_INPUT, TRAINING_MODEL, TRAINING_OUTPUT)
     others = (one.path for one in plan.sinks if not PurePosixPath(one.path).is_relative_to(TRAINING_OUTPUT))
     return tuple(dict.fromkeys((*usual, *others)))
-
-
-def has_volume(job: Job) -> bool:
-    """A transform's containers write nothing."""
-    return not isinstance(job, TransformJob)
 
 
 def stream_place(directory: Path, source: Source) -> Path:
@@ -66,8 +68,6 @@ def stream_place(directory: Path, source: Source) -> Path:
 
 def configuration(job: Job, plan: JobPlan, host: str) -> dict[str, str]:
     """The files that the container finds: path -> content."""
-    if isinstance(job, TransformJob):
-        return {}
     if isinstance(job, ProcessingJob):
         told = {"ProcessingJobArn": job.arn, "ProcessingJobName": job.name, **job.spec}
         cluster = {"current_host": host, "hosts": list(hosts_of(plan))}
@@ -95,14 +95,24 @@ def prepare(job: Job, plan: JobPlan, host: str, directory: Path) -> None:
         file.write_text(content)
 
 
-def job_spec(
-    config: Config, job: Job, plan: JobPlan, instance: Instance, image: Image, host: str,
+def container_specs(
+    config: Config, job: Job, plan: JobPlan, instance: Instance, images: Sequence[Image], host: str,
     places: dict[str, topology.Instance], namespace: Path,
+) -> list[ContainerSpec]:  # fmt: skip
+    """Of one host. `places`: where the network put each host of the job, by its name."""
+    if isinstance(job, TransformJob):
+        made = zip(plan.containers, images, strict=True)
+        return [hosting_spec(config, instance, job.variant, *one, places[host], namespace) for one in made]
+    return [_job_spec(config, job, plan, instance, images[0], host, places[host], namespace)]
+
+
+def _job_spec(
+    config: Config, job: Job, plan: JobPlan, instance: Instance, image: Image, host: str, place: topology.Instance,
+    namespace: Path,
 ) -> ContainerSpec:  # fmt: skip
-    """`places`: where the network put each host of the job, by its name."""
     limit = limits(plan.instance_type)
     assert limit is not None, "the operation knows the type"
-    directory, place = config.instances / instance.id, places[host]
+    directory = config.instances / instance.id
     return ContainerSpec(
         id=instance.id,
         image=image,
@@ -120,16 +130,15 @@ def job_spec(
         nameservers=() if instance.isolated else place.resolvers,
         search=() if instance.isolated else place.search,
         ca_bundle=config.ca_bundle,
-        read_only_root=isinstance(job, TransformJob),
-        on_volume=has_volume(job),
+        read_only_root=False,
+        on_volume=True,
     )
 
 
 def _mounts(job: Job, plan: JobPlan, directory: Path) -> tuple[Mount, ...]:
     usual = (Mount(outside(directory, path), path, read_only=False) for path in directories(job, plan))
-    model = (Mount(directory / "model", TRAINING_MODEL),) if plan.model is not None else ()
     streamed = (source for source in plan.sources if source.mode == "FastFile")
-    return (*usual, *model, *(Mount(stream_place(directory, source), source.path) for source in streamed))
+    return (*usual, *(Mount(stream_place(directory, source), source.path) for source in streamed))
 
 
 def _input_data_config(spec: dict[str, Any]) -> dict[str, dict[str, str]]:

@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ringfence.network import topology
+from ringfence.reconcile.hosting.container_spec import model_directory
 from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.instance.launch import LaunchFailed, Wish, assume_role
 from ringfence.reconcile.instance.namespace_http import open_session
@@ -22,6 +22,7 @@ from ringfence.reconcile.job.input import Download, together
 from ringfence.reconcile.job.stream import HostStreams
 from ringfence.reconcile.job.tree import Found, list_files, open_beneath
 from ringfence.reconcile.parts import Parts
+from ringfence.resources.hosted_container import HostedContainer
 from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.container import model_data
@@ -52,8 +53,8 @@ class HostData:
 
     async def download(self) -> None:
         """Every source, one after the other; what is streamed is opened. LaunchFailed with AWS's text."""
-        if self._plan.model is not None:
-            await self._download_model(self._plan.model)
+        for container in self._plan.containers:
+            await self._download_model(container)
         room = self._plan.volume_gigabytes * GIB
         async with open_s3(self._parts, self._wish, self._place) as s3:
             for source in self._plan.sources:
@@ -64,8 +65,9 @@ class HostData:
         await self._note_restored()
         await self._streams.open(self._place)
 
-    async def _download_model(self, container: dict[str, Any]) -> None:
-        parts, directory, data = self._parts, self._directory / "model", model_data(container)
+    async def _download_model(self, container: HostedContainer) -> None:
+        parts, directory = self._parts, model_directory(self._directory, container)
+        data = model_data(container.definition)
         directory.mkdir(parents=True, exist_ok=True)
         if data is None:
             return
@@ -73,7 +75,8 @@ class HostData:
         resolvers, bundle = self._place.resolvers, parts.config.ca_bundle
         try:
             async with open_session(parts.network, self._wish.id, resolvers, bundle) as session:
-                await ModelDownload(S3Client(session, lambda: role, self._wish.region), data).into(directory)
+                s3 = S3Client(session, lambda: role, self._wish.region)
+                await ModelDownload(s3, data, container.number).into(directory)
         except DownloadFailed as failure:
             raise LaunchFailed(failure.reason) from None
 

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 from ringfence.network import topology
+from ringfence.reconcile.hosting.container_spec import check_labels
 from ringfence.reconcile.instance.end import end_instance
 from ringfence.reconcile.instance.image_pull import find_image
 from ringfence.reconcile.instance.launch import (
@@ -60,7 +61,7 @@ class JobFleet:
 
     async def launch(self) -> None:
         """Every instance at once; LaunchFailed if one cannot be had."""
-        await self._image()
+        await self._images()
         if self._plan.encrypted and self._plan.count > 1 and not self._parts.network.can_encrypt():
             raise LaunchFailed(job_failure.CANNOT_ENCRYPT)
         self._record.make_hosts(hosts_of(self._plan))
@@ -72,7 +73,7 @@ class JobFleet:
 
     async def open_volumes(self) -> None:
         """As an earlier daemon left them: `ringfence down` and a reboot unmount them; LaunchFailed if one is lost."""
-        if not contract.has_volume(self._job):
+        if self._plan.serves:
             return
         for host in self._record.hosts:
             try:
@@ -86,8 +87,8 @@ class JobFleet:
 
         A host's name is known to the others once its container runs.
         """
-        image = await self._image()
-        await together(self._start(host, image) for host in self._record.hosts)
+        images = await self._images()
+        await together(self._start(host, images) for host in self._record.hosts)
 
     def _introduce(self) -> None:
         """Tell every container that runs the names of those that do; one that is alone knows its own."""
@@ -100,7 +101,15 @@ class JobFleet:
             self._parts.driver.name_hosts(one.instance_id, names)
 
     async def wait(self, host: JobHostStatus) -> HostEnd:
-        state = await self._parts.driver.wait(host.instance_id)
+        """Until one of its containers has ended."""
+        ids = self._container_ids(host)
+        waiting = [asyncio.create_task(self._parts.driver.wait(id)) for id in ids]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+        state = done.pop().result()
         if isinstance(state, Exited):
             return HostEnd(host=host.host, code=state.code, out_of_memory=state.out_of_memory)
         return HostEnd(host=host.host, code=None)
@@ -120,8 +129,8 @@ class JobFleet:
 
     async def stop(self, grace: float) -> None:
         """SIGTERM, `grace` seconds, SIGKILL: the containers end, everything else stays."""
-        stops = (self._parts.driver.stop(host.instance_id, grace) for host in self._record.hosts)
-        await asyncio.gather(*stops)
+        ids = [id for host in self._record.hosts for id in self._container_ids(host)]
+        await asyncio.gather(*(self._parts.driver.stop(id, grace) for id in ids))
 
     async def end(self) -> None:
         """Nothing of any host is left; tried until that is so."""
@@ -143,13 +152,23 @@ class JobFleet:
         return contract.outside(self._parts.directory(host.instance_id), inside)
 
     def logs(self) -> list[Path]:
-        return [self._parts.directory(host.instance_id) / "container.log" for host in self._record.hosts]
+        directories = [self._parts.directory(host.instance_id) for host in self._record.hosts]
+        return [log for directory in directories for log in contract.log_files(self._plan, directory)]
 
-    async def _image(self) -> Image:
-        image = await find_image(self._parts, self._wish(""), self._plan.image)
-        if image is None:
-            raise LaunchFailed(job_failure.image_missing(self._plan.image))
-        return image
+    def _container_ids(self, host: JobHostStatus) -> list[str]:
+        return [one.id_on(host.instance_id) for one in self._plan.containers] or [host.instance_id]
+
+    async def _images(self) -> list[Image]:
+        """Of each container of a host."""
+        found = []
+        for name in self._plan.images:
+            image = await find_image(self._parts, self._wish(""), name)
+            if image is None:
+                raise LaunchFailed(job_failure.image_missing(name))
+            found.append(image)
+        for container, image in zip(self._plan.containers, found, strict=False):
+            check_labels(container, image)
+        return found
 
     def _wish(self, instance_id: str) -> Wish:
         job, plan = self._job, self._plan
@@ -175,39 +194,40 @@ class JobFleet:
             zones,
             lambda records: records.put(_in_phase(host, "downloading")),
         )
-        if contract.has_volume(self._job):
+        if not self._plan.serves:  # what serves writes nothing
             await self._parts.driver.make_volume(host.instance_id, self._plan.volume_gigabytes * GIB)
-        contract.prepare(self._job, self._plan, host.host, self._parts.directory(host.instance_id))
+            contract.prepare(self._job, self._plan, host.host, self._parts.directory(host.instance_id))
 
     async def _download(self, host: JobHostStatus) -> None:
         await self.data(host).download()
         self._record.put_host(host, phase="ready")
 
-    async def _start(self, host: JobHostStatus, image: Image) -> None:
+    async def _start(self, host: JobHostStatus, images: list[Image]) -> None:
         parts = self._parts
         if isinstance(parts.driver.state(host.instance_id), Absent):
             if host.phase == "running":
                 raise LaunchFailed(job_failure.HOST_LOST)
-            await self._start_container(host, image)
+            await self._start_containers(host, images)
         stream = host.log_stream or contract.log_stream(self._job, host, parts.edge.now())
         self._record.put_host(host, phase="running", log_stream=stream)
         self._introduce()
-        log_file = parts.directory(host.instance_id) / "container.log"
-        group = contract.log_group(self._job)
-        parts.logs.follow(log_file, self._job.account, self._job.region, group, stream)
+        group, logs = contract.log_group(self._job), contract.log_files(self._plan, parts.directory(host.instance_id))
+        for log_file, suffix in logs.items():
+            parts.logs.follow(log_file, self._job.account, self._job.region, group, f"{stream}{suffix}")
 
-    async def _start_container(self, host: JobHostStatus, image: Image) -> None:
+    async def _start_containers(self, host: JobHostStatus, images: list[Image]) -> None:
         instance = self._parts.store.snapshot().get(Instance, host.instance_id)
         assert instance is not None, "a host that is ready has its instance"
         namespace = self._parts.network.namespace_path(container_namespace(instance))
-        spec = contract.job_spec(
-            self._parts.config, self._job, self._plan, instance, image, host.host, self._places(), namespace
+        specs = contract.container_specs(
+            self._parts.config, self._job, self._plan, instance, images, host.host, self._places(), namespace
         )
-        try:
-            await start_container(self._parts, spec)
-        except StartFailed as failure:
-            log.warning("container of `%s` did not start: %s", self._job.name, failure.reason)
-            raise LaunchFailed(job_failure.cannot_start(self._plan.image, failure.reason)) from None
+        for spec in specs:
+            try:
+                await start_container(self._parts, spec)
+            except StartFailed as failure:
+                log.warning("container of `%s` did not start: %s", self._job.name, failure.reason)
+                raise LaunchFailed(job_failure.cannot_start(spec.image.name, failure.reason)) from None
 
     async def _end(self, host: JobHostStatus) -> None:
         while True:

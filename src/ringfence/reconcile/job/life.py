@@ -105,7 +105,7 @@ class JobLife:
             if self._plan.streams and self._fleet.has_begun:
                 raise LaunchFailed(job_failure.STREAM_LOST)
             # a transform's containers know nothing worth keeping
-            if self._plan.streams or self._plan.model is not None or not self._fleet.is_ready:
+            if self._plan.streams or self._plan.serves or not self._fleet.is_ready:
                 self._record.advance("Starting", STARTING)
                 await self._fleet.end()
                 await self._until_asked(self._prepare())
@@ -161,7 +161,7 @@ class JobLife:
             if verdict is not None:
                 if verdict.status == "Stopped":
                     self._record.note("Stopping")
-                await self._fleet.stop(_GRACE if self._plan.model is None else _SERVING_GRACE)
+                await self._fleet.stop(_SERVING_GRACE if self._plan.serves else _GRACE)
             exits = tuple(sorted([await one for one in running], key=lambda end: end.host))
             self._record.change(lambda status: {"exits": exits})
             return self._with_message(verdict or COMPLETED, hosts)
@@ -187,7 +187,7 @@ class JobLife:
                 return OUT_OF_TIME if self._running_seconds_left() <= 0 else OUT_OF_WAIT
             for task in [one for one in left if one in done]:
                 left.discard(task)
-                if (end := task.result()).code != 0 or self._plan.model is not None:
+                if (end := task.result()).code != 0 or self._plan.serves:
                     return _failed(self._why(end))
         return None
 

@@ -23,20 +23,24 @@ from ringfence.reconcile.job.transform_record import BadData, build_output, filt
 from ringfence.resources.job import TransformJob
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan, bucket_and_key
+from ringfence.services.sagemaker_runtime.pipeline import passed_on
 
 _MIB = 1 << 20
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ModelClientConfig.html
 _SECONDS, _RETRIES = 600, 3
 _SHOWN = 1000  # bytes of an error in the data log
-_URL = "http://127.0.0.1:8080"
+_URL = "http://127.0.0.1:{port}/{path}"
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`http` reaches the host's container, `s3` is S3 through its network; `note` writes into its data log."""
+    """`http` reaches the host's containers, one after another at `ports`, `s3` is S3 through its network; `note` writes
+    into its data log.
+    """
 
     s3: S3Client
     http: aiohttp.ClientSession
+    ports: tuple[int, ...]
     scratch: Path
     data_log: Path
 
@@ -105,7 +109,7 @@ class Transform:
         """What the job says, else what the container would like, else AWS's defaults."""
         wishes: dict[str, Any] = {}
         try:
-            async with host.http.get(f"{_URL}/execution-parameters") as response:
+            async with host.http.get(_URL.format(port=host.ports[0], path="execution-parameters")) as response:
                 if response.status == 200:
                     told = json.loads(await response.read())
                     wishes = told if isinstance(told, dict) else {}
@@ -182,25 +186,32 @@ class Transform:
 
     async def _invoke(self, host: Host, body: bytes) -> bytes:
         config = self._spec.get("ModelClientConfig", {})
-        timeout = aiohttp.ClientTimeout(total=config.get("InvocationsTimeoutInSeconds", _SECONDS))
+        seconds = config.get("InvocationsTimeoutInSeconds", _SECONDS)
         kind, accept = self._spec["TransformInput"].get("ContentType"), self._spec["TransformOutput"].get("Accept")
         headers = {"Content-Type": kind or "application/octet-stream", **({"Accept": accept} if accept else {})}
         for left in reversed(range(1 + config.get("InvocationsMaxRetries", _RETRIES))):
             try:
-                async with host.http.post(
-                    f"{_URL}/invocations", data=body, headers=headers, timeout=timeout
-                ) as response:
-                    content = await response.read()
-                    if response.status < 300:
-                        return content
-                    said = content[:_SHOWN].decode("utf-8", "replace")
-                    failure = Failed(
-                        f"Bad HTTP status received from algorithm: {response.status}\n{said}",
-                        client=response.status < 500,
-                    )
+                async with asyncio.timeout(seconds):
+                    return await _ask(host, body, headers)
+            except Failed as told:
+                failure = told
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 failure = Failed(f"The request to the algorithm failed: {error or type(error).__name__}", client=False)
             if failure.client or not left:
                 raise failure
             await asyncio.sleep(0.2)
         raise AssertionError("the last try returns or raises")
+
+
+async def _ask(host: Host, body: bytes, headers: dict[str, str]) -> bytes:
+    """Each container what the one before it has answered; Failed if one of them refuses."""
+    for port in host.ports:
+        url = _URL.format(port=port, path="invocations")
+        async with host.http.post(url, data=body, headers=headers, timeout=aiohttp.ClientTimeout()) as response:
+            body = await response.read()
+            if response.status >= 300:
+                said = body[:_SHOWN].decode("utf-8", "replace")
+                text = f"Bad HTTP status received from algorithm: {response.status}\n{said}"
+                raise Failed(text, client=response.status < 500)
+            headers = {**headers, **passed_on(response.headers)}
+    return body

@@ -37,19 +37,22 @@ class Placed:
 async def run_transform(parts: Parts, job: TransformJob, plan: JobPlan, placed: Sequence[Placed]) -> None:
     """Until every object has been transformed; LaunchFailed if a container is not healthy or an object fails."""
     async with AsyncExitStack() as stack:
-        opening = [stack.enter_async_context(_open(parts, job, one)) for one in placed]
+        ports = tuple(one.port for one in plan.containers)
+        opening = [stack.enter_async_context(_open(parts, job, ports, one)) for one in placed]
         hosts = [await one for one in opening]
         await Transform(job, plan, job.region).run(hosts)
 
 
 @asynccontextmanager
-async def _open(parts: Parts, job: TransformJob, placed: Placed) -> AsyncIterator[Host]:
+async def _open(parts: Parts, job: TransformJob, ports: tuple[int, ...], placed: Placed) -> AsyncIterator[Host]:
     id = placed.wish.id
     instance = parts.store.snapshot().get(Instance, id)
     assert instance is not None, "its container runs"
     namespace, directory = container_namespace(instance), parts.directory(id)
     try:
-        await asyncio.wait_for(wait_for_ping(parts.network, namespace), _STARTUP_SECONDS)
+        async with asyncio.timeout(_STARTUP_SECONDS):
+            for port in ports:
+                await wait_for_ping(parts.network, namespace, port)
     except TimeoutError:
         raise LaunchFailed(job_failure.NO_PING) from None
     data_log = directory / "data.log"
@@ -60,6 +63,6 @@ async def _open(parts: Parts, job: TransformJob, placed: Placed) -> AsyncIterato
             open_s3(parts, placed.wish, placed.place) as s3,
             open_container_session(parts.network, namespace) as http,
         ):
-            yield Host(s3, http, directory, data_log)
+            yield Host(s3, http, ports, directory, data_log)
     finally:
         await parts.logs.finish(data_log)

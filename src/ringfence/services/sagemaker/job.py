@@ -28,7 +28,8 @@ _ENDED = ("Completed", "Failed", "Stopped")
 def create_job(call: Call, job: Job, request: Request) -> None:
     """Keep a job whose own members were checked, after the checks that all jobs have."""
     plan = plan_job(job)
-    check_image(plan.image)
+    for image in plan.images:
+        check_image(image)
     check_instance_limit(plan.instance_type, plan.count, _USAGE[type(job)])
     if find_role(call, plan.role_arn, job.arn) is None:
         raise not_assumable(plan.role_arn)

@@ -3,9 +3,10 @@
 `reconcile` acts on it, `explain` looks at it; the operations check requests before one is made of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.job import Job, ProcessingJob, TrainingJob, TransformJob
 from ringfence.services.sagemaker.job_source import (
     Sink,
@@ -29,7 +30,7 @@ class JobPlan:
     """`noun`: `ProcessingJob` or `TrainingJob`. `entrypoint`: None for the image's own.
 
     `wait_seconds`: what waiting for instances and running may take together. `compressed`: training's artifacts are
-    archives. `model`: the container definition whose model data the containers get. `retries`: how often a job that
+    archives. `containers`: those of a transform's model, on each host. `retries`: how often a job that
     fails for a reason of the platform's begins anew.
     """
 
@@ -51,8 +52,18 @@ class JobPlan:
     isolated: bool
     encrypted: bool
     compressed: bool
-    model: dict[str, Any] | None
+    containers: tuple[HostedContainer, ...]
     retries: int
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Of each container of a host."""
+        return tuple(one.definition["Image"] for one in self.containers) or (self.image,)
+
+    @property
+    def serves(self) -> bool:
+        """Whether the containers are asked, as those of an endpoint, and do not end by themselves."""
+        return bool(self.containers)
 
     @property
     def streams(self) -> bool:
@@ -117,7 +128,7 @@ def _plan_processing(spec: dict[str, Any]) -> JobPlan:
         isolated=network.get("EnableNetworkIsolation", False),
         encrypted=network.get("EnableInterContainerTrafficEncryption", False),
         compressed=False,
-        model=None,
+        containers=(),
         retries=0,
         **_network(network.get("VpcConfig")),
     )
@@ -151,7 +162,7 @@ def _plan_training(job: TrainingJob) -> JobPlan:
         isolated=spec.get("EnableNetworkIsolation", False),
         encrypted=spec.get("EnableInterContainerTrafficEncryption", False),
         compressed=spec["OutputDataConfig"].get("CompressionType", "GZIP") == "GZIP",
-        model=None,
+        containers=(),
         retries=spec.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
         **_network(spec.get("VpcConfig")),
     )
@@ -180,15 +191,21 @@ def _plan_transform(job: TransformJob) -> JobPlan:
         sinks=(sink,),
         entrypoint=None,
         arguments=("serve",),
-        environment={**told, **variant.container.get("Environment", {}), **spec.get("Environment", {})},
+        environment={},
         subnet_ids=variant.subnet_ids,
         group_ids=variant.group_ids,
         isolated=variant.isolated,
         encrypted=False,
         compressed=False,
-        model=variant.container,
+        containers=tuple(_told(one, told, spec.get("Environment", {})) for one in containers_of(variant)),
         retries=0,
     )
+
+
+def _told(one: HostedContainer, told: dict[str, str], given: dict[str, str]) -> HostedContainer:
+    """With the variables of batch transform, which the model's win over, and the job's over both."""
+    environment = {**told, **one.definition.get("Environment", {}), **given}
+    return replace(one, definition={**one.definition, "Environment": environment})
 
 
 def output_uri(job: TrainingJob, name: str) -> str:

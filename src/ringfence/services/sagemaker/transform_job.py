@@ -71,9 +71,9 @@ def create_transform_job(call: Call, request: Request) -> Result:
         "InitialVariantWeight": 1.0,
     }
     variant = variant_of(wanted, model)
-    if variant.others:
-        raise invalid("Ringfence does not implement batch transform with an inference pipeline.")
-    if is_multi_model(variant.container):  # AWS's text is not published: ours
+    if variant.direct:  # ours
+        raise invalid("A model with the inference execution mode Direct cannot be used for batch transform.")
+    if any(is_multi_model(one) for one in (variant.container, *variant.others)):  # AWS's text is not published: ours
         raise invalid("A model with the container mode MultiModel cannot be used with batch transform.")
     arn = arn_of(call, TransformJob, name)
     spec = {member: value for member, value in request.items() if member not in ("TransformJobName", "Tags")}

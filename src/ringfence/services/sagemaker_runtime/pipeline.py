@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipelines.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-direct.html
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ringfence.core.call import Result
@@ -47,12 +47,10 @@ def chain(
         if not others:
             return finish(first, reply)
         check(first, reply)
-        found = {name.lower(): value for name, value in reply.headers.items()}
-        passed = {name: found[header] for header, name in _PASSED_ON.items() if header in found}
         following = replace(
             forward,
             instance_ids=(reply.instance_id,),
-            headers={**forward.headers, **passed},
+            headers={**forward.headers, **passed_on(reply.headers)},
             body=reply.body,
             timeout=max(0.0, forward.timeout - reply.seconds),
         )
@@ -60,3 +58,9 @@ def chain(
 
     target = forward.target_model if first.is_multi_model else None
     return replace(forward, port=first.port, finish=go_on, target_model=target)
+
+
+def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """Which of an answer's headers are those of the next question."""
+    found = {name.lower(): value for name, value in headers.items()}
+    return {name: found[header] for header, name in _PASSED_ON.items() if header in found}
