@@ -4,16 +4,22 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/studio-interface-endpoint.html
 """
 
 import base64
+import http.client
+import itertools
 import json
+import os
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo.story import Story, expect
+from demo.story import BIN, Story, expect
 from ringfence.config import DEFAULT_STUDIO
 from tests.scenarios.studio import Studio
 from tests.scenarios.test_job_restart import kill
@@ -174,6 +180,63 @@ def test_a_web_socket_of_another_origin_is_refused(lab: tuple[Studio, str], want
     told = lab[0].browse(make=wanted, run="print(1)", origin="https://evil.example")
     assert told["handshake"] == 403
     assert "output" not in told
+
+
+def test_the_command_opens_it_from_where_it_is_told_to(
+    lab: tuple[Studio, str], wanted: dict[str, Any], story: Story
+) -> None:
+    """A proxy on this machine's loopback leads into the VPC, to that host alone, for as long as the command runs."""
+    studio, domain = lab
+    host, facts = f"{domain}.studio.us-west-2.sagemaker.aws", story.facts
+    inside = ("--subnet", facts["subnets"][0], "--security-group", facts["groups"]["client"])
+    studio.allow({**FREE, "Condition": {"StringEquals": {"aws:SourceVpc": facts["vpc"]}}})
+    command = ("studio", "open", "ann", "--role", facts["roles"]["app"])
+    refused = story.ringfence(*command, "--print")
+    assert refused.returncode == 1
+    assert "AccessDeniedException: " in refused.stderr
+    assert "this was from the internet: stand in a VPC with --subnet" in refused.stderr
+    (why,) = [one for one in refused.stderr.split("`") if one.startswith("ringfence explain call ")]
+    assert "aws:SourceVpc" in story.ringfence(*why.split()[1:]).stdout
+    printed = story.ringfence(*command, *inside, "--print").stdout.strip()
+    assert studio.browse(open=printed)["status"] == 302
+    with serving(story, *command, *inside, "--serve") as (port, url):
+        # the proxy's place is what counts, not this machine, which does not even know the name
+        told = through(port, host, url, Path(story.environment["AWS_CA_BUNDLE"]))
+        assert (told.status, told.headers["Location"]) == (302, "/jupyterlab/default/lab")
+        with pytest.raises(OSError, match="403"):
+            through(port, "api.sagemaker.us-west-2.amazonaws.com", "/", Path(story.environment["AWS_CA_BUNDLE"]))
+    with pytest.raises(ConnectionError):
+        through(port, host, "/", Path(story.environment["AWS_CA_BUNDLE"]))
+    nobody = story.ringfence("studio", "open", "nobody")
+    assert (nobody.returncode, "there is no user profile `nobody`" in nobody.stderr) == (64, True)
+
+
+@contextmanager
+def serving(story: Story, *command: str) -> Iterator[tuple[int, str]]:
+    """The proxy's port and the URL, as the command tells them."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with subprocess.Popen(
+        [str(BIN / "ringfence"), *command],
+        env=environment | {"RINGFENCE_STATE": str(story.state), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            told = dict(line.strip().split(": ", 1) for line in itertools.islice(process.stdout, 5))
+            (port,) = [text.partition(" ")[0] for what, text in told.items() if what.startswith("proxy for")]
+            yield int(port.rpartition(":")[2]), told["open once, within five minutes"]
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def through(port: int, host: str, url: str, authority: Path) -> http.client.HTTPResponse:
+    trust = ssl.create_default_context(cafile=str(authority))
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=20)
+    connection.set_tunnel(host, 443)
+    connection.request("GET", url.partition(host)[2] or url)
+    return connection.getresponse()
 
 
 @pytest.mark.statement("S1.27")

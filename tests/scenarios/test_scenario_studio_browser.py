@@ -16,7 +16,7 @@ import pytest
 from demo.network import wait_available
 from demo.story import Story, expect
 from ringfence.config import DEFAULT_STUDIO
-from tests.scenarios.chromium import MISSING, Chromium
+from tests.scenarios.chromium import CHROMIUM, MISSING, Chromium
 from tests.scenarios.studio import Studio
 
 pytestmark = [
@@ -184,4 +184,21 @@ def test_each_of_the_four_policies_refuses_the_same_browser_elsewhere(world: Wor
                 other.ask("carry", cookies=cookies)
                 told = other.ask("open", url=f"{world.host}/jupyterlab/default/lab")
                 assert (told["status"], REFUSED in told["said"]) == (403, True), (condition, told)
+    world.studio.allow(FREE)
+
+
+def test_the_machines_own_browser_is_opened_where_the_command_is_told_to(
+    world: World, story: Story, tmp_path: Path
+) -> None:
+    """`ringfence studio open`: Chromium on this machine, through the command's proxy, sees what one in the VPC sees."""
+    world.studio.allow({**FREE, "Condition": {"StringEquals": {"aws:SourceVpc": story.facts["vpc"]}}})
+    headless = tmp_path / "chromium"
+    options = "--headless=new --no-sandbox --virtual-time-budget=30000 --dump-dom"
+    headless.write_text(f'#!/bin/sh\nexec {CHROMIUM} {options} "$@"\n')
+    headless.chmod(0o755)
+    role = ("--role", story.facts["roles"]["app"])
+    done = story.ringfence("studio", "open", "ann", *world.inside, *role, "--browser", str(headless))
+    assert done.returncode == 0, done.stderr
+    assert "JupyterLab</title>" in done.stdout
+    assert "jp-Launcher" in done.stdout or "jp-Notebook" in done.stdout
     world.studio.allow(FREE)

@@ -13,6 +13,7 @@ from ringfence.cli.image import image
 from ringfence.cli.logs import logs
 from ringfence.cli.shell import shell
 from ringfence.cli.status import status
+from ringfence.cli.studio import studio
 from ringfence.cli.up import up
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     """SageMaker in private VPCs, enforced by this machine's kernel."""
 
 
-for command in (up, env, status, exec_, shell, explain, capture, logs, image, doctor, down):
+for command in (up, env, status, exec_, shell, explain, studio, capture, logs, image, doctor, down):
     main.add_command(command)
 
 if __name__ == "__main__":
