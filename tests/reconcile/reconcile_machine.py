@@ -17,6 +17,7 @@ from ringfence.network.topology import Instance as Place
 from ringfence.network.topology import Topology
 from ringfence.reconcile.assemble import make_reconciler
 from ringfence.reconcile.hosting.health import Pace
+from ringfence.reconcile.instance.transfer import Transfers
 from ringfence.reconcile.loop import Reconciler
 from ringfence.reconcile.ports import Compile, Images
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
@@ -81,6 +82,16 @@ class FakeNetwork:
 
     def namespace_path(self, namespace: str) -> Path:
         return Path("/run/netns") / namespace
+
+
+class NoTransfers(Transfers):
+    """For a client that moves nothing large."""
+
+    def __init__(self) -> None:
+        super().__init__(self._refuse, Path("/nowhere"))
+
+    async def _refuse(self, host: str) -> socket.socket:
+        raise AssertionError(f"`{host}` was to be reached by a process")
 
 
 class FakeListeners:

@@ -13,7 +13,7 @@ import dns.message
 import dns.rrset
 import pytest
 from aiohttp import web
-from reconcile_machine import FakeNetwork, Session
+from reconcile_machine import FakeNetwork, NoTransfers, Session
 
 from ringfence.core.call import Principal
 from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
@@ -24,6 +24,7 @@ from ringfence.services.sagemaker.container import ModelData
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROLE = Session(Principal(kind="role", account="1", arn="arn", id="AROA:s"))
+NONE = NoTransfers()
 
 
 def archive(*members: tuple[str, bytes], link: str | None = None) -> bytes:
@@ -77,7 +78,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    monkeypatch.setattr(S3Client, "_url", lambda self, bucket, key: f"{made.url}/{key}")
+    monkeypatch.setattr(S3Client, "_place", lambda self, bucket, key: f"{made.url}/{key}")
     yield made
     await runner.cleanup()
 
@@ -86,7 +87,7 @@ async def download(directory: Path, url: str, form: str = "tar") -> Path:
     bucket, _, key = url.removeprefix("s3://").partition("/")
     async with aiohttp.ClientSession() as session:
         data = ModelData(url, bucket, key, form)  # type: ignore[arg-type]
-        await ModelDownload(S3Client(session, lambda: ROLE, "us-west-2"), data).into(directory / "model")
+        await ModelDownload(S3Client(session, lambda: ROLE, "us-west-2", NONE), data).into(directory / "model")
     return directory / "model"
 
 
@@ -158,7 +159,7 @@ async def test_what_is_refused_and_what_is_not_reached(server: Server, tmp_path:
 
 def test_the_url_follows_the_bucket() -> None:
     def url(bucket: str, key: str) -> str:
-        return S3Client(None, lambda: ROLE, "us-west-2")._url(bucket, key)  # type: ignore[arg-type]
+        return S3Client(None, lambda: ROLE, "us-west-2", NONE)._url(bucket, key)  # type: ignore[arg-type]
 
     assert url("models", "a b/é+.tar.gz") == "https://models.s3.us-west-2.amazonaws.com/a%20b/%C3%A9%2B.tar.gz"
     assert url("my.models", "k") == "https://s3.us-west-2.amazonaws.com/my.models/k"

@@ -1,9 +1,11 @@
 """The daemon is killed in each phase of a job; the next one goes on, or says truthfully why it cannot."""
 
+import contextlib
 import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,10 +28,24 @@ print("ended", flush=True)
 
 
 def kill(story: Story) -> None:
+    """The daemon, and with it the processes of its transfers."""
     pid = json.loads((story.state / "daemon.json").read_text())["pid"]
+    transfers = _transfers(pid)
     os.kill(pid, signal.SIGKILL)
-    while _exists(pid):
+    deadline = time.monotonic() + 10
+    while any(_exists(one) for one in (pid, *transfers)):
+        assert time.monotonic() < deadline, "a process outlives the daemon"
         time.sleep(0.01)
+
+
+def _transfers(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"ringfence.reconcile.instance.transfer_process" in words and str(pid).encode() in words:
+                found.append(int(entry.name))
+    return found
 
 
 def _exists(pid: int) -> bool:

@@ -30,8 +30,7 @@ from ringfence.reconcile.instance.launch import (
     start_container,
     zones_of,
 )
-from ringfence.reconcile.instance.namespace_http import open_session
-from ringfence.reconcile.instance.s3_client import S3Client
+from ringfence.reconcile.instance.s3 import open_s3_as
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import RoleSession
 from ringfence.resources.hosted_container import HostedContainer, containers_of
@@ -103,9 +102,8 @@ class Launch:
         try:
             async with (
                 asyncio.timeout(self._variant.download_timeout),
-                open_session(parts.network, self._id, place.resolvers, parts.config.ca_bundle) as session,
+                open_s3_as(lambda: role, parts, self._id, place, self._endpoint.region) as s3,
             ):
-                s3 = S3Client(session, lambda: role, self._endpoint.region)
                 await ModelDownload(s3, data, container.number, self._variant.volume_gigabytes * GIB).into(directory)
         except DownloadFailed as failure:
             raise LaunchFailed(failure.reason) from None

@@ -21,7 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ringfence.reconcile.ports import Network
 
-_DNS_PORT = 53
+_DNS_PORT, _HTTPS_PORT = 53, 443
 _DNS_SECONDS, _DNS_TRIES = 1.0, 3
 _CONNECT_SECONDS = 3.0
 
@@ -83,6 +83,26 @@ def open_container_session(network: Network, namespace: str) -> aiohttp.ClientSe
 
     connector = aiohttp.TCPConnector(socket_factory=make_socket, limit=0)
     return aiohttp.ClientSession(connector=connector, auto_decompress=False)
+
+
+async def connect(network: Network, namespace: str, resolvers: Sequence[str], host: str) -> socket.socket:  # noqa: TID251
+    """A connection to the host's port 443, as `open_session` makes them. OSError or TimeoutError if there is none."""
+    failure: OSError = OSError(f"`{host}` has no address")
+    for found in await NamespaceResolver(network, namespace, resolvers).resolve(host):
+        made = network.open_socket(namespace, socket.SOCK_STREAM)
+        try:
+            made.setblocking(False)
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await asyncio.get_running_loop().sock_connect(made, (found["host"], _HTTPS_PORT))
+        except OSError as error:  # TimeoutError is one
+            made.close()
+            failure = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise failure
 
 
 def open_session(network: Network, namespace: str, resolvers: Sequence[str], ca_bundle: Path) -> aiohttp.ClientSession:

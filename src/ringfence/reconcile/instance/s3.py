@@ -1,13 +1,15 @@
-"""S3 from inside an instance's namespace, as the instance's execution role. Called by `job.data`."""
+"""S3 from inside an instance's namespace, as the instance's execution role. Called by whatever moves its data."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from ringfence.network import topology
 from ringfence.reconcile.instance.launch import Wish, assume_role
-from ringfence.reconcile.instance.namespace_http import open_session
+from ringfence.reconcile.instance.namespace_http import connect, open_session
 from ringfence.reconcile.instance.s3_client import S3Client
+from ringfence.reconcile.instance.transfer import Transfers
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import RoleSession
 
@@ -31,6 +33,19 @@ class RenewedRole:
 
 @asynccontextmanager
 async def open_s3(parts: Parts, wish: Wish, place: topology.Instance) -> AsyncIterator[S3Client]:
-    role = RenewedRole(parts, wish)
-    async with open_session(parts.network, wish.id, place.resolvers, parts.config.ca_bundle) as session:
-        yield S3Client(session, role.current, wish.region)
+    async with open_s3_as(RenewedRole(parts, wish).current, parts, wish.id, place, wish.region) as s3:
+        yield s3
+
+
+@asynccontextmanager
+async def open_s3_as(
+    role: Callable[[], RoleSession], parts: Parts, instance_id: str, place: topology.Instance, region: str
+) -> AsyncIterator[S3Client]:
+    """`role`: credentials that are valid when it is called."""
+    network, bundle = parts.network, parts.config.ca_bundle
+    transfers = Transfers(partial(connect, network, instance_id, place.resolvers), bundle)
+    async with open_session(network, instance_id, place.resolvers, bundle) as session:
+        try:
+            yield S3Client(session, role, region, transfers)
+        finally:
+            await transfers.close()

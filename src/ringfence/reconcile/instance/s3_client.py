@@ -6,6 +6,7 @@ it that is aborted if it fails.
 """
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 import aiohttp
+from aiohttp.http import SERVER_SOFTWARE
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from yarl import URL
 
+from ringfence.reconcile.instance.transfer import Answer, Move, Transfers
 from ringfence.reconcile.ports import RoleSession
 
 T = TypeVar("T")
@@ -28,6 +31,7 @@ _TRIES, _PAUSE = 3, 0.2  # seconds, growing
 # of answers of 5xx, SlowDown among them: with ever longer pauses, as the SDKs do
 _BUSY_TRIES, _LONGEST_PAUSE = 6, 5.0
 CHUNK = 1 << 20
+INLINE = 8 << 20  # bytes: what is larger is moved by `transfer`
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _LARGEST_PUT = 5 << 30
@@ -85,10 +89,20 @@ class Listed:
 
 
 class S3Client:
-    """`session` sends the requests from inside the instance's namespace; `role` gives credentials that are valid."""
+    """`session` sends the requests from inside the instance's namespace; `role` gives credentials that are valid.
 
-    def __init__(self, session: aiohttp.ClientSession, role: Callable[[], RoleSession], region: str) -> None:
+    `transfers` move large bodies, between S3 and files: a process of their own.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        role: Callable[[], RoleSession],
+        region: str,
+        transfers: Transfers,
+    ) -> None:
         self._session = session
+        self._transfers = transfers
         self._role = role
         self._region = region
 
@@ -122,6 +136,14 @@ class S3Client:
                 return await response.read()
 
         return await retried(attempt)
+
+    async def fetch(self, bucket: str, key: str, etag: str, file: int, offset: int, length: int) -> None:
+        """These bytes of the object into the open file at the same place; one try.
+
+        Raises Refused, Busy, Broken, or the OSError of the file.
+        """
+        headers = {"Range": f"bytes={offset}-{offset + length - 1}", "If-Match": etag}
+        await self._move("GET", self._url(bucket, key), headers, file, offset, length)
 
     async def scan(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
         """Every object under the prefix, in the order of the keys, but those that stand for folders; page by page."""
@@ -175,6 +197,9 @@ class S3Client:
                 yield chunk
 
         async def attempt() -> str:
+            if size > INLINE and (descriptor := _descriptor(file)) is not None:
+                url, headers = self._url(bucket, key, query), {"Content-Length": str(size)}
+                return (await self._move("PUT", url, headers, descriptor, offset, size)).headers.get("etag", "")
             async with self._request("PUT", bucket, key, query, body(), size) as response:
                 return response.headers.get("ETag", "")
 
@@ -200,9 +225,7 @@ class S3Client:
         size: int = 0,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        url = self._url(bucket, key)
-        if query:
-            url += "?" + "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(query.items()))
+        url = self._url(bucket, key, query)
         length = {"Content-Length": str(size)} if method in ("PUT", "POST") else {}
         sent = {**self._sign(method, url), **length, **(headers or {})}
         async with self._session.request(
@@ -213,6 +236,21 @@ class S3Client:
                 raise Busy(refused) if response.status >= 500 else refused
             yield response
 
+    async def _move(
+        self, method: str, url: str, headers: Mapping[str, str], file: int, offset: int, length: int
+    ) -> Answer:
+        """As `_request`, by the process of transfers."""
+        target = URL(url, encoded=True)
+        host = target.host or ""
+        sent = {"Host": host, "User-Agent": SERVER_SOFTWARE, **self._sign(method, url), **headers}
+        lines = [f"{method} {target.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+        head = "\r\n".join((*lines, "", ""))
+        answer = await self._transfers.move(Move(method, host, head, file, offset, length))
+        if answer.status >= 300:
+            refused = _refusal(answer.status, answer.refusal.encode())
+            raise Busy(refused) if answer.status >= 500 else refused
+        return answer
+
     def _sign(self, method: str, url: str) -> dict[str, str]:
         role = self._role()
         request = AWSRequest(method, url)
@@ -221,10 +259,28 @@ class S3Client:
         S3SigV4Auth(credentials, "s3", self._region).add_auth(request)
         return {name: str(value) for name, value in request.headers.items()}
 
-    def _url(self, bucket: str, key: str) -> str:
+    def _url(self, bucket: str, key: str, query: Mapping[str, str] | None = None) -> str:
+        return self._place(bucket, key) + _query(query or {})
+
+    def _place(self, bucket: str, key: str) -> str:
         """Virtual-host style as the SDKs do; path style where the wildcard certificate does not reach."""
         path, host = quote(key, safe="/-_.~"), f"s3.{self._region}.amazonaws.com"
         return f"https://{host}/{bucket}/{path}" if "." in bucket else f"https://{bucket}.{host}/{path}"
+
+
+def _query(query: Mapping[str, str]) -> str:
+    pairs = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(query.items()))
+    return f"?{pairs}" if pairs else ""
+
+
+def _descriptor(file: BinaryIO) -> int | None:
+    """Of a file on the disk, all that was written to it in it; None for one in memory."""
+    try:
+        descriptor = file.fileno()
+    except io.UnsupportedOperation:
+        return None
+    file.flush()
+    return descriptor
 
 
 def _refusal(status: int, body: bytes) -> Refused:

@@ -12,8 +12,7 @@ from pathlib import Path
 from ringfence.network import topology
 from ringfence.reconcile.hosting.container_spec import model_directory
 from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
-from ringfence.reconcile.instance.launch import LaunchFailed, Wish, assume_role
-from ringfence.reconcile.instance.namespace_http import open_session
+from ringfence.reconcile.instance.launch import LaunchFailed, Wish
 from ringfence.reconcile.instance.s3 import open_s3
 from ringfence.reconcile.instance.s3_client import UNREACHABLE, Refused, S3Client
 from ringfence.reconcile.job.archive import write_archive
@@ -66,16 +65,12 @@ class HostData:
         await self._streams.open(self._place)
 
     async def _download_model(self, container: HostedContainer) -> None:
-        parts, directory = self._parts, model_directory(self._directory, container)
-        data = model_data(container.definition)
+        directory, data = model_directory(self._directory, container), model_data(container.definition)
         directory.mkdir(parents=True, exist_ok=True)
         if data is None:
             return
-        role = assume_role(parts, self._wish)
-        resolvers, bundle = self._place.resolvers, parts.config.ca_bundle
         try:
-            async with open_session(parts.network, self._wish.id, resolvers, bundle) as session:
-                s3 = S3Client(session, lambda: role, self._wish.region)
+            async with open_s3(self._parts, self._wish, self._place) as s3:
                 await ModelDownload(s3, data, container.number).into(directory)
         except DownloadFailed as failure:
             raise LaunchFailed(failure.reason) from None
