@@ -99,6 +99,9 @@ def test_models_come_when_they_are_asked_for(story: Story, hosting: Hosting, ima
             "ValidationError",
             True,
         )
+    told = story.ringfence("explain", "endpoint", "many").stdout
+    assert f"✗ s3-rights s3://{BUCKET}/many/secret.tar.gz" in told and "Secret" in told
+    assert f"5 of 6 models under {PREFIX}" in told, told
     assert "valid tar.gz archive" in refusal(runtime, "many", "plain.tar.gz")["Error"]["Message"]
     failed = refusal(runtime, "many", "wordless.tar.gz")
     assert (failed["Error"]["Code"], failed["OriginalStatusCode"]) == ("ModelError", 500)

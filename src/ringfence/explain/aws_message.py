@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ringfence.explain.finding import Seen
 from ringfence.services.sagemaker import failure_reason
+from ringfence.services.sagemaker_runtime import target_model
 
 
 def data_inaccessible(url: str, role_arn: str, region: str) -> Seen:
@@ -23,6 +24,10 @@ def data_inaccessible(url: str, role_arn: str, region: str) -> Seen:
 
 def data_refused(url: str) -> Seen:
     return Seen("M2", failure_reason.data_refused(url))
+
+
+def model_refused(bucket: str, key: str) -> Seen:
+    return Seen("", target_model.model_refused(bucket, key).message, "InvokeEndpoint")
 
 
 def data_unreachable(url: str) -> Seen:

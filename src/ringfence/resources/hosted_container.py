@@ -33,6 +33,12 @@ class HostedContainer:
         return self.definition.get("Mode") == "MultiModel"
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Those that its image has to have, `true` each."""
+        needed = ((self.in_pipeline, "accept-bind-to-port"), (self.is_multi_model, "multi-models"))
+        return tuple(f"com.amazonaws.sagemaker.capabilities.{label}" for wanted, label in needed if wanted)
+
+    @property
     def keeps_models(self) -> bool:
         """Whether a model that was asked once stays: ModelCacheSetting."""
         config: dict[str, str] = self.definition.get("MultiModelConfig", {})

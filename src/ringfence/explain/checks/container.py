@@ -6,11 +6,12 @@ from ringfence.explain import aws_message
 from ringfence.explain.checks.image import check_image
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
-from ringfence.resources.hosted_container import single
+from ringfence.resources.hosted_container import containers_of, single
 from ringfence.resources.logs import LogEvent, LogStream
 from ringfence.resources.sagemaker import HostStatus, Variant
 from ringfence.runtime.driver import Exited
 from ringfence.runtime.instance_type import GIB, limits
+from ringfence.services.sagemaker.failure_reason import label_missing
 
 _LINES = 5
 _RECENT = 600_000  # milliseconds before the last line
@@ -20,11 +21,23 @@ def check_container(ground: Ground, plan: Plan) -> Iterator[Finding]:
     for variant in plan.variants:
         for one in single(variant):
             yield check_image(ground, one)
+        yield from _labels(ground, variant)
         if plan.endpoint is not None:
             yield _instance_type(variant)
     if plan.endpoint is not None:
         for variant in plan.variants:
             yield from _start(ground, plan, variant)
+
+
+def _labels(ground: Ground, variant: Variant) -> Iterator[Finding]:
+    """What an image must say of itself for a pipeline or for many models; of one that is not here yet, nothing."""
+    for container in containers_of(variant):
+        name = container.definition["Image"]
+        image = ground.image(name)
+        for label in container.labels if image is not None else ():
+            if image is not None and image.labels.get(label) != "true":
+                seen = Seen("", label_missing(name, label))
+                yield wrong("image", name, f"it lacks the label {label}=true", "build it with that label", seen)
 
 
 def _instance_type(variant: Variant) -> Finding:

@@ -17,9 +17,6 @@ from ringfence.runtime.driver import ContainerSpec, Image, Mount
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker import failure_reason
 
-# https://docs.aws.amazon.com/sagemaker/latest/dg/build-multi-model-build-container.html
-_BIND_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
-_MULTI_MODEL_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 # The ports that a container of a pipeline may listen on beside its own: so many each. The numbers are ours.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/inference-pipeline-real-time.html
 _FIRST_SAFE_PORT, _SAFE_PORTS = 21000, 100
@@ -65,8 +62,8 @@ def hosting_spec(
 
 def check_labels(container: HostedContainer, image: Image) -> None:
     """LaunchFailed for an image that does not say that it can what its container needs of it."""
-    for needed, label in ((container.in_pipeline, _BIND_LABEL), (container.is_multi_model, _MULTI_MODEL_LABEL)):
-        if needed and image.labels.get(label) != "true":
+    for label in container.labels:
+        if image.labels.get(label) != "true":
             raise LaunchFailed(failure_reason.label_missing(container.definition["Image"], label))
 
 
