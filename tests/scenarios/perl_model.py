@@ -53,6 +53,15 @@ sub answer {
     }
     my $custom = $header->{"x-amzn-sagemaker-custom-attributes"};
     my $more = "Content-Type: text/plain\r\n";
+    if (defined(my $session = $header->{"x-amzn-sagemaker-session-id"})) {
+        my $path = "/tmp/session-$session";
+        if ($session eq "NEW_SESSION") {
+            $session = "s$$-" . time; $path = "/tmp/session-$session";
+            $more .= "X-Amzn-SageMaker-New-Session-Id: $session; Expires=2099-01-01T00:00:00Z\r\n";
+        } elsif (!-e $path) { return whole($client, "400 Bad Request", "no such session") }
+        $body = (text_of($path) || "") . $body; record($path, $body);
+        if ($body =~ /close$/) { unlink $path; $more .= "X-Amzn-SageMaker-Closed-Session-Id: $session\r\n" }
+    }
     $more .= "X-Amzn-SageMaker-Custom-Attributes: got $custom\r\n" if defined $custom;
     whole($client, "200 OK", "$ENV{NAME}($port): $body", $more);
 }

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ringfence.core.call import Result
 from ringfence.core.errors import ServiceError
+from ringfence.core.record import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ class Forward:
     raises ServiceError. With a `stream` it is given the head of a success, and the body goes to the client as it comes;
     `timeout` is that of the head. `invoked`: None for what is no invocation of an endpoint. `capture`: what is kept of
     the result, if anything is. `shadow`: its copy for a shadow variant, whose result is nobody's. `target_model`: which
-    model of a multi-model container is asked.
+    model of a multi-model container is asked. `keep`: what the last reply changes of the records, in a transaction
+    after it.
     """
 
     instance_ids: tuple[str, ...]
@@ -121,3 +123,4 @@ class Forward:
     capture: Callable[[Result], Captured] | None = None
     shadow: "Forward | None" = None
     target_model: str | None = None
+    keep: "Callable[[Writer, ForwardReply], None] | None" = None

@@ -97,6 +97,7 @@ async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, lo
     try:
         result = forward.finish(reply)
         assert flow is not None and not isinstance(result, Forward), "what is no success has no flow, nor what goes on"
+        _keep(gateway, forward, reply)
         head = wire.write_result(name, result, logged.request_id)
     except BaseException:
         if flow is not None:
@@ -118,10 +119,18 @@ async def _ask(gateway: Gateway, forward: Forward, logged: LoggedCall) -> Result
             if not isinstance(outcome, Forward):
                 _note(gateway, forward, replace(reply, seconds=seconds), logged)
         if not isinstance(outcome, Forward):
+            _keep(gateway, forward, reply)
             if forward.capture is not None:
                 gateway.captures.add(forward.capture(outcome))
             return outcome
         forward = outcome
+
+
+def _keep(gateway: Gateway, forward: Forward, reply: ForwardReply) -> None:
+    """On disk before the client has the answer."""
+    if forward.keep is not None:
+        with gateway.store.transaction() as records:
+            forward.keep(records, reply)
 
 
 def _mirror(gateway: Gateway, shadow: Forward, logged: LoggedCall) -> None:

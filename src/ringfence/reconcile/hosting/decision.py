@@ -20,6 +20,7 @@ from ringfence.reconcile.parts import Parts
 from ringfence.resources.cloudwatch import AlarmState
 from ringfence.resources.sagemaker import Capacity, Deployment, Endpoint, EndpointStatus, Fleet, HostStatus, Variant
 from ringfence.services.sagemaker import failure_reason
+from ringfence.services.sagemaker_runtime.stateful_session import drop_sessions
 from ringfence.store.database import Transaction
 
 _LONGEST_DELAY = 30.0  # seconds between replacements of an instance that keeps failing
@@ -264,6 +265,7 @@ class Decision:
             self._records.delete(status)
         for one in queue_of(self._records, self._endpoint.key):
             self._records.delete(one)
+        drop_sessions(self._records, self._endpoint.key)
         drop_tags(self._records, self._endpoint.arn)
         self._records.delete(self._endpoint)
 

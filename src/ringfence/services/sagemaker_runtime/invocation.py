@@ -15,8 +15,15 @@ from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply, Invoked
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.services.sagemaker_runtime import stateful_session
 from ringfence.services.sagemaker_runtime.capture import Sample, choose_sample
 from ringfence.services.sagemaker_runtime.pipeline import chain, choose_containers
+from ringfence.services.sagemaker_runtime.stateful_session import (
+    SessionKeeper,
+    bad_header,
+    find_session,
+    follow_session,
+)
 from ringfence.services.sagemaker_runtime.target_model import check_target_model
 from ringfence.services.sagemaker_runtime.validation import validation_error
 
@@ -29,6 +36,7 @@ REQUEST_HEADERS = {
     "Accept": "Accept",
     "CustomAttributes": "X-Amzn-SageMaker-Custom-Attributes",
     "InferenceId": "X-Amzn-SageMaker-Inference-Id",
+    "SessionId": stateful_session.HEADER,
 }
 # The answer's headers, under the member that they are in the result of either operation.
 _ANSWERS = {
@@ -70,7 +78,10 @@ def make_forward(
     endpoint, status, fleet = find_serving(call, request["EndpointName"])
     if fleet.asynchronous is not None:  # ours
         raise validation_error(f"Endpoint {endpoint.name} is asynchronous: use InvokeEndpointAsync.")
-    variant = _choose_variant(call, fleet, status, request.get("TargetVariant"))
+    session = find_session(call, endpoint, request)
+    if session is not None:
+        status, fleet = follow_session(call, endpoint, session)
+    variant = _choose_variant(call, fleet, status, session.variant if session else request.get("TargetVariant"))
     serving = status.instances[variant.name]
     headers = {"Content-Type": "application/octet-stream"} | {
         header: request[member] for member, header in REQUEST_HEADERS.items() if member in request
@@ -81,7 +92,9 @@ def make_forward(
         raise validation_error("The answer of an inference pipeline cannot be streamed.")
     sample = choose_sample(call, fleet.capture, endpoint, variant, request)
     forward = Forward(
-        instance_ids=_candidates(call, variant, serving, every=target_model is not None),
+        instance_ids=(session.instance_id,)
+        if session
+        else _candidates(call, variant, serving, every=target_model is not None),
         method="POST",
         path="/invocations",
         headers=headers,
@@ -92,7 +105,10 @@ def make_forward(
         capture=sample.capture if sample else None,
         target_model=target_model,
     )
-    if fleet.shadow is not None:
+    if "SessionId" in request:  # a shadow variant's container has other sessions
+        keeper = SessionKeeper(endpoint, variant, request["SessionId"], call.now)
+        forward, finish = replace(forward, keep=keeper.keep), partial(_finish_in_session, keeper, finish)
+    elif fleet.shadow is not None:
         forward = replace(forward, shadow=_copy(call, (endpoint, status), (variant, fleet.shadow), forward, sample))
     return chain(
         forward,
@@ -100,6 +116,21 @@ def make_forward(
         partial(check_reply, endpoint),
         partial(finish, endpoint, variant),
     )
+
+
+def _finish_in_session(
+    keeper: SessionKeeper,
+    finish: Callable[[Endpoint, Variant, HostedContainer, ForwardReply], Result],
+    endpoint: Endpoint,
+    variant: Variant,
+    container: HostedContainer,
+    reply: ForwardReply,
+) -> Result:
+    result = finish(endpoint, variant, container, reply)
+    try:
+        return keeper.add(result, reply)
+    except ValueError as error:
+        raise model_error(endpoint, container, bad_header(error, reply)) from None
 
 
 def _copy(

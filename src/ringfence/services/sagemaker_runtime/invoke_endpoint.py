@@ -13,7 +13,6 @@ from ringfence.services.sagemaker_runtime.invocation import (
 _REFUSED = (
     "EnableExplanations",
     "InferenceComponentName",
-    "SessionId",
     "PrefixAwareId",
 )
 

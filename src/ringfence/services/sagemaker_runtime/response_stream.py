@@ -11,7 +11,7 @@ from ringfence.services.sagemaker_runtime.invocation import component_arns, make
 # "for streaming, up to 8 minutes"; the answer has to begin within the time that any has
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 _SECONDS = 480.0
-_REFUSED = ("InferenceComponentName", "SessionId", "PrefixAwareId")
+_REFUSED = ("InferenceComponentName", "PrefixAwareId")
 
 
 @operation(
