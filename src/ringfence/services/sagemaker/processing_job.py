@@ -13,13 +13,13 @@ from ringfence.services.sagemaker.job import (
     check_s3_uri,
     check_unique,
     create_job,
-    job_state,
-    job_status,
-    last_modified,
+    find_job,
     list_jobs,
     stop_job,
+    summarize_job,
+    tell_outcome,
+    tell_start,
 )
-from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
 
@@ -64,8 +64,6 @@ _S3_INPUT = frozenset(
 )
 def create_processing_job(call: Call, request: Request) -> Result:
     refuse_others(request, _MEMBERS)
-    name = request["ProcessingJobName"]
-    check_new(call, ProcessingJob, name)
     _check_cluster(request["ProcessingResources"])
     refuse_others(request.get("NetworkConfig", {}), _NETWORK, "NetworkConfig.")
     inputs, outputs = request.get("ProcessingInputs", []), _outputs(request)
@@ -75,56 +73,28 @@ def create_processing_job(call: Call, request: Request) -> Result:
     check_unique(outputs, "OutputName", "ProcessingOutputConfig.Outputs")
     for index, given in enumerate(outputs):
         _check_output(given, f"ProcessingOutputConfig.Outputs[{index}]")
-    arn = arn_of(call, ProcessingJob, name)
-    spec = {member: value for member, value in request.items() if member not in ("ProcessingJobName", "Tags")}
-    job = ProcessingJob(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
-    create_job(call, job, request)
-    return {"ProcessingJobArn": arn}
+    return create_job(call, ProcessingJob, request)
 
 
 @operation("DescribeProcessingJob", on=("processing-job/{ProcessingJobName}",))
 def describe_processing_job(call: Call, request: Request) -> Result:
-    job = find(call, ProcessingJob, request["ProcessingJobName"])
-    started = status.started if (status := job_status(call.records, job)) else None
-    return {
-        **job.spec,
-        "ProcessingJobName": job.name,
-        **_summary(call, job),
-        **({"ProcessingStartTime": started} if started else {}),
-    }
+    job = find_job(call, ProcessingJob, request)
+    return {**job.spec, **_show(call, job), **tell_start(call, job)}
 
 
 @operation("StopProcessingJob", on=("processing-job/{ProcessingJobName}",))
 def stop_processing_job(call: Call, request: Request) -> Result:
     """The reconciler sends SIGTERM and, after the grace time, SIGKILL."""
-    stop_job(call, ProcessingJob, request["ProcessingJobName"])
-    return {}
+    return stop_job(call, ProcessingJob, request)
 
 
 @operation("ListProcessingJobs")
 def list_processing_jobs(call: Call, request: Request) -> Result:
-    jobs, token = list_jobs(call, ProcessingJob, request)
-    listed = [{"ProcessingJobName": job.name, **_summary(call, job)} for job in jobs]
-    return {"ProcessingJobSummaries": listed, **({"NextToken": token} if token else {})}
+    return list_jobs(call, ProcessingJob, request, _show)
 
 
-def _summary(call: Call, job: ProcessingJob) -> Result:
-    """What a description and a listing both show."""
-    status = job_status(call.records, job)
-    shown: Result = {
-        "ProcessingJobArn": job.arn,
-        "ProcessingJobStatus": job_state(call.records, job),
-        "CreationTime": job.created,
-        "LastModifiedTime": last_modified(call.records, job),
-    }
-    if status is not None and status.ended is not None and status.outcome is not None:
-        told = {
-            "ProcessingEndTime": status.ended,
-            "FailureReason": status.outcome.failure_reason,
-            "ExitMessage": status.outcome.exit_message,
-        }
-        shown |= {member: value for member, value in told.items() if value is not None}
-    return shown
+def _show(call: Call, job: ProcessingJob) -> Result:
+    return summarize_job(call, job) | tell_outcome(call, job)
 
 
 def _check_cluster(resources: dict[str, Any]) -> None:

@@ -11,13 +11,14 @@ from ringfence.core.operation import operation
 from ringfence.resources.job import JobStatus, TrainingJob, Transition
 from ringfence.services.sagemaker.job import (
     create_job,
-    job_state,
+    find_job,
     job_status,
-    last_modified,
     list_jobs,
     stop_job,
+    summarize_job,
+    tell_outcome,
+    tell_start,
 )
-from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others, too_small
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
 from ringfence.services.sagemaker.training_input import check_channels
@@ -86,8 +87,6 @@ _RESOURCES = frozenset({"InstanceType", "InstanceCount", "VolumeSizeInGB"})
 )
 def create_training_job(call: Call, request: Request) -> Result:
     refuse_others(request, _MEMBERS, harmless=_HARMLESS)
-    name = request["TrainingJobName"]
-    check_new(call, TrainingJob, name)
     for member in ("AlgorithmSpecification", "RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition"):
         if member not in request:
             raise null_member(f"{member[0].lower()}{member[1:]}")
@@ -95,37 +94,31 @@ def create_training_job(call: Call, request: Request) -> Result:
     _check_resources(request)
     check_output(request)
     check_channels(request.get("InputDataConfig", []), request["AlgorithmSpecification"]["TrainingInputMode"])
-    arn = arn_of(call, TrainingJob, name)
-    spec = {member: value for member, value in request.items() if member not in ("TrainingJobName", "Tags")}
-    job = TrainingJob(name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec)
-    create_job(call, job, request)
-    return {"TrainingJobArn": arn}
+    return create_job(call, TrainingJob, request)
 
 
 @operation("DescribeTrainingJob", on=("training-job/{TrainingJobName}",))
 def describe_training_job(call: Call, request: Request) -> Result:
-    job = find(call, TrainingJob, request["TrainingJobName"])
+    job = find_job(call, TrainingJob, request)
     status = job_status(call.records, job)
     shown: Result = {
         "EnableNetworkIsolation": False,
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
         **job.spec,
-        "TrainingJobName": job.name,
         "ModelArtifacts": {"S3ModelArtifacts": (status and status.artifacts) or ""},
         "ProfilingStatus": "Disabled",
-        **_summary(call, job),
+        **_show(call, job),
+        **tell_start(call, job),
+        **tell_outcome(call, job),
     }
-    if status is not None:
-        shown |= _progress(status)
-    return shown
+    return shown | (_progress(status) if status is not None else {})
 
 
 @operation("StopTrainingJob", on=("training-job/{TrainingJobName}",))
 def stop_training_job(call: Call, request: Request) -> Result:
     """The reconciler sends SIGTERM and, 120 seconds later, SIGKILL; what the model directory holds is uploaded."""
-    stop_job(call, TrainingJob, request["TrainingJobName"])
-    return {}
+    return stop_job(call, TrainingJob, request)
 
 
 @operation("ListTrainingJobs")
@@ -133,37 +126,21 @@ def list_training_jobs(call: Call, request: Request) -> Result:
     for member in ("WarmPoolStatusEquals", "TrainingPlanArnEquals"):
         if member in request:
             raise invalid(f"Ringfence does not implement {member}.")
-    jobs, token = list_jobs(call, TrainingJob, request)
-    listed = [{"TrainingJobName": job.name, **_summary(call, job)} for job in jobs]
-    return {"TrainingJobSummaries": listed, **({"NextToken": token} if token else {})}
+    return list_jobs(call, TrainingJob, request, _show)
 
 
-def _summary(call: Call, job: TrainingJob) -> Result:
-    """What a description and a listing both show."""
+def _show(call: Call, job: TrainingJob) -> Result:
     status = job_status(call.records, job)
     last = status.transitions[-1].status if status and status.transitions else "Starting"
-    shown: Result = {
-        "TrainingJobArn": job.arn,
-        "TrainingJobStatus": job_state(call.records, job),
-        "SecondaryStatus": last,
-        "CreationTime": job.created,
-        "LastModifiedTime": last_modified(call.records, job),
-    }
-    if status is not None and status.ended is not None:
-        shown["TrainingEndTime"] = status.ended
-    return shown
+    return summarize_job(call, job) | {"SecondaryStatus": last}
 
 
 def _progress(status: JobStatus) -> Result:
     shown: Result = {"SecondaryStatusTransitions": [_transition(one) for one in status.transitions]}
-    if status.started is not None:
-        shown["TrainingStartTime"] = status.started
     if status.started is not None and status.ended is not None:
         # both for one instance: "multiply by InstanceCount to get the total"
         seconds = max(1, round((status.ended - status.started).total_seconds()))
         shown |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
-    if status.ended is not None and status.outcome is not None and status.outcome.failure_reason:
-        shown["FailureReason"] = status.outcome.failure_reason
     if status.metrics:
         shown["FinalMetricDataList"] = [
             {"MetricName": one.name, "Value": one.value, "Timestamp": one.at} for one in status.metrics

@@ -14,14 +14,15 @@ from ringfence.services.sagemaker.fleet import variant_of
 from ringfence.services.sagemaker.job import (
     check_s3_uri,
     create_job,
-    job_state,
-    job_status,
-    last_modified,
+    find_job,
     list_jobs,
     stop_job,
+    summarize_job,
+    tell_outcome,
+    tell_start,
 )
 from ringfence.services.sagemaker.json_path import BadPath, read_path
-from ringfence.services.sagemaker.lookup import arn_of, check_new, find
+from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
 
@@ -52,8 +53,6 @@ _LARGEST_MB = 100
 def create_transform_job(call: Call, request: Request) -> Result:
     """The model is copied, so that deleting it changes nothing; its network and its role are those of the job."""
     refuse_others(request, _MEMBERS)
-    name = request["TransformJobName"]
-    check_new(call, TransformJob, name)
     _check_input(request["TransformInput"])
     output, resources = request["TransformOutput"], request["TransformResources"]
     known = frozenset({"S3OutputPath", "Accept", "AssembleWith"})
@@ -65,7 +64,7 @@ def create_transform_job(call: Call, request: Request) -> Result:
     _check_processing(request)
     model = find(call, Model, request["ModelName"])
     wanted = {
-        "VariantName": name,
+        "VariantName": request["TransformJobName"],
         "InstanceType": resources["InstanceType"],
         "InitialInstanceCount": resources["InstanceCount"],
         "InitialVariantWeight": 1.0,
@@ -75,51 +74,30 @@ def create_transform_job(call: Call, request: Request) -> Result:
         raise invalid("A model with the inference execution mode Direct cannot be used for batch transform.")
     if any(is_multi_model(one) for one in (variant.container, *variant.others)):  # AWS's text is not published: ours
         raise invalid("A model with the container mode MultiModel cannot be used with batch transform.")
-    arn = arn_of(call, TransformJob, name)
-    spec = {member: value for member, value in request.items() if member not in ("TransformJobName", "Tags")}
-    job = TransformJob(
-        name=name, account=call.account, region=call.region, arn=arn, created=call.now, spec=spec, variant=variant
-    )
-    create_job(call, job, request)
-    return {"TransformJobArn": arn}
+    return create_job(call, TransformJob, request, variant=variant)
 
 
 @operation("DescribeTransformJob", on=("transform-job/{TransformJobName}",))
 def describe_transform_job(call: Call, request: Request) -> Result:
-    job = find(call, TransformJob, request["TransformJobName"])
-    started = status.started if (status := job_status(call.records, job)) else None
-    shown = {**job.spec, "TransformJobName": job.name, **_summary(call, job)}
+    job = find_job(call, TransformJob, request)
+    shown = {**job.spec, **_show(call, job), **tell_start(call, job)}
     del shown["LastModifiedTime"]  # of listings only
-    return shown | ({"TransformStartTime": started} if started else {})
+    return shown
 
 
 @operation("StopTransformJob", on=("transform-job/{TransformJobName}",))
 def stop_transform_job(call: Call, request: Request) -> Result:
     """What has been written stays: each object's output is whole or not there."""
-    stop_job(call, TransformJob, request["TransformJobName"])
-    return {}
+    return stop_job(call, TransformJob, request)
 
 
 @operation("ListTransformJobs")
 def list_transform_jobs(call: Call, request: Request) -> Result:
-    jobs, token = list_jobs(call, TransformJob, request)
-    listed = [{"TransformJobName": job.name, **_summary(call, job)} for job in jobs]
-    return {"TransformJobSummaries": listed, **({"NextToken": token} if token else {})}
+    return list_jobs(call, TransformJob, request, _show)
 
 
-def _summary(call: Call, job: TransformJob) -> Result:
-    status = job_status(call.records, job)
-    shown: Result = {
-        "TransformJobArn": job.arn,
-        "TransformJobStatus": job_state(call.records, job),
-        "CreationTime": job.created,
-        "LastModifiedTime": last_modified(call.records, job),
-    }
-    if status is not None and status.ended is not None and status.outcome is not None:
-        shown["TransformEndTime"] = status.ended
-        if status.outcome.failure_reason:
-            shown["FailureReason"] = status.outcome.failure_reason
-    return shown
+def _show(call: Call, job: TransformJob) -> Result:
+    return summarize_job(call, job) | tell_outcome(call, job)
 
 
 def _check_input(given: dict[str, Any]) -> None:
