@@ -74,6 +74,11 @@ class Config:
         return self.state / "homes"
 
     @property
+    def volumes(self) -> Path:
+        """Notebook instances' volumes: a directory each."""
+        return self.state / "volumes"
+
+    @property
     def admin_file(self) -> Path:
         """JSON, mode 0600, written at first start: the root access key of the account."""
         return self.state / "admin.json"

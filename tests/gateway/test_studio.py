@@ -47,6 +47,7 @@ class Door:
             now=lambda: self.now,
             entropy=self.aws.entropy,
         )
+        self.gateway = gateway
         self.studio = Studio(gateway)
 
     def put(self, *records: Any) -> None:

@@ -102,6 +102,7 @@ EXCEPTIONS: dict[str, str] = {
     "sagemaker.CreateProcessingJob | * | does not pass the role in Proc*": "dataset definitions are refused",
     "sagemaker.Create* | * | has no sagemaker:directgatedmodelaccess on *": "gated models are refused",
     "sagemaker-featurestore-runtime.PutRecord | * | has no sagemaker:updatablefeatures on *": "UpdateRecord has it",
+    "sagemaker.CreateNotebookInstance | ec2:* | has no *": "asked before there is anything; the role's own calls have",
     "sagemaker.CreateTrainingJob | * | does not ask about optional *": "training plans are refused",
     "sagemaker.Search | * | has no sagemaker:searchvisibilitycondition/ on *": "VisibilityConditions are refused",
     "sagemaker.*Domain | * | does not pass the role in *CanvasAppSettings.*": "Canvas is refused",

@@ -1,6 +1,7 @@
 """What a browser does, without one: run inside a VPC by `ringfence exec`, told what to do by one JSON argument.
 
-Not a test file. Prints one JSON line: what came of it. `make`: a URL of the caller's own; `open`: a URL; `cookie`: go
+Not a test file. Prints one JSON line: what came of it. `make`: a URL of the caller's own; `notebook`: one of a notebook
+instance; `open`: a URL; `cookie`: go
 on with a session; `run`: a notebook cell; `again`: frames and requests after this file appears.
 """
 
@@ -29,16 +30,23 @@ async def main(asked: dict[str, Any]) -> dict[str, Any]:
         told["url"] = asked["open"] = sagemaker.create_presigned_domain_url(**asked["make"])["AuthorizedUrl"]
         if asked.get("keep"):
             return told
-    host = asked.get("host") or asked["open"].partition("://")[2].partition("/")[0]
+    if "notebook" in asked:
+        sagemaker = boto3.client("sagemaker", region_name="us-west-2", endpoint_url=asked.get("endpoint"))
+        url = sagemaker.create_presigned_notebook_instance_url(NotebookInstanceName=asked["notebook"])["AuthorizedUrl"]
+        told["url"] = asked["open"] = url
+        if asked.get("keep"):
+            return told
+    name = asked.get("cookie_name", "__Host-StudioSession")
+    host = asked.get("host") or asked["open"].partition("://")[2].partition("/")[0].partition("?")[0]
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar, headers={"User-Agent": "browser"}) as session:
         if "cookie" in asked:
-            session.headers["Cookie"] = f"__Host-StudioSession={asked['cookie']}"
+            session.headers["Cookie"] = f"{name}={asked['cookie']}"
         else:
             async with session.get(asked["open"], allow_redirects=False, ssl=_trust()) as reply:
                 told |= {"status": reply.status, "location": reply.headers.get("Location"), "said": await reply.text()}
                 told["set"] = reply.headers.getall("Set-Cookie", [])
-                session_cookie = reply.cookies.get("__Host-StudioSession")
+                session_cookie = reply.cookies.get(name)
                 told["cookie"] = session_cookie.value if session_cookie is not None else None
             if told["status"] != 302:
                 return told

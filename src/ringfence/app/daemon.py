@@ -28,6 +28,8 @@ from ringfence.core.operation import REGISTRY
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.gateway import admin, session
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
+from ringfence.gateway.notebook import Notebooks
+from ringfence.gateway.opening import Door
 from ringfence.gateway.perform import Gateway
 from ringfence.gateway.platform import COMPUTE, PlatformCaller
 from ringfence.gateway.serve import serve
@@ -114,7 +116,8 @@ class App:
         )
         self._serve: Serve = partial(serve, self._gateway)
         self._caller = PlatformCaller(self._gateway)
-        self._studio = StudioProxy(Studio(self._gateway), machine.network.open_socket)
+        doors: dict[str, Door[Any]] = {"studio": Studio(self._gateway), "notebook": Notebooks(self._gateway)}
+        self._proxies = {kind: StudioProxy(door, machine.network.open_socket) for kind, door in doors.items()}
         self._command_caller = self._caller.acting_for("`ringfence exec`")
         self.decisions = self._gateway.decisions
         self._api: HttpSocket | None = None
@@ -249,7 +252,7 @@ class App:
         await self._own_listeners.close()
         await self._gateway.mirror.close()
         self._upstream.close()
-        await self._studio.close()
+        await asyncio.gather(*(proxy.close() for proxy in self._proxies.values()))
         if self._purge:
             log.info("stopping: removing every container and namespace")
             await remove_everything(self._machine)
@@ -266,7 +269,7 @@ class App:
             self._serve,
             self._caller,
             authority,
-            self._studio,
+            self._proxies,
             self.topology,
             self.now,
         )
@@ -281,7 +284,8 @@ class App:
         while True:
             await self.store.wait(self.store.revision)
             self._upstream.forget(self.store.table(Instance))
-            await self._studio.forget(self.store.table(Instance))
+            for proxy in self._proxies.values():
+                await proxy.forget(self.store.table(Instance))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """A task for the life of the daemon; if it ends by itself, the daemon is broken and says so by stopping."""

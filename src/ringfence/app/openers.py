@@ -5,7 +5,7 @@ Gives `privatelink.listener.Listeners` its openers; nobody else knows both the s
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,14 +41,15 @@ class Openers:
     serve: Serve
     caller: PlatformCaller
     authority: Authority
-    studio: StudioProxy
+    proxies: Mapping[str, StudioProxy]
     topology: Callable[[], Topology | None]
     now: Callable[[], datetime]
 
     def by_kind(self) -> dict[ListenerKind, Opener]:
         return {
             "api": self.open_api,
-            "studio": self.open_studio,
+            "studio": self.open_proxy,
+            "notebook": self.open_proxy,
             "dns": self.open_dns,
             "credentials": self.open_credentials,
             "web": self.open_web,
@@ -59,9 +60,10 @@ class Openers:
         stamp = Stamp(_describe(listener), listener.tls, listener.vpc_id, listener.vpce_id)
         return await self._open_http(listener, make_server(self.serve, self.blobs, stamp))
 
-    async def open_studio(self, listener: Listener) -> HttpSocket:
+    async def open_proxy(self, listener: Listener) -> HttpSocket:
+        """What people open in a browser."""
         stamp = Stamp(_describe(listener), listener.tls, listener.vpc_id, listener.vpce_id)
-        return await self._open_http(listener, self.studio.serve(stamp))
+        return await self._open_http(listener, self.proxies[listener.kind].serve(stamp))
 
     async def open_web(self, listener: Listener) -> HttpSocket:
         return await self._open_http(listener, web.Server(answer, access_log=None, keepalive_timeout=_IDLE_SECONDS))

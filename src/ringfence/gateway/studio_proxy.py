@@ -1,6 +1,7 @@
-"""Studio in the browser: HTTP and WebSockets between whoever has a session and the session's app.
+"""Studio and notebooks in the browser: HTTP and WebSockets between whoever has a session and the session's app.
 
-Whether a request or a frame may pass, `gateway.studio` says, each time; here are the bytes, streamed both ways. An app
+Whether a request or a frame may pass, `gateway.studio` or `gateway.notebook` says, each time;
+ here are the bytes, streamed both ways. An app
 is reached through the loopback of its own namespace: it listens nowhere else. Used by `app.openers`.
 """
 
@@ -16,10 +17,9 @@ from yarl import URL
 
 from ringfence.core.errors import ServiceError
 from ringfence.gateway.listen import Stamp, arrive
-from ringfence.gateway.studio import Asked, Studio
+from ringfence.gateway.opening import Asked, Door
 from ringfence.gateway.upstream import OpenSocket
 
-COOKIE = "__Host-StudioSession"
 _PORT = 8888
 _IDLE_SECONDS = 75.0
 _CONNECT_SECONDS = 5.0
@@ -60,10 +60,10 @@ _POLICY_VIOLATION = 1008
 
 
 class StudioProxy:
-    """One for the daemon; `serve` gives each listener its protocol factory."""
+    """One for each door; `serve` gives each listener its protocol factory."""
 
-    def __init__(self, studio: Studio, open_socket: OpenSocket) -> None:
-        self._studio = studio
+    def __init__(self, door: Door[Any], open_socket: OpenSocket) -> None:
+        self._door = door
         self._open_socket = open_socket
         self._clients: dict[str, aiohttp.ClientSession] = {}
 
@@ -95,44 +95,50 @@ class StudioProxy:
     async def _answer(self, raw: web.BaseRequest, stamp: Stamp) -> web.StreamResponse:
         asked = _asked(raw, stamp)
         path = raw.path
-        if path == "/auth":
-            return self._open(raw, asked)
-        cookie = raw.cookies.get(COOKIE)
-        session = self._studio.judge(asked, cookie)
-        if path == "/":
-            return _redirect(self._studio.home(session))
-        instance_id = self._studio.find_app(session, path)
+        if (token := self._door.token(path, raw.query)) is not None:
+            return self._open(raw, asked, token)
+        cookie = raw.cookies.get(self._door.cookie)
+        session = self._door.judge(asked, cookie)
+        if (home := self._door.home(session, path)) is not None:
+            return _redirect(home)
+        instance_id = self._door.find_app(session, path)
 
         def judge() -> None:
             # the session's app as well: deleted and made again it is another one
-            if self._studio.find_app(self._studio.judge(asked, cookie), path) != instance_id:
+            if self._door.find_app(self._door.judge(asked, cookie), path) != instance_id:
                 raise ServiceError("NotFound", "The app is not InService any more.", 404)
 
         if raw.headers.get("Upgrade", "").lower() == "websocket":
             return await self._join(raw, instance_id, judge)
         return await self._forward(raw, instance_id)
 
-    def _open(self, raw: web.BaseRequest, asked: Asked) -> web.Response:
+    def _open(self, raw: web.BaseRequest, asked: Asked, token: str) -> web.Response:
         if raw.method != "GET":
             raise ServiceError("MethodNotAllowed", "A presigned URL is opened with GET.", 405)
-        opened = self._studio.open(asked, raw.query.get("token", ""))
+        opened = self._door.open(asked, token)
         answer = _redirect(opened.location)
         # __Host-: this host alone, over TLS. Lax, as people follow links to presigned URLs.
         # https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/Cookies#cookie_prefixes
         answer.set_cookie(
-            COOKIE, opened.cookie, max_age=opened.seconds, path="/", secure=True, httponly=True, samesite="Lax"
+            self._door.cookie,
+            opened.cookie,
+            max_age=opened.seconds,
+            path="/",
+            secure=True,
+            httponly=True,
+            samesite="Lax",
         )
         return answer
 
     async def _forward(self, raw: web.BaseRequest, instance_id: str) -> web.StreamResponse:
-        headers = _request_headers(raw)
+        headers = _request_headers(raw, self._door.cookie)
         body = raw.content if raw.body_exists else None
         try:
             async with self._client(instance_id).request(
                 raw.method, _url(raw), headers=headers, data=body, allow_redirects=False
             ) as reply:
                 answer = web.StreamResponse(status=reply.status, reason=reply.reason)
-                answer.headers.extend(_reply_headers(reply.headers, _base(raw)))
+                answer.headers.extend(_reply_headers(reply.headers, self._door.base(raw.path)))
                 if "Content-Length" not in answer.headers and raw.method != "HEAD" and reply.status not in (204, 304):
                     answer.enable_chunked_encoding()
                 await answer.prepare(raw)
@@ -149,7 +155,9 @@ class StudioProxy:
             # else any page that the browser shows could talk to the app with this cookie
             raise ServiceError("AccessDenied", "The Origin of a WebSocket must be this host.", 403)
         names = [name.strip() for name in raw.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
-        headers = CIMultiDict((k, v) for k, v in _request_headers(raw).items() if k.lower() not in _HANDSHAKE)
+        headers = CIMultiDict(
+            (k, v) for k, v in _request_headers(raw, self._door.cookie).items() if k.lower() not in _HANDSHAKE
+        )
         try:
             upstream = await self._client(instance_id).ws_connect(
                 _url(raw), headers=headers, protocols=names, max_msg_size=0, autoping=False
@@ -232,18 +240,14 @@ def _url(raw: web.BaseRequest) -> URL:
     return URL(f"http://127.0.0.1:{_PORT}{target}", encoded=True)
 
 
-def _base(raw: web.BaseRequest) -> str:
-    return "/".join(raw.path.split("/")[:3]) + "/"
-
-
-def _request_headers(raw: web.BaseRequest) -> "CIMultiDict[str]":
+def _request_headers(raw: web.BaseRequest, session: str) -> "CIMultiDict[str]":
     """What the browser sent, without what is between it and us: above all, without the session's cookie."""
     named = {one.strip().lower() for one in raw.headers.get("Connection", "").split(",")}
     headers = CIMultiDict(
         (name, value) for name, value in raw.headers.items() if name.lower() not in _NOT_FORWARDED | named
     )
     given = (part.strip() for line in raw.headers.getall("Cookie", ()) for part in line.split(";"))
-    cookies = [part for part in given if part and not part.startswith(f"{COOKIE}=")]
+    cookies = [part for part in given if part and not part.startswith(f"{session}=")]
     if cookies:
         headers["Cookie"] = "; ".join(cookies)
     return headers

@@ -11,7 +11,7 @@ from typing import Literal
 from ringfence.network.addresses import ENDPOINT_ROUTER, UNFILTERED
 
 NetworkKind = Literal["vpc", "platform", "internet", "customer", "none"]
-ListenerKind = Literal["api", "studio", "dns", "credentials", "web"]
+ListenerKind = Literal["api", "studio", "notebook", "dns", "credentials", "web"]
 InterfaceKind = Literal["interface", "vpc_endpoint", "nat_gateway"]
 RouteKind = Literal["local", "endpoint", "internet", "nat", "peering", "vpn", "interface", "blackhole"]
 EndpointKind = Literal["Gateway", "Interface"]
@@ -36,8 +36,8 @@ class Vantage:
 class Listener:
     """One socket that the daemon must hold inside a namespace. `name` is unique and stable.
 
-    `kind`: api (HTTP to the gateway; TLS on 443), studio (apps in the browser), dns (both UDP and TCP), credentials,
-    web (the test host of the internet). `vpc_id` and `vpce_id` stamp the Arrival of requests that come in here.
+    `kind`: api (HTTP to the gateway; TLS on 443), studio and notebook (in the browser), dns (both UDP and TCP),
+    credentials, web (the test host of the internet). `vpc_id` and `vpce_id` stamp the Arrival of what comes in here.
     `server_names`: which names lead here (leading `*.` for one label), the first for clients that name none; `region`
     is that of the service behind.
     """

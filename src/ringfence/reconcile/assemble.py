@@ -27,6 +27,7 @@ from ringfence.reconcile.network.prefix_list import PrefixLists
 from ringfence.reconcile.network.vpc_endpoint import VpcEndpoints
 from ringfence.reconcile.network.vpc_peering_connection import VpcPeeringConnections
 from ringfence.reconcile.network.vpn import VpnConnections
+from ringfence.reconcile.notebook.notebook_instance import NotebookInstances
 from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network, Traffic
@@ -95,6 +96,7 @@ def make_reconciler(
         AsyncInvocations(parts, measurements),
         Domains(parts),
         Apps(parts),
+        NotebookInstances(parts),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns), models
 

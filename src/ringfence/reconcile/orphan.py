@@ -12,6 +12,7 @@ from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.hosted_container import instance_of
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import JobHostStatus
+from ringfence.resources.notebook import NotebookInstanceStatus
 from ringfence.resources.sagemaker import HostStatus
 from ringfence.resources.studio import AppStatus
 from ringfence.store.database import Snapshot
@@ -30,6 +31,7 @@ class Orphans:
         known = {host.instance_id for host in records.all(HostStatus)}
         known |= {host.instance_id for host in records.all(JobHostStatus)}
         known |= {app.instance_id for app in records.all(AppStatus)}
+        known |= {one.instance_id for one in records.all(NotebookInstanceStatus)}
         instances = records.all(Instance)
         abandoned = {one.id for one in instances if is_sagemakers(one)} | {
             instance_of(id) for id in self._parts.driver.list_ids()

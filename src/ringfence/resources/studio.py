@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ringfence.core.call import Principal
 from ringfence.core.record import Record
+from ringfence.resources.opening import OpenSession, UnopenedUrl
 from ringfence.resources.sagemaker import SageMakerRecord
 
 # "200001": the first user of a domain; each further profile or space has the next one.
@@ -148,32 +148,19 @@ class StudioLifecycleConfig(SageMakerRecord, frozen=True, kw_only=True):
     content: str
 
 
-class Opening(Record, frozen=True, kw_only=True):
-    """`digest`: SHA-256 of a secret that is kept nowhere. `principal`: who made the URL; its policies are asked again
-    at each use, with the opener's network. `space`: opened instead of the profile's own."""
+class PresignedUrl(UnopenedUrl, frozen=True, kw_only=True):
+    """`space`: opened instead of the profile's own."""
 
-    digest: str
-    account: str
-    region: str
     domain_id: str
     profile: str
-    principal: Principal
     space: str | None = None
-
-    @property
-    def key(self) -> str:
-        return self.digest
-
-
-class PresignedUrl(Opening, frozen=True, kw_only=True):
-    """A URL that nobody has opened yet: the secret is its token. `seconds`: how long a session of it lasts."""
-
-    opens_until: datetime
-    seconds: int
     landing_uri: str | None = None
 
 
-class StudioSession(Opening, frozen=True, kw_only=True):
-    """A browser that opened a URL: the secret is its cookie."""
+class StudioSession(OpenSession, frozen=True, kw_only=True):
+    domain_id: str
+    profile: str
+    space: str | None = None
 
-    until: datetime
+
+StudioOpening = PresignedUrl | StudioSession

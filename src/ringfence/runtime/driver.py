@@ -51,7 +51,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """One container. Everything that is not given is closed: no capability, no network but `network_namespace`.
+    """One container. Everything that is not given is closed: no capability but `capabilities`, no network but
+    `network_namespace`.
 
     `id`: a file name of letters, digits and hyphens, unique on this daemon (an instance's id).
     `args`: follow the image's entrypoint and replace its command, as in `docker run IMAGE serve`; `entrypoint`, if not
@@ -82,6 +83,7 @@ class ContainerSpec:
     read_only_root: bool = True
     on_volume: bool = False
     shm_bytes: int = 64 * MIB
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,11 @@ def build_config(spec: ContainerSpec, host: Host, user: User, cgroup: str, gener
             "args": list(_args(spec)),
             "env": [f"{name}={value}" for name, value in _environment(spec, user).items()],
             "cwd": spec.image.working_directory or "/",
-            "capabilities": {kind: [] for kind in ("bounding", "effective", "inheritable", "permitted", "ambient")},
+            "capabilities": {
+                # no inheritable nor ambient ones: who stops being root has none
+                **{kind: list(spec.capabilities) for kind in ("bounding", "effective", "permitted")},
+                **{kind: [] for kind in ("inheritable", "ambient")},
+            },
             "noNewPrivileges": True,
             "rlimits": [
                 {"type": "RLIMIT_NOFILE", "soft": limit, "hard": limit},

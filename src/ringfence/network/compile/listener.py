@@ -16,7 +16,7 @@ from ringfence.network.topology import (
 )
 
 # What speaks for a service, if not the API.
-_KINDS: dict[str, ListenerKind] = {"studio": "studio"}
+_KINDS: dict[str, ListenerKind] = {"studio": "studio", "notebook": "notebook"}
 
 
 def compile_listeners(

@@ -24,7 +24,7 @@ from ringfence.services.ec2.network_interface import detach
 
 log = logging.getLogger("ringfence.reconcile")
 
-_OWNERS = ("app/", "endpoint/", "processing-job/", "training-job/", "transform-job/")
+_OWNERS = ("app/", "endpoint/", "notebook-instance/", "processing-job/", "training-job/", "transform-job/")
 
 
 async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:
@@ -38,6 +38,7 @@ async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:
     with parts.store.transaction() as records:
         if (instance := records.get(Instance, instance_id)) is not None:
             records.delete(instance)
+            detach(records, instance.network_interface_id or "")
         if interface is not None:
             detach(records, interface.id)
     if interface is not None:

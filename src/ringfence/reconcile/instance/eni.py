@@ -15,6 +15,9 @@ from ringfence.services.sagemaker import failure_reason
 
 # Ours: SageMaker's text for endpoints and jobs is not published; in the style of Studio's and the notebooks'.
 _DESCRIPTION = "[DO NOT DELETE] ENI managed by SageMaker for {noun}({name}) - {instance}"
+_NOTEBOOK = (
+    "[Do not delete] Network Interface created to access resources in your VPC for SageMaker Notebook Instance {name}"
+)
 # The account that SageMaker's instances run in: ours, AWS does not publish its own.
 SERVICE_ACCOUNT = "770088000000"
 # "at least two private IP addresses for each instance", of a model as of a job
@@ -54,6 +57,20 @@ class Place:
 def describe(noun: str, name: str, instance_id: str) -> str:
     """The interface's description: `noun` is `Endpoint`, `ProcessingJob`, `TrainingJob`, `TransformJob`."""
     return _DESCRIPTION.format(noun=noun, name=name, instance=instance_id)
+
+
+def describe_notebook(name: str) -> str:
+    """Of a notebook instance's, which it keeps while it is stopped."""
+    return _NOTEBOOK.format(name=name)
+
+
+def find_notebook_interface(records: Reader, account: str, subnet_id: str, name: str) -> NetworkInterface | None:
+    """The one that a notebook instance has already, whether or not a daemon lived to write it down."""
+    for one in records.all(NetworkInterface):
+        by_us = (one.requester_id or "").endswith(f":{SESSION_NAME}") and one.description == describe_notebook(name)
+        if by_us and (one.account, one.subnet_id) == (account, subnet_id):
+            return one
+    return None
 
 
 def create_interface(caller: Caller, role: Principal, place: Place, zones: Counter[str], description: str) -> str:

@@ -44,6 +44,8 @@ class Wish:
     No subnets: SageMaker's own network. `peers`: ids of the other hosts of the same job; `encrypted`: what
     it exchanges with them is.
     `managed_for`: ARN of the Studio domain, for whose apps a role of SageMaker's own makes the interface.
+    `interface_id`: one that there is already, else one is made, with this `description` if one is given.
+    `direct_internet`: beside the interface, SageMaker's own network.
     """
 
     id: str
@@ -59,6 +61,9 @@ class Wish:
     peers: tuple[str, ...] = ()
     encrypted: bool = False
     managed_for: str | None = None
+    interface_id: str | None = None
+    description: str | None = None
+    direct_internet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ async def launch_instance(
     the instance.
     """
     role = assume_role(parts, wish)
-    interface_id = _make_interface(parts, wish, role, zones) if wish.subnet_ids else None
+    interface_id = wish.interface_id
+    if interface_id is None and wish.subnet_ids:
+        interface_id = _make_interface(parts, wish, role, zones)
     instance = _appear(parts, wish, interface_id, then)
     applied = await parts.applied.through(parts.store.revision)
     return Launched(instance, role, applied.instances[wish.id])
@@ -97,7 +104,7 @@ def assume_role(parts: Parts, wish: Wish) -> RoleSession:
 
 def _make_interface(parts: Parts, wish: Wish, role: RoleSession, zones: Counter[str]) -> str:
     place = eni.Place(wish.subnet_ids, wish.group_ids, wish.managed_for)
-    description = eni.describe(wish.noun, wish.name, wish.id)
+    description = wish.description or eni.describe(wish.noun, wish.name, wish.id)
     caller = parts.caller.acting_for(_purpose(wish))
     try:
         if wish.managed_for is not None:
@@ -128,6 +135,7 @@ def _appear(parts: Parts, wish: Wish, interface_id: str | None, then: Callable[[
         peers=wish.peers,
         encrypted=wish.encrypted,
         credentials_path=None if wish.isolated else f"/v2/credentials/{secret}",
+        direct_internet=wish.direct_internet and interface_id is not None,
     )
     with parts.store.transaction() as records:
         if interface_id is not None:

@@ -6,7 +6,6 @@ an app that was not InService yet.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,13 @@ import msgspec
 
 from ringfence.core import ids
 from ringfence.network import topology
-from ringfence.reconcile.hosting.ping import wait_for_ping
 from ringfence.reconcile.instance.end import end_instance
+from ringfence.reconcile.instance.jupyter import (
+    LIFECYCLE_SECONDS,
+    STARTUP_SECONDS,
+    until_asked,
+    wait_until_it_answers,
+)
 from ringfence.reconcile.instance.launch import (
     Launched,
     LaunchFailed,
@@ -53,7 +57,6 @@ from ringfence.services.sagemaker.studio_failure import NO_SAGEMAKER, no_home
 
 log = logging.getLogger("ringfence.reconcile")
 
-_STARTUP_SECONDS = 120.0
 _GRACE = 10.0
 _LOG_GROUP = "/aws/sagemaker/studio"
 # Ours: what has to be done is on this machine.
@@ -77,7 +80,7 @@ class AppLife:
             self._asked.set()
         reason: str | None = None
         try:
-            await self._until_asked(self._serve())
+            await until_asked(self._asked, self._serve())
         except LaunchFailed as failure:
             reason = failure.reason
         except Exception:
@@ -85,17 +88,6 @@ class AppLife:
             reason = INTERNAL_ERROR
         await self._end()
         self._put(status="Failed" if reason else "Deleted", failure_reason=reason and reason[:1024])
-
-    async def _until_asked(self, work: Coroutine[Any, Any, None]) -> None:
-        task, asked = asyncio.create_task(work), asyncio.create_task(self._asked.wait())
-        try:
-            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done() and not asked.done():
-                task.result()
-        finally:
-            for one in (task, asked):
-                one.cancel()
-            await asyncio.gather(task, asked, return_exceptions=True)
 
     async def _serve(self) -> None:
         """Until the container ends, which it should not."""
@@ -156,27 +148,16 @@ class AppLife:
         """Until Jupyter answers; the container's end and the time limit are failures of different names."""
         parts, app = self._parts, self._app
         base = "/" if app.type == "KernelGateway" else contract.base_path(app)
-        seconds = _STARTUP_SECONDS + (contract.LIFECYCLE_SECONDS if app.lifecycle_config else 0)
-        pinging = asyncio.create_task(
-            wait_for_ping(parts.network, container_namespace(instance), contract.PORT, f"{base}api")
-        )
-        running = asyncio.create_task(parts.driver.wait(instance.id))
-        try:
-            await asyncio.wait({pinging, running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if pinging.done():
-                pinging.result()
-                return
-        finally:
-            pinging.cancel()
-            running.cancel()
-        raise LaunchFailed(self._why(instance.id))
+        seconds = STARTUP_SECONDS + (LIFECYCLE_SECONDS if app.lifecycle_config else 0)
+        if not await wait_until_it_answers(parts, instance, f"{base}api", seconds):
+            raise LaunchFailed(self._why(instance.id))
 
     def _why(self, instance_id: str) -> str:
         """Ours in wording: AWS's are not published."""
         state, app = self._parts.driver.state(instance_id), self._app
         if isinstance(state, Running):
             return (
-                f"The {app.type} app did not answer within {_STARTUP_SECONDS:.0f} seconds. See its log in {_LOG_GROUP}."
+                f"The {app.type} app did not answer within {STARTUP_SECONDS:.0f} seconds. See its log in {_LOG_GROUP}."
             )
         code = state.code if isinstance(state, Exited) else None
         if code == contract.LIFECYCLE_FAILED:

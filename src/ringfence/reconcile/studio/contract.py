@@ -11,22 +11,24 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.network import topology
+from ringfence.reconcile.instance.jupyter import (
+    LIFECYCLE_SECONDS,
+    PAGE,
+    PAGE_CONFIG,
+    PORT,
+    lab_command,
+    server_arguments,
+)
 from ringfence.reconcile.instance.launch import container_environment
 from ringfence.resources.instance import Instance
 from ringfence.resources.studio import USER_GID, App, StudioLifecycleConfig
 from ringfence.runtime.driver import ContainerSpec, Image, Mount
 from ringfence.runtime.instance_type import GIB, Limits, limits
 
-PORT = 8888
 HOME = "/home/sagemaker-user"
-# https://docs.aws.amazon.com/sagemaker/latest/dg/studio-lcc-create.html : 5 minutes
-LIFECYCLE_SECONDS = 300
 LIFECYCLE_FAILED, LIFECYCLE_TOO_LONG = 97, 98
 _METADATA = "/opt/ml/metadata/resource-metadata.json"
 _LIFECYCLE = "/opt/ringfence/lifecycle.sh"
-_PAGE = "/etc/jupyter/labconfig/page_config.json"
-# It would ask people, and then the Jupyter project's servers, for news.
-_PAGE_CONFIG = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 _USER = "sagemaker-user"
 # of `system`, AWS says only that it costs nothing
 _SYSTEM = Limits(memory_bytes=4 * GIB, cpus=2)
@@ -65,7 +67,7 @@ def prepare(app: App, uid: int, config: StudioLifecycleConfig | None, directory:
         "ExecutionRoleArn": app.role_arn,
     }
     (directory / "resource-metadata.json").write_text(json.dumps(metadata))
-    (directory / "page_config.json").write_text(json.dumps(_PAGE_CONFIG))
+    (directory / "page_config.json").write_text(json.dumps(PAGE_CONFIG))
     nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     people = f"root:x:0:0:root:/root:/bin/sh\n{_USER}:x:{uid}:{USER_GID}::{HOME}:/bin/bash\n{nobody}"
     (directory / "passwd").write_text(people)
@@ -93,7 +95,7 @@ def app_spec(
         Mount(home, HOME, read_only=False),
         Mount(directory / "resource-metadata.json", _METADATA),
         Mount(directory / "passwd", "/etc/passwd"),
-        Mount(directory / "page_config.json", _PAGE),
+        Mount(directory / "page_config.json", PAGE),
     ]
     if (directory / "lifecycle.sh").exists():
         mounts.append(Mount(directory / "lifecycle.sh", _LIFECYCLE))
@@ -130,19 +132,11 @@ def _environment(app: App) -> dict[str, str]:
 
 
 def _command(app: App, gateway: tuple[str, str] | None) -> tuple[str, ...]:
-    """Jupyter listens on loopback, where only the daemon is: who comes there has been let in. A kernel gateway listens
-    in the VPC and wants its token."""
-    common = (
-        f"--ServerApp.port={PORT}", "--ServerApp.port_retries=0", "--ServerApp.open_browser=False",
-        "--ServerApp.allow_remote_access=True", "--ServerApp.quit_button=False", f"--ServerApp.root_dir={HOME}",
-    )  # fmt: skip
+    """A kernel gateway listens in the VPC and wants its token."""
     if app.type == "KernelGateway":
         open_to = ("--ServerApp.ip=0.0.0.0", f"--IdentityProvider.token={token_of(app)}")
-        return ("python", "-m", "jupyter_server", *common, *open_to)
+        return ("python", "-m", "jupyter_server", *server_arguments(HOME), *open_to)
     kernels = (
         (f"--gateway-url=http://{gateway[0]}:{PORT}", f"--GatewayClient.auth_token={gateway[1]}") if gateway else ()
     )
-    return (
-        "python", "-m", "jupyterlab", *common, "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=",
-        f"--ServerApp.base_url={base_path(app)}", *kernels,
-    )  # fmt: skip
+    return (*lab_command(HOME, base_path(app)), *kernels)

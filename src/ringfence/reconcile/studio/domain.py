@@ -158,8 +158,8 @@ def home_of(parts: Parts, domain: Domain, owner: Owner) -> Path:
     return parts.config.homes / domain.file_system_id / str(owner.uid)
 
 
-def make_home(path: Path, uid: int) -> None:
+def make_home(path: Path, uid: int, gid: int = USER_GID) -> None:
     """Nobody but the user may look into it."""
     path.mkdir(parents=True, exist_ok=True)
-    os.chown(path, uid, USER_GID)
+    os.chown(path, uid, gid)
     path.chmod(0o700)

@@ -41,12 +41,16 @@ def _within(moment: datetime, after: datetime | None, before: datetime | None) -
 
 
 def sorted_page(
-    items: Sequence[S], request: Request, sort_value: Callable[[S], str] | None = None, order: str = "Descending"
+    items: Sequence[S],
+    request: Request,
+    sort_value: Callable[[S], str] | None = None,
+    order: str = "Descending",
+    by: str = "CreationTime",
 ) -> tuple[list[S], str | None]:
-    """One page, newest first unless the request or the operation's `order` says otherwise. `sort_value` gives what
-    other SortBy keys sort by."""
+    """One page, newest first unless the request or the operation's `by` and `order` say otherwise. `sort_value` gives
+    what other SortBy keys sort by."""
     descending = request.get("SortOrder", order) == "Descending"
-    by = request.get("SortBy", "CreationTime")
+    by = request.get("SortBy", by)
 
     def key(item: S) -> str:
         if by == "Name":

@@ -6,6 +6,7 @@ from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
 from ringfence.resources.feature_store import FeatureGroup
 from ringfence.resources.job import Job, ProcessingJob, TrainingJob, TransformJob
+from ringfence.resources.notebook import NotebookInstance, NotebookLifecycleConfig
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Model, SageMakerRecord
 from ringfence.resources.studio import App, Domain, Space, StudioLifecycleConfig, UserProfile
 from ringfence.services.sagemaker.refusal import invalid
@@ -26,6 +27,8 @@ _NOUNS: dict[type[SageMakerRecord], tuple[str, str]] = {
     Space: ("space", "space"),
     App: ("app", "app"),
     StudioLifecycleConfig: ("studio lifecycle config", "studio-lifecycle-config"),
+    NotebookInstance: ("notebook instance", "notebook-instance"),
+    NotebookLifecycleConfig: ("notebook instance lifecycle config", "notebook-instance-lifecycle-config"),
 }
 
 
@@ -61,6 +64,9 @@ def arn_of(call: Call, kind: type[SageMakerRecord], name: str) -> str:
 
 
 def missing(kind: type[SageMakerRecord], arn: str) -> ServiceError:
+    if kind is NotebookInstance:
+        # as other implementations of this API have it
+        return invalid("RecordNotFound")
     if kind is FeatureGroup:
         name = arn.rpartition("/")[2]
         # https://github.com/aws/sagemaker-python-sdk/issues/2606

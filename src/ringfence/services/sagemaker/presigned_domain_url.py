@@ -4,19 +4,14 @@ Not what opens it: `gateway.studio`, which asks these policies again at every re
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePresignedDomainUrl.html
 """
 
-import hashlib
-from datetime import timedelta
-
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
-from ringfence.resources.studio import PresignedUrl, Space, StudioSession, UserProfile
+from ringfence.resources.studio import PresignedUrl, Space, UserProfile
 from ringfence.services.sagemaker.domain import url_of
+from ringfence.services.sagemaker.presigned_url import OPENS_SECONDS, SESSION_SECONDS, make_token, opens_until
 from ringfence.services.sagemaker.refusal import invalid
 from ringfence.services.sagemaker.studio import find_domain, find_owner, owner_state, sharing_type
 
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePresignedDomainUrl.html
-_OPENS_SECONDS = 300
-_SESSION_SECONDS = 43_200
 _LANDINGS = ("app:JupyterLab:", "app:JupyterServer:", "app:jupyterlab:")
 
 
@@ -42,18 +37,17 @@ def create_presigned_domain_url(call: Call, request: Request) -> Result:
     landing = request.get("LandingUri")
     if landing is not None and not landing.startswith(_LANDINGS):
         raise invalid(f"Ringfence does not implement the LandingUri {landing}.")
-    _forget_expired(call)
-    token = call.entropy(32).hex()
+    token, digest = make_token(call)
     call.records.put(
         PresignedUrl(
-            digest=hashlib.sha256(token.encode()).hexdigest(),
+            digest=digest,
             account=domain.account,
             region=domain.region,
             domain_id=domain.id,
             profile=profile.name,
             principal=call.principal,
-            opens_until=call.now + timedelta(seconds=request.get("ExpiresInSeconds", _OPENS_SECONDS)),
-            seconds=request.get("SessionExpirationDurationInSeconds", _SESSION_SECONDS),
+            opens_until=opens_until(call, request.get("ExpiresInSeconds", OPENS_SECONDS)),
+            seconds=request.get("SessionExpirationDurationInSeconds", SESSION_SECONDS),
             space=space,
             landing_uri=landing,
         )
@@ -64,12 +58,3 @@ def create_presigned_domain_url(call: Call, request: Request) -> Result:
 def _check_space(space: Space, profile: UserProfile) -> None:
     if sharing_type(space) == "Private" and space.owner != profile.name:
         raise invalid(f"Space [{space.name}] is private and not of UserProfile [{profile.name}].")
-
-
-def _forget_expired(call: Call) -> None:
-    for url in call.records.all(PresignedUrl):
-        if url.opens_until <= call.now:
-            call.records.delete(url)
-    for session in call.records.all(StudioSession):
-        if session.until <= call.now:
-            call.records.delete(session)

@@ -7,7 +7,15 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.tags import set_tags
-from ringfence.resources.studio import Domain, HomeStatus, Opening, PresignedUrl, Space, StudioSession, UserProfile
+from ringfence.resources.studio import (
+    Domain,
+    HomeStatus,
+    PresignedUrl,
+    Space,
+    StudioOpening,
+    StudioSession,
+    UserProfile,
+)
 from ringfence.services.sagemaker.listing import owned
 from ringfence.services.sagemaker.refusal import invalid
 from ringfence.services.sagemaker.studio import (
@@ -152,7 +160,7 @@ def take_uid(call: Call, domain: Domain) -> int:
 
 
 def close_sessions(call: Call, profile: UserProfile) -> None:
-    openings: list[Opening] = [*call.records.all(PresignedUrl), *call.records.all(StudioSession)]
+    openings: list[StudioOpening] = [*call.records.all(PresignedUrl), *call.records.all(StudioSession)]
     for one in openings:
         if (one.account, one.domain_id, one.profile) == (profile.account, profile.domain_id, profile.name):
             call.records.delete(one)
