@@ -172,6 +172,17 @@ async def test_failures_in_the_words_of_aws_and_another_try(machine: Machine) ->
     assert (caught.value.error.code, caught.value.error.fields["OriginalMessage"]) == ("ModelError", "no")
     machine.container.broken = 0
     await use(models, "a")
+    assert machine.fetched.count("many/a") == 2, "what spoils a loading is not kept"
+
+
+async def test_the_end_of_the_instance_ends_the_waiting(machine: Machine) -> None:
+    models, machine.container.slow = machine.models(), 5
+    waiting = asyncio.create_task(use(models, "a"))
+    await asyncio.sleep(0.02)
+    await models.close()
+    with pytest.raises(ModelFailed) as caught:
+        await waiting
+    assert "the connection was refused" in caught.value.error.message
 
 
 async def test_who_is_too_late_finds_it_loaded_later(machine: Machine) -> None:

@@ -48,11 +48,12 @@ class NotReady(Exception):
 
 
 class ModelFailed(Exception):
-    """The model could not be made ready; `error` is what the caller is told."""
+    """The model could not be made ready; `error` is what the caller is told. `spoiled`: by what is in its archive."""
 
-    def __init__(self, error: ServiceError) -> None:
+    def __init__(self, error: ServiceError, *, spoiled: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
+        self.spoiled = spoiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,10 @@ class InstanceModels:
                 await asyncio.shield(task)
         except TimeoutError:
             raise NotReady from None
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise  # it is the request that is cancelled
+            raise ModelFailed(self._error(ForwardReply(0, {}, b"", "refused"))) from None  # the instance has ended
 
     async def _load(self, model: CachedModel) -> None:
         try:
@@ -158,6 +163,10 @@ class InstanceModels:
                 if not model.size:
                     await self._fetch(model)
                 await self._put_into_memory(model)
+        except ModelFailed as failure:
+            if failure.spoiled:
+                await self._forget_files(model)  # the archive may be mended under the same key
+            raise
         except TimeoutError:
             log.warning("model `%s` of `%s` was not loaded in time", model.target, self._host.endpoint.name)
             raise ModelFailed(self._error(ForwardReply(0, {}, b"", "timeout"))) from None
@@ -215,7 +224,7 @@ class InstanceModels:
                 return
             other = self._cache.oldest_loaded() if reply.status == 507 else None
             if other is None:
-                raise ModelFailed(self._error(reply))
+                raise ModelFailed(self._error(reply), spoiled=reply.failure is None and reply.status != 507)
             await self._unload(other)
 
     async def _unload(self, model: CachedModel) -> None:
@@ -238,10 +247,13 @@ class InstanceModels:
         """From the disk, and before that from memory: a container may have mapped the files."""
         await self._take_from_memory(model)
         if not model.users:
-            model.size = 0
-            await asyncio.to_thread(shutil.rmtree, self._directory / model.name, ignore_errors=True)
-            self._target_file(model.name).unlink(missing_ok=True)
-            self._cache.tidy(model)
+            await self._forget_files(model)
+
+    async def _forget_files(self, model: CachedModel) -> None:
+        model.size = 0
+        await asyncio.to_thread(shutil.rmtree, self._directory / model.name, ignore_errors=True)
+        self._target_file(model.name).unlink(missing_ok=True)
+        self._cache.tidy(model)
 
     def _begin_to_drop(self, model: CachedModel) -> None:
         """ModelCacheSetting Disabled: a model goes when its last request has been answered."""

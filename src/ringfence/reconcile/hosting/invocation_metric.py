@@ -82,7 +82,7 @@ def note_idle(measurements: Measurements, records: Reader, at: float) -> None:
 
     `at`: a second of the minute. https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
     """
-    busy = measurements.sources(at)
+    busy = measurements.sources(at, "Invocations")
     for status in records.all(EndpointStatus):
         endpoint = records.get(Endpoint, status.endpoint_key)
         if is_asynchronous(records, status):

@@ -43,10 +43,14 @@ class Measurements:
             values = counts.setdefault((name, unit), {})
             values[value] = values.get(value, 0.0) + 1.0
 
-    def sources(self, at: float) -> frozenset[Source]:
-        """Those of which something was measured in the minute of that second."""
+    def sources(self, at: float, metric: str) -> frozenset[Source]:
+        """Those of which this was measured in the minute of that second."""
         minute = int(at) - int(at) % self.period
-        return frozenset(source for start, source in self._counts if start == minute)
+        return frozenset(
+            source
+            for (start, source), counts in self._counts.items()
+            if start == minute and any(name == metric for name, _ in counts)
+        )
 
     def write(self, records: Writer, before: float) -> None:
         """Move the minutes that began before that second to the metrics' datapoints."""
