@@ -7,12 +7,13 @@ import signal
 import tarfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo.story import Story
-from tests.scenarios.hosting import BUCKET, Hosting
+from demo.story import BIN, Story
+from tests.scenarios.hosting import BUCKET, IMAGE, Hosting
 from tests.scenarios.perl_model import write_perl_model
 
 pytestmark = pytest.mark.root
@@ -125,3 +126,29 @@ def _adopted_after_a_kill(story: Story, hosting: Hosting) -> None:
     assert ask(runtime, "many", "one.tar.gz").startswith("one")
     assert log.read_text().count("load one.tar.gz") == before
     assert ask(runtime, "many", "two.tar.gz").startswith("two")
+
+
+def test_the_built_in_image_serves_many(story: Story, hosting: Hosting, tmp_path: Path) -> None:
+    """Through the AWS CLI, from inside the VPC, before and after a second instance has come."""
+    s3 = story.client("s3")
+    for factor in (2, 3):
+        script = f"def model_fn(place):\n    return {factor}\ndef predict_fn(data, model):\n    return data * model\n"
+        s3.put_object(Bucket=BUCKET, Key=f"scale/by{factor}.tar.gz", Body=archive("code/inference.py", script.encode()))
+    container = {"Image": IMAGE, "Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/scale/", "Environment": {}}
+    told = hosting.create("iris", container=container, VpcConfig=hosting.vpc_config())
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+    assert ask_inside(story, tmp_path, "by2.tar.gz") == [2.0, 4.0]
+    assert ask_inside(story, tmp_path, "by3.tar.gz") == [3.0, 6.0]
+    desired = [{"VariantName": "one", "DesiredInstanceCount": 2}]
+    hosting.sagemaker.update_endpoint_weights_and_capacities(EndpointName="iris", DesiredWeightsAndCapacities=desired)
+    assert hosting.settle("iris")["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert ask_inside(story, tmp_path, "by2.tar.gz") == [2.0, 4.0]
+
+
+def ask_inside(story: Story, scratch: Path, model: str) -> Any:
+    out = scratch / "answer"
+    story.inside(
+        str(BIN / "aws"), "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "iris", "--target-model", model,
+        "--content-type", "application/json", "--body", "[1, 2]", str(out),
+    )  # fmt: skip
+    return json.loads(out.read_text())
