@@ -3,13 +3,10 @@
 Redis writes each SET to the disk before it answers (`appendfsync always`), as PutRecord does. moto has no such service.
 """
 
-import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 
 from bench.load import Connection, Job, Outcome, run
+from bench.redis_server import PROGRAM, redis_server
 from bench.signed import capture
 from bench.table import Row
 
@@ -30,11 +28,14 @@ def measure(client: dict[str, Any], scratch: Path) -> list[Row]:
     """Medians of one caller, rates of eight."""
     _create(client)
     ours = {"PutRecord": _put(client), "GetRecord": _get(client)}
-    if shutil.which("redis-server") is None:
-        print("redis-server is not installed: `apt-get install redis-server`", file=sys.stderr)
+    if PROGRAM is None:
+        print("redis-server is not installed: `apt-get install redis-tools`", file=sys.stderr)
         return [Row(f"{name} p50, ms", f"{one.p50:.2f}", "-", None, "") for name, one in ours.items()]
-    with redis(scratch) as port:
-        theirs = {"PutRecord": _redis(port, "SET", "key", _VALUE), "GetRecord": _redis(port, "GET", "key")}
+    with redis_server(scratch / "redis") as server:
+        theirs = {
+            "PutRecord": _redis(server.port, "SET", "key", _VALUE),
+            "GetRecord": _redis(server.port, "GET", "key"),
+        }
     rows = []
     for name, one in ours.items():
         beside = theirs[name]
@@ -110,30 +111,3 @@ class _Redis(Connection):
 def _redis(port: int, *words: str) -> Outcome:
     command = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
     return run(Job("127.0.0.1", port, command, seconds=_SECONDS, threads=_CALLERS), _Redis)
-
-
-@contextmanager
-def redis(scratch: Path) -> Iterator[int]:
-    """A server on a free port, its log synced at each command."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    directory = scratch / "redis"
-    directory.mkdir()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
-    command += ["--appendonly", "yes", "--appendfsync", "always"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)

@@ -21,6 +21,7 @@ need iproute2 ip
 need runc runc
 need skopeo skopeo
 need umoci umoci
+need redis-tools redis-check-rdb # for tests and measurements, without the service of redis-server
 command -v "$python" >/dev/null 2>&1 || missing="$missing python3"
 # Debian splits ensurepip from python3: without it a virtual environment has no pip.
 "$python" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"

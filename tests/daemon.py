@@ -115,7 +115,11 @@ def local_daemon(
 
     async def start() -> App:
         app = App(config, make(config))
-        await app.start()
+        try:
+            await app.start()
+        except BaseException:
+            await app.stop()
+            raise
         return app
 
     try:

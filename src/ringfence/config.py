@@ -13,6 +13,8 @@ DEFAULT_REGION = "us-west-2"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html (botocore's shape still says 6 MB)
 DEFAULT_PAYLOAD_LIMIT = 25 * 1024 * 1024
 DEFAULT_ACCOUNT = "123456789012"
+# where the URL of the online store may be, which can have a password in it
+ONLINE_STORE_VARIABLE = "RINGFENCE_ONLINE_STORE"
 DEFAULT_OFFLINE_STORE_DELAY = 60.0  # AWS takes up to 15 minutes
 DEFAULT_METRIC_PERIOD = 60
 
@@ -25,6 +27,7 @@ class Config:
     `payload_limit`: bytes of the body of an InvokeEndpoint. `scratch`: `POST /moto-api/reset` throws everything away.
     `offline_store_delay`: seconds until a record that was put is in its group's offline store.
     `metric_period`: seconds of one datapoint of the platform's own metrics, and of target tracking's alarms; for tests.
+    `online_store`: URL of the Redis or Valkey server that has Feature Store's online records; None for the store.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
     `studio`: the Python environment with JupyterLab that Studio's apps run; it need not be there.
     """
@@ -39,6 +42,7 @@ class Config:
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     offline_store_delay: float = DEFAULT_OFFLINE_STORE_DELAY
     metric_period: int = DEFAULT_METRIC_PERIOD
+    online_store: str | None = None
     scratch: bool = False
 
     @property

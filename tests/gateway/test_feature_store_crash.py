@@ -1,6 +1,7 @@
 """Eight writers of the same records while the daemon is killed and started again: each record is linearizable.
 
-No root: the daemon has no machine under it. It is a process of its own, killed with SIGKILL.
+So it is with the records in a Redis server, which is killed too. No root: the daemon has no machine under it. It is a
+process of its own, killed with SIGKILL.
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_feature_store_PutRecord.html
 """
 
@@ -13,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from daemon import ACCOUNT, REGION, Daemon, environment
 
+from bench.redis_server import PROGRAM, redis_server
+
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
 _WRITERS, _RECORDS, _ROUNDS, _SECONDS = 8, 5, 3, 1.5
 _HERE = Path(__file__).resolve()
@@ -33,18 +36,20 @@ from pathlib import Path
 from daemon import ACCOUNT, REGION, machine_of_nothing
 from ringfence.app.daemon import run
 from ringfence.config import Config
-config = Config(Path(sys.argv[1]), port=0, region=REGION, account=ACCOUNT, offline_store_delay=0.2)
+config = Config(
+    Path(sys.argv[1]), port=0, region=REGION, account=ACCOUNT, offline_store_delay=0.2, online_store=sys.argv[2] or None
+)
 asyncio.run(run(config, machine_of_nothing(config), lambda app: print(app.url, flush=True)))
 """
 
 
 @contextmanager
-def killable_daemon(state: Path) -> Iterator[Daemon]:
+def killable_daemon(state: Path, online: str = "") -> Iterator[Daemon]:
     """Without a machine, in a process of its own; killed at the end."""
     path = os.pathsep.join([str(_HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     with (state.parent / "daemon.log").open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _DAEMON, str(state)],
+            [sys.executable, "-c", _DAEMON, str(state), online],
             stdout=subprocess.PIPE,
             stderr=output,
             env={**os.environ, "PYTHONPATH": path},
@@ -109,8 +114,8 @@ def _judge(history: History, identifier: str, before: int, told: dict[str, Any])
         history.wrong.append(f"{identifier}: nobody put {shown}")
 
 
-def test_records_are_linearizable_and_none_is_lost(tmp_path: Path) -> None:
-    state, history = (tmp_path / "state").resolve(), History()
+def _clock() -> Callable[[], Iterator[int]]:
+    """Event times for all writers, each once."""
     lock, numbers = threading.Lock(), itertools.count(1_767_323_045_000)
 
     def ticks() -> Iterator[int]:
@@ -119,20 +124,47 @@ def test_records_are_linearizable_and_none_is_lost(tmp_path: Path) -> None:
                 value = next(numbers)
             yield value
 
+    return ticks
+
+
+def _write(daemon: Daemon, history: History, clock: Callable[[], Iterator[int]], kill: Callable[[], None]) -> None:
+    """All writers at once, until something they need is killed."""
+    before, stop = len(history.acknowledged), threading.Event()
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for writer in range(_WRITERS):
+            pool.submit(_work, daemon, writer, history, clock(), stop)
+        time.sleep(_SECONDS)
+        kill()
+        stop.set()
+    assert len(history.acknowledged) > before, "nothing was written before the kill"
+
+
+def test_records_are_linearizable_and_none_is_lost(tmp_path: Path) -> None:
+    state, history, clock = (tmp_path / "state").resolve(), History(), _clock()
     for turn in range(_ROUNDS):
         with killable_daemon(state) as daemon:
             if turn == 0:
                 _prepare(daemon)
-            before, stop = len(history.acknowledged), threading.Event()
-            with ThreadPoolExecutor(_WRITERS) as pool:
-                for writer in range(_WRITERS):
-                    pool.submit(_work, daemon, writer, history, ticks(), stop)
-                time.sleep(_SECONDS)
-                daemon.kill()
-                stop.set()
-            assert len(history.acknowledged) > before, "nothing was written before the kill"
+            _write(daemon, history, clock, daemon.kill)
+    _judge_all(state, history)
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="there is no Redis: `apt-get install redis-tools`")
+def test_so_are_those_in_a_redis_server_when_it_or_the_daemon_is_killed(tmp_path: Path) -> None:
+    state, history, clock = (tmp_path / "state").resolve(), History(), _clock()
+    with redis_server(tmp_path / "redis") as redis:
+        with killable_daemon(state, redis.url) as daemon:
+            _prepare(daemon)
+            _write(daemon, history, clock, redis.kill)
+            redis.start()
+            _write(daemon, history, clock, daemon.kill)
+        _judge_all(state, history, redis.url)
+
+
+def _judge_all(state: Path, history: History, online: str = "") -> None:
+    """By a new daemon: every acknowledged record is there, or a later one, and its row in the offline store, once."""
     assert history.wrong == []
-    with killable_daemon(state) as daemon:
+    with killable_daemon(state, online) as daemon:
         runtime = daemon.client("sagemaker-featurestore-runtime")
         latest = dict(sorted(history.acknowledged))
         for identifier, before in latest.items():

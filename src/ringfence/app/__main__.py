@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import errno
 import logging
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ringfence.app.daemon import App, Machine, remove_everything, run
 from ringfence.app.first_start import NotScratch
+from ringfence.app.online_store import OnlineStoreUnusable
 from ringfence.config import (
     DEFAULT_ACCOUNT,
     DEFAULT_METRIC_PERIOD,
@@ -19,6 +21,7 @@ from ringfence.config import (
     DEFAULT_PAYLOAD_LIMIT,
     DEFAULT_PORT,
     DEFAULT_REGION,
+    ONLINE_STORE_VARIABLE,
     Config,
 )
 from ringfence.dataplane.apply import Dataplane
@@ -48,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         private_dns_per_zone=given.private_dns_per_zone,
         payload_limit=given.payload_limit,
         offline_store_delay=given.offline_store_delay,
+        online_store=os.environ.pop(ONLINE_STORE_VARIABLE, None),
         metric_period=given.metric_period,
         scratch=given.scratch,
     )
@@ -56,6 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
         asyncio.run(_clean(config) if given.remove_everything else run(config, linux_machine(config), announce))
     except StoreLocked:
         print(f"ringfence: another daemon has `{config.state}`: see `ringfence status`", file=sys.stderr)
+        return 1
+    except OnlineStoreUnusable as error:
+        print(f"ringfence: {error}", file=sys.stderr)
         return 1
     except NotScratch:
         print(

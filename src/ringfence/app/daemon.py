@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from ringfence import services
 from ringfence.app.first_start import mark_scratch, prepare, root_records
 from ringfence.app.linux_repository import provide_repositories
+from ringfence.app.online_store import check_online, forget_online, open_online
 from ringfence.app.openers import Openers
 from ringfence.config import Config
 from ringfence.core.call import Principal, Request, Result
@@ -92,7 +93,7 @@ class App:
         self.stopping = asyncio.Event()
         self.url = config.url
         self._machine = machine
-        self._purge = False
+        self._purge = self._forget = False
         self.store = open_store(config.state)
         if config.scratch:
             mark_scratch(config, self.store)
@@ -101,6 +102,7 @@ class App:
         self.images = ImageStore(config.images)
         self._blobs = BlobStore(config.blobs)
         self._blobs.sweep(Kept(self.store))
+        self._online = open_online(config, os.urandom)
         self._upstream = Upstream(machine.network.open_socket, self._container_namespace)
         self._gateway = Gateway(
             region=config.region,
@@ -113,6 +115,7 @@ class App:
             measurements=Measurements(config.metric_period),
             now=self.now,
             entropy=os.urandom,
+            online=self._online,
         )
         self._serve: Serve = partial(serve, self._gateway)
         self._caller = PlatformCaller(self._gateway)
@@ -151,6 +154,7 @@ class App:
             captures=self._gateway.captures,
             measurements=self._gateway.measurements,
             applied=self._applied,
+            online=self._online,
             flow_interval=machine.flow_interval,
         )
 
@@ -189,9 +193,9 @@ class App:
     async def settled(self, revision: int) -> Topology:
         return await self._applied.through(revision)
 
-    def shut_down(self) -> None:
-        """`ringfence down`: stop, and leave nothing on the machine."""
-        self._purge = True
+    def shut_down(self, *, forget: bool) -> None:
+        """`ringfence down`: stop, and leave nothing on the machine; `forget`: its state directory is removed after."""
+        self._purge, self._forget = True, forget
         self.stopping.set()
 
     # Start and stop
@@ -200,6 +204,7 @@ class App:
         """Return once the machine agrees with the records and the API answers."""
         listening = socket.create_server((self.config.host, self.config.port), backlog=1)
         listening.setblocking(False)
+        await check_online(self._online, self.store)
         with self.store.transaction() as records:
             session.remove_all(records)
         self._spawn(collect_forever(self.store, self._blobs), "collect blobs")
@@ -230,6 +235,7 @@ class App:
             await self._logs.close()
             await self._own_listeners.close()
             await remove_everything(self._machine)
+            await forget_online(self._online, self.store)
             with self.store.transaction() as records:
                 kept = root_records(records, self.config.account)
             self.store.clear(kept)
@@ -253,6 +259,10 @@ class App:
         await self._gateway.mirror.close()
         self._upstream.close()
         await asyncio.gather(*(proxy.close() for proxy in self._proxies.values()))
+        if self._forget:
+            await forget_online(self._online, self.store)
+        if self._online is not None:
+            await self._online.close()
         if self._purge:
             log.info("stopping: removing every container and namespace")
             await remove_everything(self._machine)

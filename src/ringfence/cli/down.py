@@ -21,7 +21,7 @@ def down(state: Path, purge: bool) -> None:
     """Stop the daemon and all it runs: containers, namespaces, mounts, cgroups. Records stay unless --purge."""
     daemon = find(state)
     if daemon is not None:
-        daemon.call("POST", "shutdown", {})
+        daemon.call("POST", "shutdown", {"purge": purge})
         _wait_for(daemon)
     elif (state / "records.sqlite").exists() or _has_namespaces(state):
         _remove_leftovers(state)

@@ -18,6 +18,7 @@ from ringfence.config import (
     DEFAULT_PAYLOAD_LIMIT,
     DEFAULT_PORT,
     DEFAULT_REGION,
+    ONLINE_STORE_VARIABLE,
 )
 
 _START_SECONDS = 60.0
@@ -60,6 +61,14 @@ _START_SECONDS = 60.0
     help="Seconds of a datapoint of the platform's own metrics and of target tracking's alarms; less for tests.",
 )
 @click.option(
+    "--online-store",
+    metavar="URL",
+    envvar=ONLINE_STORE_VARIABLE,
+    show_envvar=True,
+    help="Redis or Valkey for Feature Store's online records, redis[s]://[user:password@]host[:port][/database]. "
+    "Other users of this machine can see options, not the variable. Default: the daemon's own store.",
+)
+@click.option(
     "--scratch",
     is_flag=True,
     help="All of this state may be thrown away: POST /moto-api/reset does, for test suites written for moto's server.",
@@ -74,6 +83,7 @@ def up(
     payload_limit: int,
     offline_store_delay: float,
     metric_period: int,
+    online_store: str | None,
     scratch: bool,
     detach: bool,
 ) -> None:
@@ -99,6 +109,8 @@ def up(
     ]  # fmt: skip
     command += ["--private-dns-per-zone"] if private_dns_per_zone else []
     command += ["--scratch"] if scratch else []
+    if online_store is not None:
+        os.environ[ONLINE_STORE_VARIABLE] = online_store
     if detach:
         _start_detached(command, state)
     else:

@@ -7,6 +7,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from aiohttp import web
 from aiohttp.client_exceptions import ClientConnectionError
@@ -88,8 +89,9 @@ async def _status(_: web.BaseRequest, app: Running) -> web.Response:
     return web.json_response(told)
 
 
-async def _shut_down(_: web.BaseRequest, app: Running) -> web.Response:
-    asyncio.get_running_loop().call_soon(app.shut_down)
+async def _shut_down(request: web.BaseRequest, app: Running) -> web.Response:
+    forget = bool((await read_body(request)).get("purge", False))
+    asyncio.get_running_loop().call_soon(partial(app.shut_down, forget=forget))
     return web.json_response({})
 
 

@@ -9,6 +9,7 @@ from ringfence.core.operation import Operation
 from ringfence.core.results import Forward
 from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway.invocation import rounded
+from ringfence.gateway.online_call import perform_online
 from ringfence.gateway.perform import Caller, Gateway, perform
 from ringfence.resources.cloudwatch import Dimensions
 from ringfence.resources.feature_store import FeatureGroup
@@ -24,7 +25,7 @@ async def perform_feature_call(
     """As `perform`. Reads wait too, for what they saw to be on disk."""
     status = 500
     try:
-        result = perform(gateway, operation, parameters, caller, logged, durable=False)
+        result = await _perform(gateway, operation, parameters, caller, logged)
         await gateway.store.sync()
         status = 200
         return result
@@ -33,6 +34,14 @@ async def perform_feature_call(
         raise
     finally:
         _note(gateway, operation.name, parameters, caller, logged, status)
+
+
+async def _perform(
+    gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, logged: LoggedCall
+) -> Result | Forward:
+    if gateway.online is None:
+        return perform(gateway, operation, parameters, caller, logged, durable=False)
+    return await perform_online(gateway, gateway.online, operation, parameters, caller, logged)
 
 
 def _note(gateway: Gateway, name: str, parameters: Request, caller: Caller, logged: LoggedCall, status: int) -> None:

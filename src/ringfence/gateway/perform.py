@@ -25,12 +25,14 @@ from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
+from ringfence.store.online_records import OnlineRecords
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """What serving needs; made once, by `app`. `services`: those that Ringfence has. `forward` calls containers,
     `open_flow` those whose reply is passed on as it comes. `payload_limit`: bytes of an invocation's body.
+    `online`: where Feature Store's online records are; None for the store.
 
     `decisions` is written to by every call and never read here, `measurements` by every invocation.
     """
@@ -48,6 +50,7 @@ class Gateway:
     decisions: DecisionLog = field(default_factory=DecisionLog)
     measurements: Measurements = field(default_factory=Measurements)
     mirror: Mirror = field(default_factory=Mirror)
+    online: OnlineRecords | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +75,34 @@ def perform(
 
     Not `durable`: it is on disk once `store.sync` has returned.
     """
-    logged.operation, logged.principal = operation.name, caller.principal
-    note = logged.questions.append
     with gateway.store.transaction(durable=durable) as records:
-        call = _make_call(gateway, records, caller, logged)
-        authorize(operation, call, parameters, note)
-        try:
-            return operation.handler(call, parameters)
-        except ServiceError as error:
-            raise conceal(operation, call, parameters, error, note) from error
+        call = make_call(gateway, records, caller, logged)
+        _authorize(operation, call, parameters, logged)
+        return handle(operation, call, parameters, logged)
+
+
+def handle(operation: Operation, call: Call, parameters: Request, logged: LoggedCall) -> Result | Forward:
+    """The handler alone: what it returns, or the error that the caller may see."""
+    try:
+        return operation.handler(call, parameters)
+    except ServiceError as error:
+        raise conceal(operation, call, parameters, error, logged.questions.append) from error
 
 
 def check_allowed(
     gateway: Gateway, operation: Operation, parameters: Request, caller: Caller, logged: LoggedCall
 ) -> None:
-    """Raise Denied as `perform` would, before a body is received that nobody may send."""
-    logged.operation, logged.principal = operation.name, caller.principal
+    """Raise Denied as `perform` would, before anything else is done for the caller."""
     with gateway.store.transaction() as records:
-        authorize(operation, _make_call(gateway, records, caller, logged), parameters, logged.questions.append)
+        _authorize(operation, make_call(gateway, records, caller, logged), parameters, logged)
 
 
-def _make_call(gateway: Gateway, records: Writer, caller: Caller, logged: LoggedCall) -> Call:
+def _authorize(operation: Operation, call: Call, parameters: Request, logged: LoggedCall) -> None:
+    logged.operation, logged.principal = operation.name, call.principal
+    authorize(operation, call, parameters, logged.questions.append)
+
+
+def make_call(gateway: Gateway, records: Writer, caller: Caller, logged: LoggedCall) -> Call:
     return Call(
         records=records,
         account=caller.principal.account,

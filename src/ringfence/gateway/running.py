@@ -55,8 +55,8 @@ class Running(Protocol):
         """Throw everything away; PermissionError unless the state is scratch."""
         ...
 
-    def shut_down(self) -> None:
-        """Begin to stop, taking every container and namespace down."""
+    def shut_down(self, *, forget: bool) -> None:
+        """Begin to stop, taking every container and namespace down. `forget`: and what is kept on other machines."""
         ...
 
 

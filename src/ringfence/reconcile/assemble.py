@@ -38,6 +38,7 @@ from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store
+from ringfence.store.online_records import OnlineRecords
 
 
 def make_reconciler(
@@ -57,6 +58,7 @@ def make_reconciler(
     captures: CaptureBuffer,
     edge: Edge | None = None,
     applied: Applied | None = None,
+    online: OnlineRecords | None = None,
     flow_interval: float | None = None,
     pace: Pace | None = None,
 ) -> tuple[Reconciler, MultiModels]:
@@ -84,7 +86,7 @@ def make_reconciler(
         *_vpc_nouns(parts),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge, min(PAUSE, config.metric_period)),
-        FeatureGroups(store, OfflineStore(store, caller, blobs, parts.edge), parts.edge, config.offline_store_delay),
+        FeatureGroups(parts, OfflineStore(store, caller, blobs, parts.edge), online),
         Orphans(parts),
         Endpoints(parts, Hosts(parts, pace or Pace(), models)),
         models,

@@ -65,6 +65,7 @@ class FeatureGroupStatus(Record, frozen=True, kw_only=True):
 
     `generation`: the FeatureGroup's that has come to its end. `batch`: where rows for the offline store are put now;
     those of earlier batches are on their way. `blocked`: why rows cannot be written to the offline store.
+    `online_server`: its online records are in a Redis or Valkey server, not here.
     """
 
     group_key: str
@@ -74,6 +75,7 @@ class FeatureGroupStatus(Record, frozen=True, kw_only=True):
     failure_reason: str | None = None
     batch: int = 1
     blocked: str | None = None
+    online_server: bool = False
 
     @property
     def key(self) -> str:

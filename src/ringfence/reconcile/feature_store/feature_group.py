@@ -12,11 +12,14 @@ import msgspec
 from ringfence.core.errors import ServiceError
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.feature_store.offline_store import OfflineStore
-from ringfence.reconcile.ports import Edge
+from ringfence.reconcile.parts import Parts
 from ringfence.resources.feature_store import FeatureGroup, FeatureGroupStatus, OnlineRecord, RecordExpiry, online_key
 from ringfence.services.sagemaker_featurestore_runtime.event_time import nanoseconds
+from ringfence.services.sagemaker_featurestore_runtime.group import has_online
 from ringfence.services.sagemaker_featurestore_runtime.online_store import remove
-from ringfence.store.database import Snapshot, Store
+from ringfence.store.database import Snapshot
+from ringfence.store.online_records import OnlineRecords, Place
+from ringfence.store.redis_link import RedisError, RedisUnavailable
 
 log = logging.getLogger("ringfence.reconcile.feature_store.feature_group")
 
@@ -25,16 +28,16 @@ _SWEEP = 60.0  # seconds; a record that has expired is not shown before that eit
 
 
 class FeatureGroups:
-    """The feature groups' noun of the loop. `delay`: seconds until rows are in the offline store, at most."""
+    """The feature groups' noun of the loop. `online`: the server of the online records; None: the store has them."""
 
-    def __init__(self, store: Store, offline: OfflineStore, edge: Edge, delay: float) -> None:
-        self._store = store
+    def __init__(self, parts: Parts, offline: OfflineStore, online: OnlineRecords | None) -> None:
+        self._store, self._edge = parts.store, parts.edge
         self._offline = offline
-        self._edge = edge
-        self._delay = delay
+        self._online = online
+        self._delay = parts.config.offline_store_delay  # seconds until rows are in the offline store, at most
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._last_delivery = self._last_sweep = edge.now().timestamp()
+        self._last_delivery = self._last_sweep = self._edge.now().timestamp()
 
     async def reconcile(self, records: Snapshot, applied: bool) -> None:
         groups = records.all(FeatureGroup)
@@ -77,6 +80,8 @@ class FeatureGroups:
             self._last_sweep = now
             while self._sweep_some():
                 await asyncio.sleep(0)
+            if self._online is not None:
+                await self._sweep_server(self._online)
 
     async def _step(self, group: FeatureGroup, status: FeatureGroupStatus | None) -> None:
         if group.deleting:
@@ -91,8 +96,12 @@ class FeatureGroups:
         try:
             if group.offline is not None:
                 await self._offline.check(group)
+            if self._online is not None and has_online(group):
+                await self._online.read([Place(group.id, "")])
         except ServiceError as error:
             state, reason = "CreateFailed", _reason(group, error)
+        except (RedisUnavailable, RedisError) as error:
+            state, reason = "CreateFailed", f"The online store cannot be used: {error}"[:1024]
         self._tell(
             FeatureGroupStatus(
                 group_key=group.key,
@@ -100,6 +109,7 @@ class FeatureGroups:
                 generation=group.generation,
                 modified=self._edge.now(),
                 failure_reason=reason,
+                online_server=self._online is not None,
             )
         )
 
@@ -133,6 +143,12 @@ class FeatureGroups:
                 self._offline.drop(group)
         while self._remove_some(group):
             await asyncio.sleep(0)
+        if self._online is not None:
+            try:
+                await self._online.remove_group(group.id)
+            except (RedisUnavailable, RedisError) as error:
+                log.warning("the records of feature group `%s` could not be removed, will retry: %s", group.name, error)
+                return
         with self._store.transaction() as records:
             records.delete(group)
             if status is not None:
@@ -172,6 +188,13 @@ class FeatureGroups:
                 if record is not None and record.expires == expiry.expires:
                     remove(records, record)
         return len(expired) == _CHUNK
+
+    async def _sweep_server(self, online: OnlineRecords) -> None:
+        try:
+            for group in self._store.snapshot().all(FeatureGroup):
+                await online.remove_expired(group.id, nanoseconds(self._edge.now()))
+        except (RedisUnavailable, RedisError) as error:
+            log.warning("what has expired could not be removed, will retry: %s", error)
 
     def _tell(self, status: FeatureGroupStatus) -> None:
         with self._store.transaction() as records:

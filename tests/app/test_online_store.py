@@ -1,0 +1,145 @@
+"""A daemon whose online store is a Redis server: how it starts, and what it says when the server is gone."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from daemon import Daemon, local_daemon
+
+from bench.redis_server import PROGRAM, RedisServer, redis_server
+from ringfence.app.online_store import OnlineStoreUnusable
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Redis: `apt-get install redis-tools`")
+RECORD = [{"FeatureName": "id", "ValueAsString": "a"}, {"FeatureName": "at", "ValueAsString": "2026-01-02T03:04:05Z"}]
+NAMED = {"FeatureGroupName": "people", "RecordIdentifierValueAsString": "a"}
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path / "redis", "--requirepass", "p@ss") as server:
+        yield server
+
+
+def _url(server: RedisServer, password: str = "p%40ss") -> str:
+    return f"redis://:{password}@127.0.0.1:{server.port}/1"
+
+
+def _create(daemon: Daemon, name: str = "people") -> dict[str, Any]:
+    sagemaker = daemon.client("sagemaker")
+    sagemaker.create_feature_group(
+        FeatureGroupName=name,
+        RecordIdentifierFeatureName="id",
+        EventTimeFeatureName="at",
+        FeatureDefinitions=[{"FeatureName": one, "FeatureType": "String"} for one in ("id", "at")],
+        OnlineStoreConfig={"EnableOnlineStore": True},
+    )
+    return _settled(sagemaker, "Creating", name)
+
+
+def _settled(sagemaker: Any, status: str, name: str = "people") -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            told: dict[str, Any] = sagemaker.describe_feature_group(FeatureGroupName=name)
+        except sagemaker.exceptions.ResourceNotFound:
+            return {}
+        if told["FeatureGroupStatus"] != status:
+            return told
+        time.sleep(0.02)
+    raise TimeoutError(f"`{name}` is still {status}")
+
+
+def test_records_outlive_the_daemon_and_go_with_their_group(tmp_path: Path, redis: RedisServer) -> None:
+    state = tmp_path / "state"
+    with local_daemon(state, online_store=_url(redis)) as daemon:
+        assert _create(daemon)["FeatureGroupStatus"] == "Created"
+        daemon.client("sagemaker-featurestore-runtime").put_record(FeatureGroupName="people", Record=RECORD)
+    assert b"p@ss" not in (state / "records.sqlite").read_bytes()
+    with pytest.raises(
+        OnlineStoreUnusable, match="`people` are not in the online store that was asked for: start with"
+    ):
+        with local_daemon(state):
+            pass
+    with local_daemon(state, online_store=_url(redis)) as daemon:
+        runtime, sagemaker = (daemon.client(name) for name in ("sagemaker-featurestore-runtime", "sagemaker"))
+        assert runtime.get_record(**NAMED)["Record"] == RECORD
+        sagemaker.delete_feature_group(FeatureGroupName="people")
+        assert _settled(sagemaker, "Deleting") == {}
+        assert _create(daemon)["FeatureGroupStatus"] == "Created"
+        assert "Record" not in runtime.get_record(**NAMED), "another group of the same name"
+
+
+def test_without_the_server_calls_fail_as_awss_do_and_work_again_after(tmp_path: Path, redis: RedisServer) -> None:
+    with local_daemon(tmp_path / "state", online_store=_url(redis)) as daemon:
+        _create(daemon)
+        runtime, sagemaker = (daemon.client(name) for name in ("sagemaker-featurestore-runtime", "sagemaker"))
+        runtime.put_record(FeatureGroupName="people", Record=RECORD)
+        redis.kill()
+        for call in (
+            lambda: runtime.get_record(**NAMED),
+            lambda: runtime.put_record(FeatureGroupName="people", Record=RECORD),
+        ):
+            with pytest.raises(runtime.exceptions.ServiceUnavailable) as caught:
+                call()
+            assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        told = _create(daemon, "late")
+        assert told["FeatureGroupStatus"] == "CreateFailed" and "cannot be reached" in told["FailureReason"]
+        assert "p@ss" not in told["FailureReason"]
+        sagemaker.delete_feature_group(FeatureGroupName="people")
+        with pytest.raises(ClientError, match="can't find a FeatureGroup"):
+            runtime.get_record(**NAMED)
+        time.sleep(0.3)
+        assert sagemaker.describe_feature_group(FeatureGroupName="people")["FeatureGroupStatus"] == "Deleting"
+        redis.start()
+        sagemaker.delete_feature_group(FeatureGroupName="late")  # wakes the reconciler, which then does both
+        assert _settled(sagemaker, "Deleting") == {}
+
+
+def test_what_a_purge_forgets_is_not_kept_elsewhere(tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis") as redis:
+        for purged in (False, True):
+            with local_daemon(tmp_path / str(purged), online_store=redis.url) as daemon:
+                _create(daemon)
+                daemon.client("sagemaker-featurestore-runtime").put_record(FeatureGroupName="people", Record=RECORD)
+                assert len(_keys(redis)) == (4 if purged else 2), "a record and the index of each daemon's"
+                assert daemon.app is not None
+                daemon.app.shut_down(forget=purged)
+            assert len(_keys(redis)) == 2, "those of the daemon that was not purged"
+
+
+def _keys(server: RedisServer) -> list[str]:
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"KEYS ringfence:*\r\n")
+        return [line for line in connection.recv(65536).decode().split("\r\n") if line.startswith("ringfence:")]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgres://localhost", r"the URL of the online store is not usable \(it must start with redis://"),
+        ("redis://127.0.0.1:1", "redis://127.0.0.1:1/0 cannot be reached: .* start the online store first"),
+        ("wrong password", "refused the connection: WRONGPASS"),
+    ],
+)
+def test_a_daemon_does_not_start_without_its_online_store(
+    tmp_path: Path, redis: RedisServer, url: str, said: str
+) -> None:
+    given = _url(redis, "guess") if url == "wrong password" else url
+    with pytest.raises(OnlineStoreUnusable, match=said):
+        with local_daemon(tmp_path / "state", online_store=given):
+            pass
+
+
+def test_a_server_that_may_forget_is_warned_of(
+    tmp_path: Path, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with local_daemon(tmp_path / "state", online_store=_url(redis)):
+        assert "may lose" not in caplog.text
+    forgetful = ("--appendonly", "no", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    with redis_server(tmp_path / "cache", *forgetful) as cache:
+        with local_daemon(tmp_path / "other", online_store=cache.url):
+            assert "set `appendonly yes`" in caplog.text and "set `maxmemory-policy noeviction`" in caplog.text
