@@ -17,6 +17,7 @@ DEFAULT_ACCOUNT = "123456789012"
 ONLINE_STORE_VARIABLE = "RINGFENCE_ONLINE_STORE"
 DEFAULT_OFFLINE_STORE_DELAY = 60.0  # AWS takes up to 15 minutes
 DEFAULT_METRIC_PERIOD = 60
+DEFAULT_SERVERLESS_IDLE = 300.0  # AWS does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Config:
     `offline_store_delay`: seconds until a record that was put is in its group's offline store.
     `metric_period`: seconds of one datapoint of the platform's own metrics, and of target tracking's alarms; for tests.
     `online_store`: URL of the Redis or Valkey server that has Feature Store's online records; None for the store.
+    `serverless_idle`: seconds that a serverless endpoint's container is kept without an invocation.
     `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
     `studio`: the Python environment with JupyterLab that Studio's apps run; it need not be there.
     """
@@ -43,6 +45,7 @@ class Config:
     offline_store_delay: float = DEFAULT_OFFLINE_STORE_DELAY
     metric_period: int = DEFAULT_METRIC_PERIOD
     online_store: str | None = None
+    serverless_idle: float = DEFAULT_SERVERLESS_IDLE
     scratch: bool = False
 
     @property

@@ -46,6 +46,7 @@ ALLOWED = {
     ("sagemaker", "CreateModel", "Containers[]"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "ProductionVariants[]"): "refused by refuse_others",
     ("sagemaker", "CreateEndpointConfig", "ShadowProductionVariants[]"): "refused by refuse_others",
+    ("sagemaker", "CreateEndpointConfig", "VpcConfig"): "refused by refuse_others",
     ("sagemaker", "CreateEndpointConfig", "DataCaptureConfig"): "refused by refuse_others, each level",
     ("sagemaker", "CreateEndpointConfig", "AsyncInferenceConfig"): "refused by refuse_others, each level",
     ("sagemaker", "CreateFeatureGroup", "OnlineStoreConfig.SecurityConfig"): "refused by refuse_others",

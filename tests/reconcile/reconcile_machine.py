@@ -13,6 +13,7 @@ from ringfence.config import Config
 from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
+from ringfence.gateway.executions import Executions
 from ringfence.network.topology import Instance as Place
 from ringfence.network.topology import Topology
 from ringfence.reconcile.assemble import make_reconciler
@@ -267,6 +268,7 @@ class Machine:
         self.compile: Compile = compile_network
         self.caller = FakeCaller(self.store)
         self.traffic = FakeTraffic()
+        self.executions = Executions()
         self.pace = Pace()
         self.measurements = Measurements()
 
@@ -284,6 +286,7 @@ class Machine:
             logs=self.logs,
             blobs=BlobStore(self.config.blobs),
             traffic=self.traffic,
+            executions=self.executions,
             measurements=self.measurements,
             captures=CaptureBuffer(),
             pace=self.pace,

@@ -383,7 +383,7 @@ def _pair(name: str, config: str) -> Parameters:
     Case("create_endpoint_config", _config(variant(InstanceType="ml.abacus.small")), "ValidationException", "enum value set"),
     Case("create_endpoint_config", _config(variant(ModelName="absent")), "ValidationException", "Could not find model"),
     Case("create_endpoint_config", _config(variant(), variant()), "ValidationException", "unique"),
-    Case("create_endpoint_config", _config(variant(ServerlessConfig={"MemorySizeInMB": 1024, "MaxConcurrency": 1})), "ValidationException", "does not implement"),
+    Case("create_endpoint_config", _config(variant(ServerlessConfig={"MemorySizeInMB": 1024, "MaxConcurrency": 1})), "ValidationException", "cannot be specified with ServerlessConfig"),
     Case("create_endpoint_config", _config(variant(ContainerStartupHealthCheckTimeoutInSeconds=59)), "ValidationException", FIELD),
     Case("create_endpoint_config", _config(variant(), EndpointConfigName="taken"), "ValidationException", "Cannot create already existing endpoint configuration"),
     Case("create_endpoint_config", _config(variant(), EndpointConfigName="-x"), "ValidationException", FIELD),

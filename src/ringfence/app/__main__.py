@@ -21,6 +21,7 @@ from ringfence.config import (
     DEFAULT_PAYLOAD_LIMIT,
     DEFAULT_PORT,
     DEFAULT_REGION,
+    DEFAULT_SERVERLESS_IDLE,
     ONLINE_STORE_VARIABLE,
     Config,
 )
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--payload-limit", type=int, default=DEFAULT_PAYLOAD_LIMIT, help="bytes of an invocation")
     parser.add_argument("--offline-store-delay", type=float, default=DEFAULT_OFFLINE_STORE_DELAY)
     parser.add_argument("--metric-period", type=int, default=DEFAULT_METRIC_PERIOD)
+    parser.add_argument("--serverless-idle", type=float, default=DEFAULT_SERVERLESS_IDLE)
     parser.add_argument("--scratch", action="store_true", help="let POST /moto-api/reset throw everything away")
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     given = parser.parse_args(arguments)
@@ -53,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         offline_store_delay=given.offline_store_delay,
         online_store=os.environ.pop(ONLINE_STORE_VARIABLE, None),
         metric_period=given.metric_period,
+        serverless_idle=given.serverless_idle,
         scratch=given.scratch,
     )
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)

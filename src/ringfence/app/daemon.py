@@ -151,6 +151,7 @@ class App:
             logs=self._logs,
             blobs=self._blobs,
             traffic=self._upstream,
+            executions=self._gateway.executions,
             captures=self._gateway.captures,
             measurements=self._gateway.measurements,
             applied=self._applied,

@@ -18,6 +18,7 @@ from ringfence.config import (
     DEFAULT_PAYLOAD_LIMIT,
     DEFAULT_PORT,
     DEFAULT_REGION,
+    DEFAULT_SERVERLESS_IDLE,
     ONLINE_STORE_VARIABLE,
 )
 
@@ -69,6 +70,13 @@ _START_SECONDS = 60.0
     "Other users of this machine can see options, not the variable. Default: the daemon's own store.",
 )
 @click.option(
+    "--serverless-idle",
+    type=click.FloatRange(0, 3600),
+    default=DEFAULT_SERVERLESS_IDLE,
+    show_default=True,
+    help="Seconds that a container of a serverless endpoint is kept without an invocation.",
+)
+@click.option(
     "--scratch",
     is_flag=True,
     help="All of this state may be thrown away: POST /moto-api/reset does, for test suites written for moto's server.",
@@ -84,6 +92,7 @@ def up(
     offline_store_delay: float,
     metric_period: int,
     online_store: str | None,
+    serverless_idle: float,
     scratch: bool,
     detach: bool,
 ) -> None:
@@ -106,6 +115,7 @@ def up(
         "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
         "--payload-limit", str(payload_limit), "--offline-store-delay", str(offline_store_delay),
         "--metric-period", str(metric_period),
+        "--serverless-idle", str(serverless_idle),
     ]  # fmt: skip
     command += ["--private-dns-per-zone"] if private_dns_per_zone else []
     command += ["--scratch"] if scratch else []

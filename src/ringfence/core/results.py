@@ -85,6 +85,32 @@ class Invoked:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerlessVariant:
+    """Which serverless variant of which generation of an endpoint."""
+
+    endpoint_key: str
+    generation: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One invocation's place among those that a serverless variant has at once.
+
+    `limit`: of the variant, `account_limit` of the account's variants together; `provisioned`: containers kept ready.
+    The rest is known once it has its place: `concurrent` executions with this one, after `setup` seconds for a
+    container that had to be started.
+    """
+
+    variant: ServerlessVariant
+    limit: int
+    account_limit: int
+    provisioned: int
+    concurrent: int = 0
+    setup: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Captured:
     """What is kept of an invocation and its answer, `size` bytes of them. `write` makes the line; pure, in a thread."""
 
@@ -107,7 +133,8 @@ class Forward:
     `timeout` is that of the head. `invoked`: None for what is no invocation of an endpoint. `capture`: what is kept of
     the result, if anything is. `shadow`: its copy for a shadow variant, whose result is nobody's. `target_model`: which
     model of a multi-model container is asked. `keep`: what the last reply changes of the records, in a transaction
-    after it.
+    after it. `execution`: of a serverless variant, whose instance is found when it is performed, and started if there
+    is none.
     """
 
     instance_ids: tuple[str, ...]
@@ -124,3 +151,4 @@ class Forward:
     shadow: "Forward | None" = None
     target_model: str | None = None
     keep: "Callable[[Writer, ForwardReply], None] | None" = None
+    execution: Execution | None = None

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.instance import Instance
-from ringfence.resources.sagemaker import HostStatus
+from ringfence.resources.sagemaker import HostStatus, Variant
 from ringfence.runtime.driver import Exited, Running, State
 from ringfence.services.sagemaker.endpoint import endpoint_state
+from ringfence.services.sagemaker.serverless import show_serverless
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def describe_state(ground: Ground, plan: Plan) -> EndpointState:
             "model": one.model_name,
             "instance_type": one.instance_type,
             "instances": one.count,
+            "serverless": show_serverless(one) if one.serverless else None,
             "role": one.role_arn,
             "subnets": list(one.subnet_ids),
             "groups": list(one.group_ids),
@@ -84,6 +86,13 @@ def _words(state: State) -> str:
             return "absent"
 
 
+def _size(variant: Variant) -> str:
+    if variant.serverless is None:
+        return f"{variant.count} × {variant.instance_type}"
+    one = variant.serverless
+    return f"serverless, {one.memory_mb} MB, at most {one.concurrency} at once, {variant.count} kept ready"
+
+
 def show_state(plan: Plan, state: EndpointState) -> Iterator[str]:
     if plan.endpoint is None:
         yield f"model {state.name}, as an endpoint with one instance would host it"
@@ -95,7 +104,7 @@ def show_state(plan: Plan, state: EndpointState) -> Iterator[str]:
         place = (
             f"{', '.join(variant.subnet_ids)} with {', '.join(variant.group_ids)}" if variant.subnet_ids else "no VPC"
         )
-        fleet = f"{variant.count} × {variant.instance_type}"
+        fleet = _size(variant)
         kind = "shadow variant" if variant.shadow else "variant"
         yield f"  {kind} {variant.name}: model {variant.model_name}, {fleet}, {place}"
     for one in state.instances:

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html . Cal
 
 from collections.abc import Iterator
 
-from ringfence.core.results import Forward, ForwardReply, Invoked
+from ringfence.core.results import Execution, Forward, ForwardReply, Invoked
 from ringfence.services.cloudwatch.measurement import Measurements, variant_source
 
 _MICROSECONDS = 1_000_000
@@ -18,7 +18,32 @@ def note_invocation(
     invoked = forward.invoked
     if invoked is not None:
         source = variant_source(invoked.account, invoked.region, "AWS/SageMaker", invoked.endpoint, invoked.variant)
-        measurements.add(source, ended, _measure(reply, invoked.instances, ended - began))
+        if forward.execution is not None:
+            measurements.add(source, ended, _measure_execution(reply, forward.execution, ended - began))
+        else:
+            measurements.add(source, ended, _measure(reply, invoked.instances, ended - began))
+
+
+def _measure_execution(reply: ForwardReply, execution: Execution, seconds: float) -> Iterator[tuple[str, str, float]]:
+    """ "an exhaustive list of metrics for serverless endpoints. Any metric not listed below is not published"
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-monitoring.html
+    """
+    yield "Invocations", "None", 1.0
+    yield "Invocation4XXErrors", "None", float(400 <= reply.status < 500)
+    yield "Invocation5XXErrors", "None", float(500 <= reply.status < 600)
+    yield "ModelLatency", "Microseconds", rounded(reply.seconds)
+    yield "OverheadLatency", "Microseconds", rounded(max(seconds - reply.seconds, 0.0))
+    if execution.setup:
+        yield "ModelSetupTime", "Microseconds", rounded(execution.setup)
+    concurrent, provisioned = execution.concurrent, execution.provisioned
+    yield "ServerlessConcurrentExecutionsUtilization", "None", concurrent / execution.limit
+    if provisioned:
+        ready = min(concurrent, provisioned)
+        yield "ServerlessProvisionedConcurrencyExecutions", "Count", float(ready)
+        yield "ServerlessProvisionedConcurrencyUtilization", "None", ready / provisioned
+        kind = "Invocations" if concurrent <= provisioned else "SpilloverInvocations"
+        yield f"ServerlessProvisionedConcurrency{kind}", "Count", 1.0
 
 
 def note_dropped(measurements: Measurements, shadow: Invoked, at: float) -> None:

@@ -19,6 +19,7 @@ from ringfence.core.results import Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway.authorize import authorize, conceal, permits
 from ringfence.gateway.decision_log import DecisionLog
+from ringfence.gateway.executions import Executions
 from ringfence.gateway.mirror import Mirror
 from ringfence.gateway.upstream import Flow
 from ringfence.services.cloudwatch.measurement import Measurements
@@ -51,6 +52,7 @@ class Gateway:
     measurements: Measurements = field(default_factory=Measurements)
     mirror: Mirror = field(default_factory=Mirror)
     online: OnlineRecords | None = None
+    executions: Executions = field(default_factory=Executions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,10 @@ async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, lo
     """The container's answer; with its body still to come if it is an event stream. Measured, whatever it is."""
     if forward.shadow is not None:
         _mirror(gateway, forward.shadow, logged)
+    if forward.execution is not None:
+        async with gateway.executions.take(forward.execution) as (instance_id, execution):
+            forward = replace(forward, instance_ids=(instance_id,), execution=execution)
+            return wire.write_result(name, await _ask(gateway, forward, logged), logged.request_id)
     if forward.stream is None:
         return wire.write_result(name, await _ask(gateway, forward, logged), logged.request_id)
     assert isinstance(wire, RestJsonWire)

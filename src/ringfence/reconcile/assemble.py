@@ -30,7 +30,17 @@ from ringfence.reconcile.network.vpn import VpnConnections
 from ringfence.reconcile.notebook.notebook_instance import NotebookInstances
 from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
-from ringfence.reconcile.ports import Caller, Compile, ContainerLogs, Edge, Images, Listeners, Network, Traffic
+from ringfence.reconcile.ports import (
+    Caller,
+    Compile,
+    ContainerLogs,
+    Edge,
+    Executions,
+    Images,
+    Listeners,
+    Network,
+    Traffic,
+)
 from ringfence.reconcile.studio.app import Apps
 from ringfence.reconcile.studio.domain import Domains
 from ringfence.runtime.driver import Driver
@@ -54,6 +64,7 @@ def make_reconciler(
     logs: ContainerLogs,
     blobs: BlobStore,
     traffic: Traffic,
+    executions: Executions,
     measurements: Measurements,
     captures: CaptureBuffer,
     edge: Edge | None = None,
@@ -80,6 +91,7 @@ def make_reconciler(
         edge=edge or SystemEdge(),
         applied=applied,
         traffic=traffic,
+        executions=executions,
     )
     models = MultiModels(parts, measurements)
     nouns = (
@@ -96,9 +108,7 @@ def make_reconciler(
         InvocationMetrics(store, measurements, parts.edge, models.loaded),
         DataCapture(parts, captures),
         AsyncInvocations(parts, measurements),
-        Domains(parts),
-        Apps(parts),
-        NotebookInstances(parts),
+        *(noun(parts) for noun in (Domains, Apps, NotebookInstances)),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns), models
 

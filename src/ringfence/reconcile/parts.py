@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.reconcile.applied import Applied
-from ringfence.reconcile.ports import Caller, ContainerLogs, Edge, Images, Network, Traffic
+from ringfence.reconcile.ports import Caller, ContainerLogs, Edge, Executions, Images, Network, Traffic
 from ringfence.runtime.driver import Driver
 from ringfence.store.database import Store
 
@@ -22,6 +22,7 @@ class Parts:
     edge: Edge
     applied: Applied
     traffic: Traffic
+    executions: Executions
 
     def directory(self, instance_id: str) -> Path:
         """Where an instance's model and log are."""

@@ -4,7 +4,7 @@ Not here: the container driver (`runtime.driver.Driver`), which reconcile may im
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Protocol
 from ringfence.core.call import Principal, Request, Result
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader
-from ringfence.core.results import Forward, ForwardReply
+from ringfence.core.results import Forward, ForwardReply, ServerlessVariant
 from ringfence.network.flow import FlowReading
 from ringfence.network.topology import Topology
 from ringfence.runtime.driver import Image
@@ -124,6 +124,34 @@ class Traffic(Protocol):
 
     async def drained(self, instance_id: str) -> None:
         """Return once none is."""
+        ...
+
+
+class Executions(Protocol):
+    """The invocations of serverless variants (`gateway.executions.Executions`)."""
+
+    def when_wanted(self, wake: Callable[[], None]) -> None:
+        """Call this whenever an invocation waits for a container that is not there."""
+        ...
+
+    def demand(self, variant: ServerlessVariant) -> int:
+        """How many are under way or wait."""
+        ...
+
+    def idle_seconds(self, instance_id: str) -> float | None:
+        """For how long the instance has had none; None while it has one. 0 of one that is not known yet."""
+        ...
+
+    def offer(self, variant: ServerlessVariant, instance_ids: Sequence[str]) -> None:
+        """These instances serve the variant now, and no others; those that wait get them."""
+        ...
+
+    def give_up(self, variant: ServerlessVariant, reason: str) -> None:
+        """No container could be started for those that wait."""
+        ...
+
+    def keep(self, variants: Collection[ServerlessVariant]) -> None:
+        """These variants are there. Who waits for another one waits for its successor, or in vain."""
         ...
 
 

@@ -49,13 +49,21 @@ class Endpoint(SageMakerRecord, frozen=True, kw_only=True):
         return f"{self.account}/{self.region}/{self.name.lower()}"
 
 
+class Serverless(msgspec.Struct, frozen=True, kw_only=True):
+    """What containers that come and go with the requests have: memory, and how many there may be at once."""
+
+    memory_mb: int
+    concurrency: int
+
+
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A production variant and the model behind it, as they were when the endpoint was created or updated.
 
     `container` is the model's ContainerDefinition, `others` are those that follow it in a pipeline; `direct`: each is
     asked by itself. No subnets: SageMaker's own network. `count` and `weight` are the
     desired ones. `routing`: RANDOM or LEAST_OUTSTANDING_REQUESTS. `shadow`: it is asked what the production variant is
-    asked, and its answers go to nobody. `volume_gigabytes`: what model data may take of the disk.
+    asked, and its answers go to nobody. `volume_gigabytes`: what model data may take of the disk. `serverless`: it has
+    no instance type, and `count` are those of its containers that are kept ready.
     """
 
     name: str
@@ -75,13 +83,15 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     direct: bool = False
     shadow: bool = False
     volume_gigabytes: int = 30
+    serverless: Serverless | None = None
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant's weight and instance count."""
+    """A variant's weight and instance count; of a serverless one the containers kept ready, and the most at once."""
 
     weight: float
     count: int
+    concurrency: int | None = None
 
 
 class Fleet(Record, frozen=True, kw_only=True):
@@ -114,6 +124,13 @@ class Fleet(Record, frozen=True, kw_only=True):
         return next((one for one in self.variants if one.shadow), None)
 
 
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the names of a variant's images meant when its container was first made."""
+
+    at: datetime
+    images: tuple[str, ...]
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """How far the update to `generation` has come.
 
@@ -138,6 +155,7 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
     `generation` is the Endpoint's that has come to its end, well or not; `serving_generation` the one that serves.
     `instances`: the serving instances behind each variant of that fleet. `fleet_revision`: its revision that has been
     reached or given up; `capacities`: the weights, by which traffic is split, and the counts of the last one reached.
+    `deployed`: of serverless variants, whose containers come and go.
     """
 
     endpoint_key: str
@@ -150,6 +168,7 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
     fleet_revision: int = 0
     capacities: dict[str, Capacity] = {}
     deployment: Deployment | None = None
+    deployed: dict[str, Deployed] = {}
 
     @property
     def key(self) -> str:

@@ -8,7 +8,10 @@ https://aws.amazon.com/ec2/instance-types/ .
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ringfence.resources.sagemaker import Variant
+
 GIB = 1024**3
+_MB_PER_VCPU = 1769
 PIDS = 32768  # AWS names no limit; this stops a fork bomb and nothing else
 
 
@@ -111,6 +114,24 @@ def limits(instance_type: str) -> Limits | None:
         return None
     count = VCPUS_OF_SIZE.get(size) or 4 * int(size.removesuffix("xlarge"))
     return Limits(memory_bytes=int(count * GIB_PER_VCPU[family] * GIB), cpus=count)
+
+
+def serverless_limits(memory_mb: int) -> Limits:
+    """ "assigns compute resources proportional to the memory"; the proportion is Lambda's, which it runs on.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+    """
+    return Limits(memory_bytes=memory_mb * 1024**2, cpus=round(memory_mb / _MB_PER_VCPU, 2))
+
+
+def limits_of(variant: Variant) -> Limits:
+    """What an instance of a hosted variant has."""
+    if variant.serverless is not None:
+        return serverless_limits(variant.serverless.memory_mb)
+    found = limits(variant.instance_type)
+    assert found is not None, "CreateEndpointConfig knows the type"
+    return found
 
 
 def instance_types() -> tuple[str, ...]:

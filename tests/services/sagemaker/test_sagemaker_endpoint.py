@@ -49,7 +49,7 @@ def test_config_round_trip(made: SageMaker) -> None:
         ({"ProductionVariants": [{"VariantName": "v"}]}, "productionVariants[0].modelName"),
         (
             {"ProductionVariants": [variant(ServerlessConfig={"MemorySizeInMB": 1024, "MaxConcurrency": 1})]},
-            "Ringfence does not implement ProductionVariants[0].ServerlessConfig.",
+            "ProductionVariants[0].InstanceType cannot be specified with ServerlessConfig.",
         ),
         ({"ProductionVariants": [variant(AcceleratorType="ml.eia1.medium")]}, "AcceleratorType"),
         (

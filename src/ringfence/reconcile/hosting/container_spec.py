@@ -14,7 +14,7 @@ from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Variant
 from ringfence.runtime.driver import ContainerSpec, Image, Mount
-from ringfence.runtime.instance_type import limits
+from ringfence.runtime.instance_type import limits_of
 from ringfence.services.sagemaker import failure_reason
 
 # The ports that a container of a pipeline may listen on beside its own: so many each. The numbers are ours.
@@ -36,8 +36,7 @@ def hosting_spec(
     The containers of a pipeline find each other by name on the loopback that they share. Each may use what the
     instance has.
     """
-    limit = limits(variant.instance_type)
-    assert limit is not None, "CreateEndpointConfig knows the type"
+    limit = limits_of(variant)
     directory = config.instances / instance.id
     isolated = instance.isolated
     names = [one.name for one in containers_of(variant)] if container.in_pipeline else []

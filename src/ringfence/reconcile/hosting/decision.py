@@ -11,15 +11,29 @@ import msgspec
 
 from ringfence.core import ids
 from ringfence.core.record import Record
+from ringfence.core.results import ServerlessVariant
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.hosting import deployment
 from ringfence.reconcile.hosting.async_invocation import queue_of
 from ringfence.reconcile.hosting.deployment import Plan
 from ringfence.reconcile.hosting.host import Hosts
+from ringfence.reconcile.hosting.serverless import Rest, choose_hosts, variant_key
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.cloudwatch import AlarmState
-from ringfence.resources.sagemaker import Capacity, Deployment, Endpoint, EndpointStatus, Fleet, HostStatus, Variant
+from ringfence.resources.sagemaker import (
+    Capacity,
+    Deployed,
+    Deployment,
+    Endpoint,
+    EndpointStatus,
+    Fleet,
+    HostStatus,
+    Serverless,
+    Variant,
+)
 from ringfence.services.sagemaker import failure_reason
+from ringfence.services.sagemaker.endpoint_capacity import with_capacity
+from ringfence.services.sagemaker.serverless import is_serverless
 from ringfence.services.sagemaker_runtime.stateful_session import drop_sessions
 from ringfence.store.database import Transaction
 
@@ -35,7 +49,8 @@ Actions = list[Callable[[], None]]
 class Decision:
     """One endpoint, one look.
 
-    `next_look`: seconds after which it should be looked at again even if nothing happens.
+    `next_look`: seconds after which it should be looked at again even if nothing happens. `serverless`: its variants
+    that are asked without having instances.
     """
 
     def __init__(
@@ -54,6 +69,7 @@ class Decision:
         self._endpoint = endpoint
         self._actions = actions
         self.next_look: float | None = None
+        self.serverless: set[ServerlessVariant] = set()
 
     def decide(self, hosts: list[HostStatus]) -> None:
         endpoint, status = self._endpoint, self._records.get(EndpointStatus, self._endpoint.key)
@@ -83,6 +99,7 @@ class Decision:
         if failed := next((host for host in hosts if host.phase == "failed"), None):
             self._settle_failure(status, fleet, failed.reason)
             return
+        fleet = _proving(fleet)
         kept = [host for variant in fleet.variants for host in self._fit(fleet, variant, hosts)]
         if _is_whole(fleet, _behind(fleet, kept)):
             self._settle(fleet, kept)
@@ -92,7 +109,7 @@ class Decision:
     ) -> None:
         """An update under way: as far as its plan has come, both fleets are brought to what that asks for."""
         now = self._parts.edge.now()
-        (old_fleet, old_hosts), (new_fleet, new_hosts) = old, new
+        (old_fleet, old_hosts), (new_fleet, new_hosts) = old, new = old, (_proving(new[0]), new[1])
         plan = deployment.read_plan(self._endpoint.deployment, new_fleet)
         at = self._advance(plan, status.deployment or deployment.begin(plan, new_fleet, now), old, new)
         if deployment.is_complete(plan, at, now):
@@ -106,16 +123,19 @@ class Decision:
         failed = [host for host in new_hosts if host.phase == "failed"]
         self._end(failed)
         alive = [host for host in new_hosts if host not in failed]
+        if at.stage == "rolling back" and is_serverless(new_fleet):
+            self._end(alive)
+            alive, wanted = [], _sized(wanted, dict.fromkeys((one.name for one in wanted.variants), 0))
         kept = [host for variant in wanted.variants for host in self._fit(wanted, variant, alive)]
         if at.stage == "rolling back" and at.share == 0 and not new_hosts:
             self._settle_failure(status, new_fleet, at.reason)
             return
-        on = _behind(_sized(new_fleet, deployment.turned_on(at, new_fleet)), kept)
+        on = _behind(_sized(new_fleet, deployment.turned_on(at, new_fleet)), kept if at.share else [])
         status = msgspec.structs.replace(status, deployment=msgspec.structs.replace(at, instances=on))
         if status != before:
             self._put(msgspec.structs.replace(status, modified=now))
         if moment := deployment.next_moment(plan, at):
-            self.next_look = max((moment - now).total_seconds(), 0.0)
+            self._look_within(max((moment - now).total_seconds(), 0.0))
 
     def _advance(
         self, plan: Plan, at: Deployment, old: tuple[Fleet, list[HostStatus]], new: tuple[Fleet, list[HostStatus]]
@@ -145,6 +165,9 @@ class Decision:
 
     def _settle(self, fleet: Fleet, hosts: list[HostStatus]) -> None:
         """This fleet serves, and no other."""
+        fleet = self._fleet(fleet.generation)  # with the counts that were asked for
+        serverless = [variant for variant in fleet.variants if variant.serverless is not None]
+        self.serverless |= {variant_key(fleet, variant) for variant in serverless}
         self._put(
             EndpointStatus(
                 endpoint_key=self._endpoint.key,
@@ -155,6 +178,12 @@ class Decision:
                 instances=_behind(fleet, hosts),
                 fleet_revision=fleet.revision,
                 capacities=_capacities(fleet),
+                deployed={
+                    variant.name: Deployed(at=host.started, images=host.resolved_images)
+                    for variant in serverless
+                    for host in hosts
+                    if host.variant == variant.name and host.started is not None
+                },
             )
         )
 
@@ -183,6 +212,9 @@ class Decision:
         self._end(failed)
         for host in failed:
             self._failures[self._endpoint.key, host.variant] += 1
+            if _never_served(status, [host]):
+                key = ServerlessVariant(self._endpoint.key, host.generation, host.variant)
+                self._parts.executions.give_up(key, host.reason or "")
         after = status
         if fleet.revision > status.fleet_revision and (never := _never_served(status, failed)):
             fleet, after = self._give_up(fleet, status, never.reason)
@@ -199,13 +231,17 @@ class Decision:
                 after, fleet_revision=fleet.revision, capacities=_capacities(fleet), failure_reason=None
             )
         if after != status:
-            after = msgspec.structs.replace(after, modified=self._parts.edge.now())
+            # containers of a serverless variant come and go without a change of the endpoint
+            same = is_serverless(fleet) and msgspec.structs.replace(after, instances=status.instances) == status
+            after = msgspec.structs.replace(after, modified=status.modified if same else self._parts.edge.now())
             self._put(after)
         return after
 
     def _fit(self, fleet: Fleet, variant: Variant, alive: list[HostStatus]) -> list[HostStatus]:
         """Bring the variant to its count: the instances that it keeps. Those that serve are the last to go."""
         mine = [host for host in alive if host.variant == variant.name]
+        if variant.serverless is not None:
+            return self._fit_serverless(fleet, variant, variant.serverless, mine)
         key = (self._endpoint.key, variant.name)
         failures = self._failures[key]
         for _ in range(variant.count - len(mine)):
@@ -217,14 +253,37 @@ class Decision:
             self._failures.pop(key, None)
         return kept
 
+    def _fit_serverless(
+        self, fleet: Fleet, variant: Variant, serverless: Serverless, mine: list[HostStatus]
+    ) -> list[HostStatus]:
+        """As many containers as there are invocations, `count` at the least, until they have rested long enough."""
+        key, executions = variant_key(fleet, variant), self._parts.executions
+        self.serverless.add(key)
+        rests = [
+            Rest(host, executions.idle_seconds(host.instance_id) if host.phase == "serving" else None) for host in mine
+        ]
+        idle_after = self._parts.config.serverless_idle
+        choice = choose_hosts(rests, variant.count, executions.demand(key), serverless.concurrency, idle_after)
+        failures = self._failures[self._endpoint.key, variant.name]
+        for _ in range(choice.launch):
+            self._launch(fleet, variant, min(2.0 ** (failures - 1), _LONGEST_DELAY) if failures > 1 else 0.0)
+        self._end(list(choice.ended))
+        serving = [host.instance_id for host in choice.kept if host.phase == "serving"]
+        executions.offer(key, serving)
+        if len(serving) >= variant.count:
+            self._failures.pop((self._endpoint.key, variant.name), None)
+        if choice.next_look is not None:
+            self._look_within(choice.next_look)
+        return list(choice.kept)
+
+    def _look_within(self, seconds: float) -> None:
+        self.next_look = seconds if self.next_look is None else min(self.next_look, seconds)
+
     def _give_up(self, fleet: Fleet, status: EndpointStatus, reason: str | None) -> tuple[Fleet, EndpointStatus]:
         """A change of weights and counts for which an instance could not be had is undone, as with AWS."""
         reached = status.capacities
         variants = tuple(
-            msgspec.structs.replace(one, weight=reached[one.name].weight, count=reached[one.name].count)
-            if one.name in reached
-            else one
-            for one in fleet.variants
+            with_capacity(one, reached[one.name]) if one.name in reached else one for one in fleet.variants
         )
         fleet = msgspec.structs.replace(fleet, variants=variants)
         self._put(fleet)
@@ -279,13 +338,19 @@ def ending(hosts: Hosts, host: HostStatus) -> Callable[[], None]:
 
 
 def _behind(fleet: Fleet, hosts: list[HostStatus]) -> dict[str, tuple[str, ...]]:
-    """The serving instances of each variant, as many as it has."""
+    """The serving instances of each variant, as many as it has; of a serverless one all that there are."""
     return {
         variant.name: tuple(
             host.instance_id for host in hosts if host.variant == variant.name and host.phase == "serving"
-        )[: variant.count]
+        )[: variant.count if variant.serverless is None else None]
         for variant in fleet.variants
     }
+
+
+def _proving(fleet: Fleet) -> Fleet:
+    """A serverless variant that keeps no container ready shows once that it can have one."""
+    least = {one.name: 1 if one.serverless is not None else 0 for one in fleet.variants}
+    return _sized(fleet, {one.name: max(one.count, least[one.name]) for one in fleet.variants})
 
 
 def _sized(fleet: Fleet, counts: dict[str, int]) -> Fleet:
@@ -299,11 +364,16 @@ def _serves(fleet: Fleet, hosts: list[HostStatus]) -> bool:
 
 
 def _capacities(fleet: Fleet) -> dict[str, Capacity]:
-    return {variant.name: Capacity(weight=variant.weight, count=variant.count) for variant in fleet.variants}
+    return {
+        one.name: Capacity(
+            weight=one.weight, count=one.count, concurrency=one.serverless.concurrency if one.serverless else None
+        )
+        for one in fleet.variants
+    }
 
 
 def _is_whole(fleet: Fleet, instances: dict[str, tuple[str, ...]]) -> bool:
-    return all(len(instances[variant.name]) == variant.count for variant in fleet.variants)
+    return all(len(instances[variant.name]) >= variant.count for variant in fleet.variants)
 
 
 def _never_served(status: EndpointStatus, failed: list[HostStatus]) -> HostStatus | None:

@@ -41,7 +41,7 @@ def read_plan(config: Mapping[str, Any] | None, fleet: Fleet) -> Plan:
     """Of a DeploymentConfig that has been checked, for the new fleet."""
     config = config or {}
     alarms = tuple(one["AlarmName"] for one in config.get("AutoRollbackConfiguration", {}).get("Alarms", ()))
-    instances = sum(variant.count for variant in fleet.variants)
+    instances = sum(variant.count for variant in fleet.variants) or 1
     if policy := config.get("RollingUpdatePolicy"):
         back = policy.get("RollbackMaximumBatchSize")
         return Plan(

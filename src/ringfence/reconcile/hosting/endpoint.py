@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import Counter
 
+from ringfence.core.results import ServerlessVariant
 from ringfence.reconcile.hosting.decision import Actions, Decision, ending
 from ringfence.reconcile.hosting.host import Hosts
 from ringfence.reconcile.parts import Parts
@@ -28,6 +29,7 @@ class Endpoints:
         self._timer: asyncio.TimerHandle | None = None
         # instances of a serving variant that failed one after another: endpoint and variant -> how many
         self._failures: Counter[tuple[str, str]] = Counter()
+        parts.executions.when_wanted(self._wake)
 
     async def reconcile(self, records: Snapshot, applied: bool) -> None:
         if not self._recovered:
@@ -40,6 +42,11 @@ class Endpoints:
     async def close(self) -> None:
         self._schedule(None)
         await self._hosts.close()
+
+    def _wake(self) -> None:
+        """An invocation waits for a container."""
+        if self._recovered:
+            self._schedule(0.0)
 
     def _look(self) -> None:
         actions: Actions = []
@@ -67,13 +74,16 @@ class Endpoints:
         """On the records as they are now: time has passed since the cycle began. Seconds until the next look."""
         hosts: dict[str, list[HostStatus]] = {}
         looks: list[float] = []
+        serverless: set[ServerlessVariant] = set()
         for host in records.all(HostStatus):
             hosts.setdefault(host.endpoint_key, []).append(host)
         for endpoint in records.all(Endpoint):
             decision = Decision(self._parts, self._hosts, self._failures, records, endpoint, actions)
             decision.decide(hosts.pop(endpoint.key, []))
+            serverless |= decision.serverless
             if decision.next_look is not None:
                 looks.append(decision.next_look)
+        self._parts.executions.keep(serverless)
         for orphans in hosts.values():
             actions.extend(ending(self._hosts, host) for host in orphans)
         return min(looks, default=None)

@@ -47,6 +47,10 @@ class _Ended(Exception):
     """A container ended before it answered."""
 
 
+class _NeverServes(LaunchFailed):
+    """The container does not start, or does not answer. Of a serverless endpoint AWS says no more than that."""
+
+
 class Launch:
     """One launch; `run` returns when the container serves and raises LaunchFailed if it never will."""
 
@@ -58,6 +62,16 @@ class Launch:
         self._containers = containers_of(variant)
 
     async def run(self) -> None:
+        if self._variant.serverless is None:
+            await self._run()
+            return
+        try:
+            async with asyncio.timeout(failure_reason.SERVERLESS_SECONDS):
+                await self._run()
+        except (TimeoutError, _NeverServes):
+            raise LaunchFailed(failure_reason.not_stood_up()) from None
+
+    async def _run(self) -> None:
         images = [await self._image(container) for container in self._containers]
         zones = zones_of(self._parts, _same_generation(self._parts, self._endpoint.key, self._id))
         made = await launch_instance(self._parts, self._wish(), zones, lambda records: self._appeared(records, images))
@@ -119,7 +133,7 @@ class Launch:
             await start_container(self._parts, spec)
         except StartFailed as failure:
             log.warning("container of `%s` did not start: %s", self._endpoint.name, failure.reason)
-            raise LaunchFailed(failure_reason.cannot_start(self._variant.name)) from None
+            raise _NeverServes(failure_reason.cannot_start(self._variant.name)) from None
 
     async def _healthy(self, namespace: str) -> None:
         """Until the first 200 of each container's /ping, all within the time that the variant gives them."""
@@ -128,9 +142,9 @@ class Launch:
             async with asyncio.timeout(self._variant.startup_timeout):
                 await asyncio.gather(*answering)
         except _Ended:
-            raise LaunchFailed(failure_reason.cannot_start(self._variant.name)) from None
+            raise _NeverServes(failure_reason.cannot_start(self._variant.name)) from None
         except TimeoutError:
-            raise LaunchFailed(failure_reason.no_ping(self._variant.name, await self._silent(namespace))) from None
+            raise _NeverServes(failure_reason.no_ping(self._variant.name, await self._silent(namespace))) from None
         finally:
             for task in answering:
                 task.cancel()

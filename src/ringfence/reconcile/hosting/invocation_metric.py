@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from ringfence.core.record import Reader
 from ringfence.reconcile.hosting.async_metric import is_asynchronous, note_backlogs
 from ringfence.reconcile.ports import Edge
-from ringfence.resources.sagemaker import Endpoint, EndpointStatus
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
 from ringfence.services.cloudwatch.measurement import Measurements, Source, variant_source
 from ringfence.store.database import Snapshot, Store
 
@@ -19,6 +19,11 @@ log = logging.getLogger("ringfence.reconcile")
 
 _AFTER = 0.2  # seconds: the loop's clock and the wall's do not agree to the last digit
 _IDLE = (("Invocations", "None", 0.0), ("InvocationsPerInstance", "None", 0.0))
+_IDLE_SERVERLESS = (("Invocations", "None", 0.0), ("ServerlessConcurrentExecutionsUtilization", "None", 0.0))
+_IDLE_PROVISIONED = (
+    ("ServerlessProvisionedConcurrencyExecutions", "Count", 0.0),
+    ("ServerlessProvisionedConcurrencyUtilization", "None", 0.0),
+)
 
 
 class InvocationMetrics:
@@ -87,8 +92,21 @@ def note_idle(measurements: Measurements, records: Reader, at: float) -> None:
         endpoint = records.get(Endpoint, status.endpoint_key)
         if is_asynchronous(records, status):
             continue
+        serverless = _serverless_variants(records, status)
         for variant, instances in status.instances.items():
-            if endpoint is not None and instances:
+            if endpoint is not None and (instances or variant in serverless):
                 source = variant_source(endpoint.account, endpoint.region, "AWS/SageMaker", endpoint.name, variant)
                 if source not in busy:
-                    measurements.add(source, at, _IDLE)
+                    measurements.add(source, at, _zeros(serverless.get(variant)))
+
+
+def _serverless_variants(records: Reader, status: EndpointStatus) -> dict[str, Variant]:
+    """Of the fleet that serves: they serve without having instances."""
+    fleet = records.get(Fleet, f"{status.endpoint_key}/{status.serving_generation}")
+    return {one.name: one for one in fleet.variants if one.serverless is not None} if fleet else {}
+
+
+def _zeros(serverless: Variant | None) -> tuple[tuple[str, str, float], ...]:
+    if serverless is None:
+        return _IDLE
+    return _IDLE_SERVERLESS + (_IDLE_PROVISIONED if serverless.count else ())

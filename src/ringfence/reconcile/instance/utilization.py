@@ -18,7 +18,7 @@ from ringfence.resources.hosted_container import containers_of
 from ringfence.resources.job import Job, JobHostStatus, ProcessingJob, TrainingJob, TransformJob
 from ringfence.resources.sagemaker import Endpoint, Fleet, HostStatus
 from ringfence.runtime.driver import Driver, Usage, volume_of
-from ringfence.runtime.instance_type import GIB, limits
+from ringfence.runtime.instance_type import GIB, limits, limits_of
 from ringfence.services.cloudwatch.metric_data import append
 from ringfence.services.cloudwatch.summary import summarize
 from ringfence.services.sagemaker.job_plan import plan_job
@@ -42,7 +42,7 @@ class Pace:
 @dataclass(frozen=True, slots=True)
 class Target:
     """A host that runs containers, where its metrics go, and what is 100 percent of its memory and its disk (None: that
-    is not told).
+    is not told). `serverless`: only its memory is told, as AWS does.
     """
 
     instance_id: str
@@ -53,6 +53,7 @@ class Target:
     memory_bytes: int
     disk_bytes: int | None
     container_ids: tuple[str, ...]
+    serverless: bool = False
 
 
 @dataclass(slots=True)
@@ -125,10 +126,10 @@ class Utilization:
             return None
         cpu = max(0.0, usage.cpu_seconds - seen.cpu_seconds) / (now - seen.at)
         self._seen[target.instance_id] = _Seen(usage.cpu_seconds, now, now + self._pace.again)
-        told = {
-            "CPUUtilization": 100 * cpu,  # of one core: "0 % - 100 %" times the number of cores
-            "MemoryUtilization": 100 * usage.memory_bytes / target.memory_bytes,
-        }
+        told = {"MemoryUtilization": 100 * usage.memory_bytes / target.memory_bytes}
+        if target.serverless:
+            return told
+        told["CPUUtilization"] = 100 * cpu  # of one core: "0 % - 100 %" times the number of cores
         if target.disk_bytes is not None:
             share = await asyncio.to_thread(used_share, self._directory(target.instance_id), target.disk_bytes)
             told["DiskUtilization"] = 100 * share
@@ -166,8 +167,9 @@ def find_targets(records: Reader) -> Iterator[Target]:
             where = (("EndpointName", endpoint.name), ("VariantName", variant.name))
             yield Target(
                 one.instance_id, endpoint.account, endpoint.region, "/aws/sagemaker/Endpoints", where,
-                _memory(variant.instance_type), variant.volume_gigabytes * GIB,
+                limits_of(variant).memory_bytes, variant.volume_gigabytes * GIB,
                 tuple(container.id_on(one.instance_id) for container in containers_of(variant)),
+                variant.serverless is not None,
             )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from ringfence.resources.cloudwatch import MetricAlarm
 from ringfence.resources.sagemaker import Fleet
 from ringfence.services.sagemaker.execution_role import find_role, session_of
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
+from ringfence.services.sagemaker.serverless import is_serverless
 
 _TRAFFIC = "BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
 
@@ -21,13 +22,17 @@ def check_deployment_config(call: Call, config: Mapping[str, Any], new: Fleet, o
     blue_green, rolling = config.get("BlueGreenUpdatePolicy"), config.get("RollingUpdatePolicy")
     if blue_green and rolling:
         raise invalid("Only one of BlueGreenUpdatePolicy and RollingUpdatePolicy can be specified.")
-    instances = sum(variant.count for variant in new.variants)
+    # the updates of a serverless variant are as if it had one instance, which may not be its largest part
+    instances = sum(variant.count for variant in new.variants) or 1
     if blue_green:
         _check_blue_green(blue_green, instances)
     if rolling:
         _check_rolling(rolling, instances)
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
         if len(new.production) > 1:
             raise invalid("RollingUpdatePolicy cannot be used with an endpoint of several production variants.")
+        if is_serverless(new):
+            raise invalid("RollingUpdatePolicy cannot be used with a serverless endpoint.")
     if old is not None and {one.name for one in old.production} != {one.name for one in new.production}:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-exclusions.html
         raise invalid("With a DeploymentConfig, the new endpoint configuration must have the variants of the old one.")

@@ -12,6 +12,7 @@ from ringfence.core.tags import set_tags
 from ringfence.resources.application_autoscaling import ScalableTarget
 from ringfence.resources.hosted_container import containers_of
 from ringfence.resources.sagemaker import (
+    Deployed,
     Deployment,
     Endpoint,
     EndpointConfig,
@@ -27,6 +28,12 @@ from ringfence.services.sagemaker.fleet import make_fleet
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
+from ringfence.services.sagemaker.serverless import (
+    check_not_made_serverless,
+    check_serverless_quota,
+    is_serverless,
+    show_serverless,
+)
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
 _CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags", "DeploymentConfig"})
@@ -54,6 +61,8 @@ def create_endpoint(call: Call, request: Request) -> Result:
         config_name=config.name,
     )
     fleet = make_fleet(call, endpoint, config)
+    if is_serverless(fleet):
+        check_serverless_quota(call, call.records)
     if given := request.get("DeploymentConfig"):
         # for updates that retain it
         check_deployment_config(call, given, fleet, None, arn)
@@ -87,6 +96,7 @@ def update_endpoint(call: Call, request: Request) -> Result:
     serving = serving_fleet(call.records, endpoint)
     fleet = _retain(make_fleet(call, updated, config), serving, request)
     check_still_asynchronous(endpoint.name, serving, fleet)
+    check_not_made_serverless(endpoint.name, serving, fleet)
     _check_registered(call, endpoint, serving, fleet)
     if updated.deployment is not None:
         check_deployment_config(call, updated.deployment, fleet, serving, endpoint.arn)
@@ -128,6 +138,8 @@ def _retain(fleet: Fleet, serving: Fleet | None, request: Request) -> Fleet:
     variants = []
     for variant in fleet.variants:
         old = before.get(variant.name, variant)
+        if (old.serverless is None) != (variant.serverless is None):
+            old = variant
         count = old.count if "DesiredInstanceCount" in retained else variant.count
         weight = old.weight if "DesiredWeight" in retained else variant.weight
         variants.append(msgspec.structs.replace(variant, count=count, weight=weight))
@@ -175,9 +187,7 @@ def _pending(records: Reader, endpoint: Endpoint, deployment: Deployment) -> Res
             "VariantName": variant.name,
             "CurrentWeight": variant.weight,
             "DesiredWeight": variant.weight,
-            "CurrentInstanceCount": len(deployment.instances.get(variant.name, ())),
-            "DesiredInstanceCount": variant.count,
-            "InstanceType": variant.instance_type,
+            **_pending_capacity(variant, deployment),
             "VariantStatus": [{"Status": status, "StartTime": deployment.since}],
         }
 
@@ -185,6 +195,16 @@ def _pending(records: Reader, endpoint: Endpoint, deployment: Deployment) -> Res
         "EndpointConfigName": fleet.config_name,
         **_by_kind(fleet, summarize),
         "StartTime": deployment.began,
+    }
+
+
+def _pending_capacity(variant: Variant, deployment: Deployment) -> Result:
+    if variant.serverless is not None:
+        return {"DesiredServerlessConfig": show_serverless(variant)}
+    return {
+        "CurrentInstanceCount": len(deployment.instances.get(variant.name, ())),
+        "DesiredInstanceCount": variant.count,
+        "InstanceType": variant.instance_type,
     }
 
 
@@ -270,15 +290,31 @@ def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant) 
         "VariantName": variant.name,
         "CurrentWeight": status.weight(variant),
         "DesiredWeight": variant.weight,
-        "CurrentInstanceCount": len(serving),
-        "DesiredInstanceCount": variant.count,
+        **_capacity(status, variant),
     }
     if variant.routing != "RANDOM":
         summary["RoutingConfig"] = {"RoutingStrategy": variant.routing}
     host = records.get(HostStatus, serving[0]) if serving else None
+    deployed = status.deployed.get(variant.name)
     if host and host.started:
+        deployed = Deployed(at=host.started, images=host.resolved_images)
+    if deployed:
         summary["DeployedImages"] = [
-            {"SpecifiedImage": one.definition["Image"], "ResolvedImage": resolved, "ResolutionTime": host.started}
-            for one, resolved in zip(containers_of(variant), host.resolved_images, strict=False)
+            {"SpecifiedImage": one.definition["Image"], "ResolvedImage": resolved, "ResolutionTime": deployed.at}
+            for one, resolved in zip(containers_of(variant), deployed.images, strict=False)
         ]
     return summary
+
+
+def _capacity(status: EndpointStatus, variant: Variant) -> Result:
+    """A serverless variant has a CurrentInstanceCount of 0 with AWS, and no other."""
+    if variant.serverless is None:
+        return {
+            "CurrentInstanceCount": len(status.instances.get(variant.name, ())),
+            "DesiredInstanceCount": variant.count,
+        }
+    reached = status.capacities.get(variant.name)
+    desired = show_serverless(variant)
+    current = show_serverless(variant, reached.concurrency, reached.count) if reached else desired
+    shown: Result = {"CurrentInstanceCount": 0, "CurrentServerlessConfig": current}
+    return shown | ({"DesiredServerlessConfig": desired} if desired != current else {})

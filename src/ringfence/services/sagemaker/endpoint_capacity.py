@@ -17,8 +17,9 @@ from ringfence.services.sagemaker.endpoint import check_updatable, serving_fleet
 from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
+from ringfence.services.sagemaker.serverless import check_concurrency
 
-_MEMBERS = frozenset({"VariantName", "DesiredWeight", "DesiredInstanceCount"})
+_MEMBERS = frozenset({"VariantName", "DesiredWeight", "DesiredInstanceCount", "ServerlessUpdateConfig"})
 
 
 @operation(
@@ -39,12 +40,15 @@ def update_endpoint_weights_and_capacities(call: Call, request: Request) -> Resu
 
 def change_capacities(records: Writer, fleet: Fleet, wanted: Mapping[str, Capacity]) -> None:
     """Write the desired weights and counts of these variants; the others keep theirs."""
-    variants = tuple(_changed(variant, wanted.get(variant.name)) for variant in fleet.variants)
+    variants = tuple(with_capacity(one, wanted[one.name]) if one.name in wanted else one for one in fleet.variants)
     records.put(msgspec.structs.replace(fleet, variants=variants, revision=fleet.revision + 1))
 
 
-def _changed(variant: Variant, wanted: Capacity | None) -> Variant:
-    return variant if wanted is None else msgspec.structs.replace(variant, weight=wanted.weight, count=wanted.count)
+def with_capacity(variant: Variant, wanted: Capacity) -> Variant:
+    serverless = variant.serverless
+    if serverless is not None and wanted.concurrency is not None:
+        serverless = msgspec.structs.replace(serverless, concurrency=wanted.concurrency)
+    return msgspec.structs.replace(variant, weight=wanted.weight, count=wanted.count, serverless=serverless)
 
 
 def _read(fleet: Fleet, given: list[dict[str, Any]]) -> dict[str, Capacity]:
@@ -61,14 +65,31 @@ def _read(fleet: Fleet, given: list[dict[str, Any]]) -> dict[str, Capacity]:
             )
         if name in wanted:
             raise invalid(f'The variant "{name}" must not be named twice.')
-        variant = known[name]
-        count = one.get("DesiredInstanceCount", variant.count)
-        if count < 1 and fleet.asynchronous is None:
-            raise invalid(f'The DesiredInstanceCount of the variant "{name}" must be at least 1.')
-        if count > variant.count:
-            check_instance_limit(variant.instance_type, count - variant.count, "endpoint")
-        wanted[name] = Capacity(weight=one.get("DesiredWeight", variant.weight), count=count)
+        wanted[name] = (_read_concurrency if known[name].serverless else _read_count)(fleet, known[name], one)
     production = [one.name for one in fleet.production]
     if not sum(wanted[name].weight if name in wanted else known[name].weight for name in production):
         raise invalid("At least one production variant must have a DesiredWeight greater than 0.")
     return wanted
+
+
+def _read_count(fleet: Fleet, variant: Variant, given: dict[str, Any]) -> Capacity:
+    if "ServerlessUpdateConfig" in given:
+        raise invalid(f'ServerlessUpdateConfig cannot be specified for the instance-based variant "{variant.name}".')
+    count = given.get("DesiredInstanceCount", variant.count)
+    if count < 1 and fleet.asynchronous is None:
+        raise invalid(f'The DesiredInstanceCount of the variant "{variant.name}" must be at least 1.')
+    if count > variant.count:
+        check_instance_limit(variant.instance_type, count - variant.count, "endpoint")
+    return Capacity(weight=given.get("DesiredWeight", variant.weight), count=count)
+
+
+def _read_concurrency(fleet: Fleet, variant: Variant, given: dict[str, Any]) -> Capacity:
+    if "DesiredInstanceCount" in given:
+        raise invalid(f'DesiredInstanceCount cannot be specified for the serverless variant "{variant.name}".')
+    update = given.get("ServerlessUpdateConfig", {})
+    refuse_others(update, frozenset({"MaxConcurrency", "ProvisionedConcurrency"}), "ServerlessUpdateConfig.")
+    assert variant.serverless is not None
+    maximum = update.get("MaxConcurrency", variant.serverless.concurrency)
+    provisioned = update.get("ProvisionedConcurrency", variant.count)
+    check_concurrency(maximum, provisioned, variant.name)
+    return Capacity(weight=given.get("DesiredWeight", variant.weight), count=provisioned, concurrency=maximum)

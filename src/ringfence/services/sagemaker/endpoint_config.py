@@ -14,6 +14,11 @@ from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.model import read_containers
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
+from ringfence.services.sagemaker.serverless import (
+    check_serverless_config,
+    check_serverless_model,
+    check_serverless_variant,
+)
 from ringfence.services.sagemaker.shadow_variant import check_shadow_config, check_shadowed
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
@@ -31,6 +36,7 @@ _VARIANT_MEMBERS = frozenset(
         "ContainerStartupHealthCheckTimeoutInSeconds",
         "RoutingConfig",
         "VolumeSizeInGB",
+        "ServerlessConfig",
     }
 )
 _VARIANT_HARMLESS: dict[str, Any] = {"EnableSSMAccess": False}
@@ -81,6 +87,10 @@ def create_endpoint_config(call: Call, request: Request) -> Result:
         check_shadow_config(request)
         models = (find(call, Model, variant["ModelName"]) for variant in (*variants, *shadows))
         check_shadowed(read_containers(model.spec) for model in models)
+    if any("ServerlessConfig" in variant for variant in variants):
+        check_serverless_config(request)
+        model = find(call, Model, variants[0]["ModelName"])
+        check_serverless_model(model.spec, read_containers(model.spec))
     if "DataCaptureConfig" in request:
         check_data_capture(request["DataCaptureConfig"])
     if "AsyncInferenceConfig" in request:
@@ -131,10 +141,14 @@ def delete_endpoint_config(call: Call, request: Request) -> Result:
 
 def _check_variant(call: Call, variant: dict[str, Any], where: str) -> None:
     refuse_others(variant, _VARIANT_MEMBERS, f"{where}.", _VARIANT_HARMLESS)
-    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+    serverless = "ServerlessConfig" in variant
+    for member in ("ModelName", *(() if serverless else ("InstanceType", "InitialInstanceCount"))):
         if member not in variant:
             raise null_member(f"{where[0].lower()}{where[1:]}.{member[0].lower()}{member[1:]}")
     find(call, Model, variant["ModelName"])
+    if serverless:
+        check_serverless_variant(variant, where)
+        return
     _check_routing(variant.get("RoutingConfig", {}), f"{where}.RoutingConfig")
     if limits(variant["InstanceType"]) is None:
         raise invalid(f"Ringfence does not implement the instance type {variant['InstanceType']}.")

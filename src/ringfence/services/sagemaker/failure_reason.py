@@ -22,6 +22,19 @@ def alarms_raised(names: Sequence[str]) -> str:
     return f"The deployment was rolled back because of alarms of its AutoRollbackConfiguration in ALARM: {shown}."
 
 
+# "within the allotted 180 second timeout"
+SERVERLESS_SECONDS = 180
+
+
+def not_stood_up() -> str:
+    """Of a serverless endpoint: https://github.com/plantonhq/planton ; the second sentence is (recalled)."""
+    return (
+        f"Unable to successfully stand up your model within the allotted {SERVERLESS_SECONDS} second timeout. Please "
+        "ensure that downloading your model artifacts, starting your model container and passing the ping health "
+        f"checks can be completed within {SERVERLESS_SECONDS} seconds."
+    )
+
+
 def image_missing(variant: str) -> str:
     """https://github.com/aws/amazon-sagemaker-examples/issues/275"""
     return (

@@ -10,6 +10,7 @@ from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Fleet, Model
 from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.model import read_containers
+from ringfence.services.sagemaker.serverless import SERVERLESS_GIGABYTES, check_serverless_model, read_serverless
 from ringfence.services.sagemaker.shadow_variant import check_shadowed
 from ringfence.services.sagemaker.vpc_config import check_hosting_zones, check_vpc_config
 
@@ -38,8 +39,11 @@ def make_fleet(call: Call, endpoint: Endpoint, config: EndpointConfig) -> Fleet:
 
 
 def _variant(call: Call, spec: dict[str, Any]) -> Variant:
-    check_instance_limit(spec["InstanceType"], spec["InitialInstanceCount"], "endpoint")
     model = find(call, Model, spec["ModelName"])
+    if "ServerlessConfig" in spec:
+        check_serverless_model(model.spec, read_containers(model.spec))
+    else:
+        check_instance_limit(spec["InstanceType"], spec["InitialInstanceCount"], "endpoint")
     network = model.spec.get("VpcConfig")
     if network:
         check_vpc_config(call, network)
@@ -50,14 +54,16 @@ def _variant(call: Call, spec: dict[str, Any]) -> Variant:
 def variant_of(spec: dict[str, Any], model: Model) -> Variant:
     """What a configuration's production variant would run of a model; nothing of it is checked."""
     network = model.spec.get("VpcConfig")
+    serverless = spec.get("ServerlessConfig")
     first, *others = read_containers(model.spec)
     return Variant(
         name=spec["VariantName"],
         model_name=model.name,
         container=first,
         role_arn=model.spec["ExecutionRoleArn"],
-        instance_type=spec["InstanceType"],
-        count=spec["InitialInstanceCount"],
+        instance_type=spec.get("InstanceType", ""),
+        count=serverless.get("ProvisionedConcurrency", 0) if serverless else spec["InitialInstanceCount"],
+        serverless=read_serverless(serverless) if serverless else None,
         weight=spec["InitialVariantWeight"],
         subnet_ids=tuple(network["Subnets"]) if network else (),
         group_ids=tuple(network["SecurityGroupIds"]) if network else (),
@@ -66,6 +72,6 @@ def variant_of(spec: dict[str, Any], model: Model) -> Variant:
         routing=spec.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
         others=tuple(others),
         direct=model.spec.get("InferenceExecutionConfig") == {"Mode": "Direct"} and bool(others),
-        volume_gigabytes=spec.get("VolumeSizeInGB", _VOLUME_GIGABYTES),
+        volume_gigabytes=SERVERLESS_GIGABYTES if serverless else spec.get("VolumeSizeInGB", _VOLUME_GIGABYTES),
         startup_timeout=spec.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
     )

@@ -15,9 +15,11 @@ from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply, Invoked
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.services.sagemaker.serverless import is_serverless
 from ringfence.services.sagemaker_runtime import stateful_session
 from ringfence.services.sagemaker_runtime.capture import Sample, choose_sample
 from ringfence.services.sagemaker_runtime.pipeline import chain, choose_containers
+from ringfence.services.sagemaker_runtime.serverless import check_serverless_request, make_execution
 from ringfence.services.sagemaker_runtime.stateful_session import (
     SessionKeeper,
     bad_header,
@@ -82,7 +84,9 @@ def make_forward(
     if session is not None:
         status, fleet = follow_session(call, endpoint, session)
     variant = _choose_variant(call, fleet, status, session.variant if session else request.get("TargetVariant"))
-    serving = status.instances[variant.name]
+    if variant.serverless is not None:
+        check_serverless_request(request, serial=serial)
+    serving = status.instances.get(variant.name, ())
     headers = {"Content-Type": "application/octet-stream"} | {
         header: request[member] for member, header in REQUEST_HEADERS.items() if member in request
     }
@@ -104,6 +108,7 @@ def make_forward(
         invoked=Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving)),
         capture=sample.capture if sample else None,
         target_model=target_model,
+        execution=make_execution(endpoint, fleet, variant),
     )
     if "SessionId" in request:  # a shadow variant's container has other sessions
         keeper = SessionKeeper(endpoint, variant, request["SessionId"], call.now)
@@ -172,7 +177,7 @@ def find_serving(call: Call, name: str, *, now: bool = True) -> tuple[Endpoint, 
     if endpoint.deleting or status is None or fleet is None:
         raise validation_error(f"Endpoint {name} of account {call.account} is not InService.")
     status, fleet = _shifted(call, status, fleet)
-    if now and not any(status.instances.values()):
+    if now and not (any(status.instances.values()) or is_serverless(fleet)):
         raise _unavailable(f"No container of endpoint {name} of account {call.account} is healthy.")
     return endpoint, status, fleet
 
@@ -182,7 +187,7 @@ def _shifted(call: Call, status: EndpointStatus, fleet: Fleet) -> tuple[Endpoint
     coming = status.deployment
     if coming is None or not any(coming.instances.values()):
         return status, fleet
-    if any(status.instances.values()) and _fraction(call) >= coming.share:
+    if (any(status.instances.values()) or is_serverless(fleet)) and _fraction(call) >= coming.share:
         return status, fleet
     new = call.records.get(Fleet, f"{status.endpoint_key}/{coming.generation}")
     assert new is not None, "a deployment's fleet is written before it"
@@ -193,12 +198,12 @@ def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: st
     """The target, or by weight among those that have instances now."""
     if target is not None:
         for variant in fleet.production:
-            if variant.name == target and status.instances.get(target):
+            if variant.name == target and (status.instances.get(target) or variant.serverless):
                 return variant
             if variant.name == target:
                 raise _unavailable(f"No container of variant {target} is healthy.")
         raise validation_error(f"Variant {target} not found in endpoint configuration {fleet.config_name}.")
-    able = [variant for variant in fleet.production if status.instances.get(variant.name)]
+    able = [variant for variant in fleet.production if status.instances.get(variant.name) or variant.serverless]
     left = _fraction(call) * sum(status.weight(variant) for variant in able)
     for variant in able:
         left -= status.weight(variant)
@@ -210,8 +215,11 @@ def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: st
 def _candidates(call: Call, variant: Variant, instances: tuple[str, ...], *, every: bool = False) -> tuple[str, ...]:
     """One at random, or all, of which the gateway takes the one with the least to do; at random among equals.
 
-    `every`: all, whatever the strategy, because where a model is loaded decides.
+    `every`: all, whatever the strategy, because where a model is loaded decides. A serverless variant's is found when
+    it is asked.
     """
+    if variant.serverless is not None:
+        return ()
     first = int(_fraction(call) * len(instances))
     if variant.routing == "RANDOM" and not every:
         return (instances[first],)

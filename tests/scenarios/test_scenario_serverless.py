@@ -1,0 +1,175 @@
+"""Serverless endpoints, real: containers that come with the first request and go when nobody asks any more.
+
+A daemon of its own whose containers rest for a second and a half, and whose minute of metrics is a second.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from demo import leftovers
+from demo.story import Story
+from ringfence.config import Config
+from tests.scenarios.load import patient_runtime
+from tests.scenarios.perl_model import write_perl_model
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(150)]
+
+IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/on-demand:1"
+OPTIONS = ("--serverless-idle", "1.5", "--metric-period", "1")
+TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The endpoint `rare`, of which at most two containers run at once. Nothing is left of them afterwards."""
+    scratch = tmp_path_factory.mktemp("serverless")
+    made = Story(state=scratch / "state")
+    prefix = Config(state=made.state.resolve()).prefix
+    before = leftovers.observe(prefix, made.state)
+    made.up(*OPTIONS)
+    try:
+        done = made.ringfence("image", "import", str(write_perl_model(scratch)), IMAGE)
+        assert done.returncode == 0, done.stderr
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
+        role = made.client("iam").create_role(RoleName="rare", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        sagemaker = made.client("sagemaker")
+        sagemaker.create_model(ModelName="rare", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=role)
+        _configure(made, "rare", MaxConcurrency=2)
+        sagemaker.create_endpoint(EndpointName="rare", EndpointConfigName="rare")
+        _wait(lambda: _told(made)["EndpointStatus"] != "Creating")
+        yield made
+    finally:
+        done = made.ringfence("down")
+        assert done.returncode == 0, done.stderr
+    assert not leftovers.difference(before, leftovers.observe(prefix, made.state))
+
+
+def test_containers_come_and_go_with_the_requests(own: Story) -> None:
+    told = _told(own)
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+    shown = told["ProductionVariants"][0]
+    assert (shown["CurrentInstanceCount"], shown["CurrentServerlessConfig"]["MaxConcurrency"]) == (0, 2)
+    assert shown["DeployedImages"][0]["SpecifiedImage"] == IMAGE
+    _wait(lambda: not _instances(own))
+    began = datetime.now(UTC)
+    assert _ask(own, "1,2") == "model(8080): 1,2"
+    (instance,) = _instances(own)
+    limit = _control_group(own, instance) / "memory.max"
+    assert not limit.exists() or int(limit.read_text()) == 1 << 30
+    with ThreadPoolExecutor(4) as callers:
+        answers = list(callers.map(lambda _: _met(own, "sleep 2"), range(4)))
+    assert sorted(answers) == ["ThrottlingException 429"] * 2 + ["slept"] * 2
+    assert len(_instances(own)) == 2
+    _wait(lambda: not _instances(own))
+    assert _told(own)["LastModifiedTime"] == told["LastModifiedTime"]
+    _wait(lambda: _sum(own, "Invocations", began) == 3.0)
+    assert _sum(own, "ModelSetupTime", began) > 0
+    names = {one["MetricName"] for one in own.client("cloudwatch").list_metrics(Namespace="AWS/SageMaker")["Metrics"]}
+    assert "ServerlessConcurrentExecutionsUtilization" in names
+    assert not names & {"InvocationsPerInstance", "InvocationModelErrors"}
+
+
+def test_a_killed_daemon_leaves_the_truth(own: Story) -> None:
+    with ThreadPoolExecutor(1) as caller:
+        asking = caller.submit(_met, own, "sleep 20")
+        _wait(lambda: _instances(own))
+        pid = json.loads((own.state / "daemon.json").read_text())["pid"]
+        os.kill(pid, signal.SIGKILL)
+        asking.result()
+    while Path(f"/proc/{pid}").exists():
+        time.sleep(0.05)
+    own.up(*OPTIONS)
+    assert _told(own)["EndpointStatus"] == "InService"
+    assert _ask(own, "again") == "model(8080): again"
+    _wait(lambda: not _instances(own))
+
+
+def test_provisioned_concurrency_is_kept_ready(own: Story) -> None:
+    change = {"VariantName": "one", "ServerlessUpdateConfig": {"ProvisionedConcurrency": 1}}
+    own.client("sagemaker").update_endpoint_weights_and_capacities(
+        EndpointName="rare", DesiredWeightsAndCapacities=[change]
+    )
+    _wait(lambda: _told(own)["EndpointStatus"] == "InService")
+    assert _told(own)["ProductionVariants"][0]["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 1
+    ready = _instances(own)
+    assert len(ready) == 1
+    time.sleep(2.5)  # longer than a container rests that is not kept
+    assert _instances(own) == ready
+    began = datetime.now(UTC)
+    cold = _sum(own, "ModelSetupTime", began)
+    assert _ask(own, "warm") == "model(8080): warm"
+    _wait(lambda: _sum(own, "ServerlessProvisionedConcurrencyInvocations", began) == 1.0)
+    assert _sum(own, "ModelSetupTime", began) == cold
+    sagemaker = own.client("sagemaker")
+    sagemaker.delete_endpoint(EndpointName="rare")
+    _wait(lambda: not sagemaker.list_endpoints()["Endpoints"])
+    assert _instances(own) == []
+
+
+def _configure(story: Story, name: str, **config: Any) -> None:
+    serverless = {"MemorySizeInMB": 1024, **config}
+    one = {"VariantName": "one", "ModelName": "rare", "ServerlessConfig": serverless}
+    story.client("sagemaker").create_endpoint_config(EndpointConfigName=name, ProductionVariants=[one])
+
+
+def _told(story: Story) -> Any:
+    return story.client("sagemaker").describe_endpoint(EndpointName="rare")
+
+
+def _ask(story: Story, body: str) -> str:
+    answer: str = (
+        patient_runtime(story).invoke_endpoint(EndpointName="rare", Body=body.encode())["Body"].read().decode()
+    )
+    return answer
+
+
+def _met(story: Story, body: str) -> str:
+    """The answer, or the error."""
+    try:
+        return _ask(story, body)
+    except ClientError as error:
+        return f"{error.response['Error']['Code']} {error.response['ResponseMetadata']['HTTPStatusCode']}"
+    except Exception as error:  # the daemon was killed
+        return type(error).__name__
+
+
+def _instances(story: Story) -> list[str]:
+    return sorted(row[0] for row in json.loads(story.ringfence("status", "--json").stdout)["tables"]["instances"])
+
+
+def _control_group(story: Story, instance: str) -> Path:
+    prefix = Config(state=story.state.resolve()).prefix
+    for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        if (found := Path(root) / prefix / instance).exists():
+            return found
+    return Path("/nonexistent")
+
+
+def _sum(story: Story, name: str, began: datetime) -> float:
+    points = story.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName=name,
+        Dimensions=[{"Name": "EndpointName", "Value": "rare"}, {"Name": "VariantName", "Value": "one"}],
+        StartTime=began.replace(microsecond=0),
+        EndTime=datetime.now(UTC) + timedelta(minutes=1),
+        Period=3600,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(point["Sum"] for point in points))
+
+
+def _wait(condition: Callable[[], object], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
