@@ -17,6 +17,7 @@ from ringfence.reconcile.hosting.multi_model import MultiModels
 from ringfence.reconcile.hosting.scaling import Scaling
 from ringfence.reconcile.instance.utilization import Utilization
 from ringfence.reconcile.job.job import Jobs
+from ringfence.reconcile.job.warm_pool import WarmPools
 from ringfence.reconcile.loop import Noun, Reconciler
 from ringfence.reconcile.network.direct_connect import DirectConnect
 from ringfence.reconcile.network.flow_delivery import Delivery
@@ -102,15 +103,22 @@ def make_reconciler(
         Orphans(parts),
         Endpoints(parts, Hosts(parts, pace or Pace(), models)),
         models,
-        Jobs(parts),
-        Utilization(store, driver, parts.edge, parts.directory),
+        *_job_nouns(parts),
         Scaling(store, parts.edge, config.metric_period),
         InvocationMetrics(store, measurements, parts.edge, models.loaded),
         DataCapture(parts, captures),
         AsyncInvocations(parts, measurements),
-        *(noun(parts) for noun in (Domains, Apps, NotebookInstances)),
+        *_studio_nouns(parts),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns), models
+
+
+def _job_nouns(parts: Parts) -> tuple[Noun, ...]:
+    return (Jobs(parts), WarmPools(parts), Utilization(parts.store, parts.driver, parts.edge, parts.directory))
+
+
+def _studio_nouns(parts: Parts) -> tuple[Noun, ...]:
+    return (Domains(parts), Apps(parts), NotebookInstances(parts))
 
 
 def _vpc_nouns(parts: Parts) -> tuple[Noun, ...]:

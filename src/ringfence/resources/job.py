@@ -70,13 +70,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     exit_message: str | None = None
 
 
+class WarmPool(msgspec.Struct, frozen=True, kw_only=True):
+    """What has become of the cluster of a training job that has ended: kept `since` then.
+
+    `state`: Available, Reused, Terminated; the last two since `ended`.
+    """
+
+    state: str
+    since: datetime
+    ended: datetime | None = None
+    reused_by: str | None = None
+
+
 class JobStatus(Record, frozen=True, kw_only=True):
     """What the reconciler saw of a job.
 
     `phase`: Starting, Downloading, Training (the containers run), Uploading, Ending, Ended. `started`: when its
     instances were there, which is what is billed from. `outcome` is known from Uploading on; `ended` with Ended.
     `artifacts`: the S3 URI of the model that was uploaded. `retries`: how often the job has begun anew after a failure
-    of the platform's.
+    of the platform's. `pool`: what is kept of the job's instances.
     """
 
     job_arn: str
@@ -90,6 +102,7 @@ class JobStatus(Record, frozen=True, kw_only=True):
     exits: tuple[HostEnd, ...] = ()
     metrics: tuple[Metric, ...] = ()
     retries: int = 0
+    pool: WarmPool | None = None
 
     @property
     def key(self) -> str:
@@ -99,8 +112,8 @@ class JobStatus(Record, frozen=True, kw_only=True):
 class JobHostStatus(Record, frozen=True, kw_only=True):
     """One instance of a job.
 
-    `host`: `algo-1` … `phase`: launching, downloading, ready (its input is whole), running. `log_stream`: of its
-    container in CloudWatch Logs.
+    `host`: `algo-1` … `phase`: launching, downloading, ready (its input is whole), running; warm: kept for another job.
+    `log_stream`: of its container in CloudWatch Logs.
     """
 
     instance_id: str

@@ -1,11 +1,13 @@
 """Processing and training jobs as records: what is kept, what is refused and in which words."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sagemaker_caller import IMAGE, ROLE, VPC_CONFIG, SageMaker
+from sagemaker_caller import IMAGE, NOW, ROLE, VPC_CONFIG, SageMaker
 
-from ringfence.resources.job import JobStatus, Outcome
+from ringfence.resources.job import JobStatus, Outcome, TrainingJob, WarmPool
+from ringfence.services.sagemaker.warm_pool import is_match
 
 _INPUT = {
     "InputName": "rows",
@@ -147,3 +149,47 @@ def test_what_no_transform_can_be_is_refused(sagemaker: SageMaker, changes: dict
     sagemaker("CreateModel", ModelName="model", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
     error = sagemaker.error("CreateTransformJob", **transforming(**changes))
     assert error.code == "ValidationException" and words in error.message
+
+
+def test_what_is_told_of_a_warm_pool(sagemaker: SageMaker) -> None:
+    resources = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1, "KeepAlivePeriodInSeconds": 60}
+    spot = {
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 2},
+    }
+    error = sagemaker.error("CreateTrainingJob", **training(ResourceConfig=resources, **spot))
+    assert "KeepAlivePeriodInSeconds" in error.message
+    sagemaker("CreateTrainingJob", **training(ResourceConfig=resources))
+    told = sagemaker("DescribeTrainingJob", TrainingJobName="fit")
+    assert told["WarmPoolStatus"] == {"Status": "InUse"}
+    at = told["CreationTime"]
+    pool = WarmPool(state="Reused", since=at, ended=at + timedelta(seconds=9), reused_by="next")
+    outcome = Outcome(status="Completed", secondary="Completed")
+    arn = told["TrainingJobArn"]
+    sagemaker.put(JobStatus(job_arn=arn, phase="Ended", modified=at, ended=at, outcome=outcome, pool=pool))
+    shown = {"Status": "Reused", "ResourceRetainedBillableTimeInSeconds": 9, "ReusedByJob": "next"}
+    (listed,) = sagemaker("ListTrainingJobs", WarmPoolStatusEquals="Reused")["TrainingJobSummaries"]
+    assert listed["WarmPoolStatus"] == shown
+    assert sagemaker("ListTrainingJobs", WarmPoolStatusEquals="Available")["TrainingJobSummaries"] == []
+    update = {"TrainingJobName": "fit", "ResourceConfig": {"KeepAlivePeriodInSeconds": 0}}
+    assert "has no warm pool" in sagemaker.error("UpdateTrainingJob", **update).message
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"TrainingJobName": "other", "HyperParameters": {"a": "1"}}, True),
+        ({"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, False),
+        ({"EnableNetworkIsolation": True}, False),
+        ({"EnableInterContainerTrafficEncryption": True}, False),
+        ({"RoleArn": "other"}, False),
+        ({"ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 2}}, False),
+        ({"ResourceConfig": {**training()["ResourceConfig"], "KeepAlivePeriodInSeconds": 9}}, True),
+    ],
+)
+def test_which_jobs_match(changes: dict[str, Any], match: bool) -> None:
+    jobs = [
+        TrainingJob(name="j", account="1", region="r", arn="a", created=NOW, spec=spec)
+        for spec in (training(), training(**changes))
+    ]
+    assert is_match(*jobs) == match

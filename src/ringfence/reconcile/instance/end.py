@@ -29,11 +29,7 @@ _OWNERS = ("app/", "endpoint/", "notebook-instance/", "processing-job/", "traini
 
 async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:
     """SIGTERM, `grace` seconds, SIGKILL; then nothing of the instance is left but what its owner has written."""
-    containers = {instance_id, *(id for id in parts.driver.list_ids() if instance_of(id) == instance_id)}
-    await asyncio.gather(*(parts.driver.stop(id, grace) for id in containers))
-    await asyncio.gather(*(parts.driver.delete(id) for id in containers))
-    for path in {parts.directory(instance_id) / "container.log", *parts.directory(instance_id).glob("container*.log")}:
-        await parts.logs.finish(path)
+    containers = await end_containers(parts, instance_id, grace)
     interface = eni.find_interface(parts.store.snapshot(), instance_id)
     with parts.store.transaction() as records:
         if (instance := records.get(Instance, instance_id)) is not None:
@@ -45,6 +41,16 @@ async def end_instance(parts: Parts, instance_id: str, grace: float) -> None:
         remove_interface(parts, interface, instance.owner if instance is not None else None)
     for id in containers:
         await asyncio.to_thread(remove_directory, parts.directory(id))
+
+
+async def end_containers(parts: Parts, instance_id: str, grace: float) -> set[str]:
+    """Their ids. What they have written is there and shipped; the instance stays."""
+    containers = {instance_id, *(id for id in parts.driver.list_ids() if instance_of(id) == instance_id)}
+    await asyncio.gather(*(parts.driver.stop(id, grace) for id in containers))
+    await asyncio.gather(*(parts.driver.delete(id) for id in containers))
+    for path in {parts.directory(instance_id) / "container.log", *parts.directory(instance_id).glob("container*.log")}:
+        await parts.logs.finish(path)
+    return containers
 
 
 def remove_directory(directory: Path) -> None:

@@ -1,10 +1,13 @@
-"""What SageMaker promises a job's container: directories, configuration files, environment, log stream. Pure.
+"""What SageMaker promises a job's container: directories, configuration files, environment, log stream.
+
+Nothing is looked at or written but the instance's own directory.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -17,11 +20,15 @@ from ringfence.reconcile.instance.launch import container_environment
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import Job, JobHostStatus, ProcessingJob, TrainingJob, TransformJob
 from ringfence.runtime.driver import ContainerSpec, Image, Mount, volume_of
+from ringfence.runtime.fuse import unmount_below
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, hosts_of
 from ringfence.services.sagemaker.job_source import TENSORBOARD, TENSORS, TRAINING_INPUT, Source
+from ringfence.services.sagemaker.warm_pool import keep_alive
 
 _CONFIG, _OUTPUT = "/opt/ml/config", "/opt/ml/output"
+# https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html#train-warm-pools-persistent-cache
+_CACHE = "/opt/ml/sagemaker/warmpoolcache"
 
 
 def log_group(job: Job) -> str:
@@ -61,6 +68,11 @@ def directories(job: Job, plan: JobPlan) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*usual, *others)))
 
 
+def cache_of(directory: Path) -> Path:
+    """What the jobs of a warm pool leave to each other, on the volume."""
+    return volume_of(directory) / "cache"
+
+
 def stream_place(directory: Path, source: Source) -> Path:
     """Where a FastFile channel's file system is mounted on this machine: outside of what the container may write to."""
     return directory / "channels" / source.name
@@ -87,12 +99,25 @@ def prepare(job: Job, plan: JobPlan, host: str, directory: Path) -> None:
     for path in directories(job, plan):
         outside(directory, path).mkdir(parents=True, exist_ok=True)
     if isinstance(job, TrainingJob):
+        if keep_alive(job):
+            cache_of(directory).mkdir(exist_ok=True)
         for path in (f"{TRAINING_OUTPUT}/data", f"{TRAINING_INPUT}/data", *(one.path for one in plan.sinks)):
             outside(directory, path).mkdir(parents=True, exist_ok=True)
     for path, content in configuration(job, plan, host).items():
         file = outside(directory, path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
+
+
+def wipe(directory: Path) -> None:
+    """All that a job has left on its instance, but what it keeps for the next one."""
+    unmount_below(directory / "channels")
+    volume = volume_of(directory)
+    left = [one for one in volume.iterdir() if one.name not in (cache_of(directory).name, "lost+found")]
+    for path in [*left, directory / "channels"]:
+        shutil.rmtree(path, ignore_errors=True)
+    for path in directory.glob("container*.log"):
+        path.unlink()
 
 
 def container_specs(
@@ -137,8 +162,9 @@ def _job_spec(
 
 def _mounts(job: Job, plan: JobPlan, directory: Path) -> tuple[Mount, ...]:
     usual = (Mount(outside(directory, path), path, read_only=False) for path in directories(job, plan))
+    cache = (Mount(cache_of(directory), _CACHE, read_only=False),) if cache_of(directory).is_dir() else ()
     streamed = (source for source in plan.sources if source.mode == "FastFile")
-    return (*usual, *(Mount(stream_place(directory, source), source.path) for source in streamed))
+    return (*usual, *cache, *(Mount(stream_place(directory, source), source.path) for source in streamed))
 
 
 def _input_data_config(spec: dict[str, Any]) -> dict[str, dict[str, str]]:

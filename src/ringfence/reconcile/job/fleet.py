@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ringfence.network import topology
 from ringfence.reconcile.hosting.container_spec import check_labels
-from ringfence.reconcile.instance.end import end_instance
+from ringfence.reconcile.instance.end import end_containers
 from ringfence.reconcile.instance.image_pull import find_image
 from ringfence.reconcile.instance.launch import (
     LaunchFailed,
@@ -24,17 +24,16 @@ from ringfence.reconcile.job.data import HostData
 from ringfence.reconcile.job.input import together
 from ringfence.reconcile.job.record import JobRecord
 from ringfence.reconcile.job.transform_host import Placed, run_transform
+from ringfence.reconcile.job.warm_pool import end_hosts, take_pool
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.instance import Instance
-from ringfence.resources.job import HostEnd, Job, JobHostStatus, TransformJob
+from ringfence.resources.job import HostEnd, Job, JobHostStatus, TrainingJob, TransformJob
 from ringfence.runtime.driver import Absent, Exited, Image, StartFailed
 from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan, hosts_of
 
 log = logging.getLogger("ringfence.reconcile")
-
-_RETRY = 2.0  # seconds
 
 
 class JobFleet:
@@ -64,8 +63,13 @@ class JobFleet:
         await self._images()
         if self._plan.encrypted and self._plan.count > 1 and not self._parts.network.can_encrypt():
             raise LaunchFailed(job_failure.CANNOT_ENCRYPT)
-        self._record.make_hosts(hosts_of(self._plan))
-        await together(self._launch(host) for host in self._record.hosts)
+        if isinstance(self._job, TrainingJob) and take_pool(self._parts, self._job):
+            await self._parts.applied.through(self._parts.store.revision)
+        else:
+            self._record.make_hosts(hosts_of(self._plan))
+            await together(self._launch(host) for host in self._record.hosts)
+        if not self._plan.serves:  # what serves writes nothing
+            await together(self._prepare(host) for host in self._record.hosts)
 
     async def download(self) -> None:
         """LaunchFailed, and all end, if one host cannot be fed."""
@@ -76,11 +80,14 @@ class JobFleet:
         if self._plan.serves:
             return
         for host in self._record.hosts:
-            try:
-                await self._parts.driver.make_volume(host.instance_id, self._plan.volume_gigabytes * GIB)
-            except OSError as error:
-                log.warning("the volume of `%s` is lost: %s", host.instance_id, error)
-                raise LaunchFailed(job_failure.HOST_LOST) from None
+            await self._make_volume(host)
+
+    async def _make_volume(self, host: JobHostStatus) -> None:
+        try:
+            await self._parts.driver.make_volume(host.instance_id, self._plan.volume_gigabytes * GIB)
+        except OSError as error:
+            log.warning("the volume of `%s` is lost: %s", host.instance_id, error)
+            raise LaunchFailed(job_failure.HOST_LOST) from None
 
     async def start(self) -> None:
         """Every container that does not run yet; LaunchFailed if one cannot, or is lost.
@@ -136,7 +143,20 @@ class JobFleet:
         """Nothing of any host is left; tried until that is so."""
         await self.release()
         self._data.clear()
-        await asyncio.gather(*(self._end(host) for host in self._record.hosts))
+        await end_hosts(self._parts, self._job.arn)
+
+    async def keep(self) -> bool:
+        """Keep the instances for another job, empty; False if they are not all there."""
+        await self.release()
+        self._data.clear()
+        hosts = self._record.hosts
+        if len(hosts) != self._plan.count or self._places().keys() != {host.host for host in hosts}:
+            return False
+        for host in hosts:
+            await end_containers(self._parts, host.instance_id, grace=0)
+            await asyncio.to_thread(contract.wipe, self._parts.directory(host.instance_id))
+            self._record.put_host(host, phase="warm")
+        return True
 
     def data(self, host: JobHostStatus) -> HostData:
         """The host's way to S3; the same object every time, since it knows what it has uploaded."""
@@ -194,9 +214,10 @@ class JobFleet:
             zones,
             lambda records: records.put(_in_phase(host, "downloading")),
         )
-        if not self._plan.serves:  # what serves writes nothing
-            await self._parts.driver.make_volume(host.instance_id, self._plan.volume_gigabytes * GIB)
-            contract.prepare(self._job, self._plan, host.host, self._parts.directory(host.instance_id))
+
+    async def _prepare(self, host: JobHostStatus) -> None:
+        await self._make_volume(host)
+        contract.prepare(self._job, self._plan, host.host, self._parts.directory(host.instance_id))
 
     async def _download(self, host: JobHostStatus) -> None:
         await self.data(host).download()
@@ -228,16 +249,6 @@ class JobFleet:
             except StartFailed as failure:
                 log.warning("container of `%s` did not start: %s", self._job.name, failure.reason)
                 raise LaunchFailed(job_failure.cannot_start(spec.image.name, failure.reason)) from None
-
-    async def _end(self, host: JobHostStatus) -> None:
-        while True:
-            try:
-                await end_instance(self._parts, host.instance_id, grace=0)
-                break
-            except Exception:
-                log.exception("ending `%s` of `%s` failed, will retry", host.instance_id, self._job.name)
-                await asyncio.sleep(_RETRY)
-        self._record.drop_host(host)
 
 
 def _in_phase(host: JobHostStatus, phase: str) -> JobHostStatus:

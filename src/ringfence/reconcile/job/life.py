@@ -22,6 +22,7 @@ from ringfence.resources.job import HostEnd, Job, JobHostStatus, Outcome, Proces
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
 from ringfence.services.sagemaker.job_plan import JobPlan
+from ringfence.services.sagemaker.warm_pool import keep_alive
 
 log = logging.getLogger("ringfence.reconcile")
 
@@ -68,10 +69,18 @@ class JobLife:
                 self._record.begin_anew()
                 await self._pause()
             self._record.advance("Ending", outcome=outcome)
-            await self._fleet.end()
-            self._record.end(outcome)
+            kept = self._leaves_pool(outcome) and await self._fleet.keep()
+            if not kept:
+                await self._fleet.end()
+            self._record.end(outcome, kept=kept)
         finally:
             await self._fleet.release()
+
+    def _leaves_pool(self, outcome: Outcome) -> bool:
+        """Whether the instances are to be kept: not after what may be wrong with themselves."""
+        healthy = not (outcome.failure_reason or "").startswith(job_failure.INTERNAL)
+        job = self._parts.store.snapshot().get(TrainingJob, self._job.key)  # as it has been updated
+        return healthy and isinstance(self._job, TrainingJob) and job is not None and keep_alive(job) > 0
 
     def _is_to_be_retried(self, outcome: Outcome) -> bool:
         """ "when a training job fails due to an InternalServerError", unless its end is asked for or its time is up."""

@@ -11,7 +11,7 @@ import msgspec
 
 from ringfence.core import ids
 from ringfence.reconcile.parts import Parts
-from ringfence.resources.job import Job, JobHostStatus, JobStatus, Outcome, Transition
+from ringfence.resources.job import Job, JobHostStatus, JobStatus, Outcome, Transition, WarmPool
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html
 # and what the SDK prints of real jobs; the last of these is (recalled)
@@ -70,13 +70,14 @@ class JobRecord:
             changed = msgspec.structs.replace(status, modified=self._parts.edge.now(), **changes(status))
             records.put(changed)
 
-    def end(self, outcome: Outcome) -> None:
-        """The last word."""
+    def end(self, outcome: Outcome, *, kept: bool = False) -> None:
+        """The last word. `kept`: the job's instances are, in a warm pool."""
         now, status = self._parts.edge.now(), self.status
         assert status is not None, "the job has begun"
         shown = self._then(status, outcome.secondary, "", now)
         last = msgspec.structs.replace(shown[-1], ended=now)
-        self.advance("Ended", ended=now, outcome=outcome, transitions=(*shown[:-1], last))
+        pool = WarmPool(state="Available", since=now) if kept else None
+        self.advance("Ended", ended=now, outcome=outcome, pool=pool, transitions=(*shown[:-1], last))
 
     def begin_anew(self) -> None:
         """The job failed for a reason of the platform's, and nothing of that try is left."""
@@ -99,10 +100,6 @@ class JobRecord:
     def put_host(self, host: JobHostStatus, **changes: Any) -> None:
         with self._parts.store.transaction() as records:
             records.put(msgspec.structs.replace(host, **changes))
-
-    def drop_host(self, host: JobHostStatus) -> None:
-        with self._parts.store.transaction() as records:
-            records.delete(host)
 
     def _then(self, status: JobStatus, secondary: str, message: str, now: datetime) -> tuple[Transition, ...]:
         """The transitions with this one at their end; a new message of the same status replaces the old one."""

@@ -120,15 +120,19 @@ def last_modified(records: Reader, job: Job) -> datetime:
     return max(moment for moment in moments if moment is not None)
 
 
-def list_jobs(call: Call, kind: type[J], request: Request, show: Callable[[Call, J], Result]) -> Result:
-    """A page of the caller's jobs, by all filters and sorts that the listings have."""
+def list_jobs(
+    call: Call, kind: type[J], request: Request, show: Callable[[Call, J], Result],
+    keep: Callable[[J], bool] = lambda job: True,
+) -> Result:  # fmt: skip
+    """A page of the caller's jobs, by all filters and sorts that the listings have; `keep`: a filter of this one."""
     wanted = request.get("StatusEquals")
 
     def state(job: J) -> str:
         return job_state(call.records, job)
 
     found = filtered(owned(call, kind), request, lambda job: last_modified(call.records, job))
-    jobs, token = sorted_page([job for job in found if wanted is None or state(job) == wanted], request, state)
+    found = [job for job in found if (wanted is None or state(job) == wanted) and keep(job)]
+    jobs, token = sorted_page(found, request, state)
     listed = [show(call, job) for job in jobs]
     return {f"{kind.__name__}Summaries": listed, **({"NextToken": token} if token else {})}
 

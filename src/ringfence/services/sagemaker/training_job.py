@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.ht
 import re
 from typing import Any
 
+import msgspec
+
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.resources.job import JobStatus, TrainingJob, Transition
@@ -23,6 +25,7 @@ from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_ot
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
 from ringfence.services.sagemaker.training_input import check_channels
 from ringfence.services.sagemaker.training_output import check_output, check_stopping
+from ringfence.services.sagemaker.warm_pool import check_keep_alive, pool_filter, tell_pool
 
 _MEMBERS = frozenset(
     {
@@ -121,18 +124,42 @@ def stop_training_job(call: Call, request: Request) -> Result:
     return stop_job(call, TrainingJob, request)
 
 
+@operation(
+    "UpdateTrainingJob",
+    on=("training-job/{TrainingJobName}",),
+    keys={
+        "sagemaker:EnableRemoteDebug": "RemoteDebugConfig.EnableRemoteDebug",
+        "sagemaker:InstanceTypes": "ProfilerRuleConfigurations.InstanceType",
+        "sagemaker:KeepAlivePeriod": "ResourceConfig.KeepAlivePeriodInSeconds",
+    },
+    takes="TrainingJobName ResourceConfig",
+)
+def update_training_job(call: Call, request: Request) -> Result:
+    """How long the job's warm pool is kept, from when the job ended; 0 ends it."""
+    job = find_job(call, TrainingJob, request)
+    if (given := request.get("ResourceConfig")) is not None:
+        status = job_status(call.records, job)
+        pool = tell_pool(call, job, status).get("WarmPoolStatus", {}).get("Status")
+        if pool not in ("InUse", "Available"):  # ours
+            raise invalid(
+                f"The training job {job.name} has no warm pool whose KeepAlivePeriodInSeconds could be updated."
+            )
+        spec = {**job.spec, "ResourceConfig": {**job.spec["ResourceConfig"], **given}}
+        call.records.put(msgspec.structs.replace(job, spec=spec))
+    return {"TrainingJobArn": job.arn}
+
+
 @operation("ListTrainingJobs")
 def list_training_jobs(call: Call, request: Request) -> Result:
-    for member in ("WarmPoolStatusEquals", "TrainingPlanArnEquals"):
-        if member in request:
-            raise invalid(f"Ringfence does not implement {member}.")
-    return list_jobs(call, TrainingJob, request, _show)
+    if "TrainingPlanArnEquals" in request:
+        raise invalid("Ringfence does not implement TrainingPlanArnEquals.")
+    return list_jobs(call, TrainingJob, request, _show, pool_filter(call, request))
 
 
 def _show(call: Call, job: TrainingJob) -> Result:
     status = job_status(call.records, job)
     last = status.transitions[-1].status if status and status.transitions else "Starting"
-    return summarize_job(call, job) | {"SecondaryStatus": last}
+    return summarize_job(call, job) | {"SecondaryStatus": last} | tell_pool(call, job, status)
 
 
 def _progress(status: JobStatus) -> Result:
@@ -167,7 +194,7 @@ def _check_algorithm(algorithm: dict[str, Any]) -> None:
 
 def _check_resources(request: Request) -> None:
     resources = request["ResourceConfig"]
-    refuse_others(resources, _RESOURCES, "ResourceConfig.", {"VolumeKmsKeyId": "", "KeepAlivePeriodInSeconds": 0})
+    refuse_others(resources, _RESOURCES | {"KeepAlivePeriodInSeconds"}, "ResourceConfig.", {"VolumeKmsKeyId": ""})
     for member in sorted(_RESOURCES):
         if member not in resources:
             raise null_member(f"resourceConfig.{member[0].lower()}{member[1:]}")
@@ -176,3 +203,4 @@ def _check_resources(request: Request) -> None:
         if resources[member] < 1:
             raise too_small(f"resourceConfig.{member[0].lower()}{member[1:]}", resources[member], 1)
     check_stopping(request)
+    check_keep_alive(request)
