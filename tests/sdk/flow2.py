@@ -15,6 +15,7 @@ import pandas as pd
 import sagemaker
 from sagemaker.feature_store.feature_group import FeatureGroup
 from sagemaker.inputs import TrainingInput
+from sagemaker.multidatamodel import MultiDataModel
 from sagemaker.processing import ProcessingInput, ProcessingOutput
 from sagemaker.serializers import CSVSerializer
 from sagemaker.sklearn.estimator import SKLearn
@@ -90,6 +91,30 @@ def flow_model(session):
     finally:
         predictor.delete_model()
         predictor.delete_endpoint()
+
+
+def flow_many(session):
+    """Many models behind one endpoint, which come to it after it serves; with one's own code for all of them."""
+    estimator, prefix = fit(session), f"s3://{session.default_bucket()}/many/"
+    model = SKLearnModel(
+        model_data=estimator.model_data,
+        role=ROLE,
+        entry_point="fit.py",
+        source_dir=CODE,
+        framework_version="1.2-1",
+        vpc_config={"Subnets": SUBNETS, "SecurityGroupIds": GROUPS},
+        sagemaker_session=session,
+    )
+    many = MultiDataModel(name="flow-many", model_data_prefix=prefix, model=model, sagemaker_session=session)
+    predictor = many.deploy(initial_instance_count=1, instance_type=INSTANCE)
+    try:
+        many.add_model(model_data_source=estimator.model_data, model_data_path="first.tar.gz")
+        many.add_model(model_data_source=estimator.model_data, model_data_path="more/second.tar.gz")
+        answers = [predictor.predict([[3, 4]], target_model=name) for name in sorted(many.list_models())]
+    finally:
+        predictor.delete_model()
+        predictor.delete_endpoint()
+    return {"models": sorted(many.list_models()), "answers": [float(one[0]) for one in answers]}
 
 
 def flow_bucket(session):
