@@ -175,3 +175,22 @@ def test_who_allowed() -> None:
     root = Principal("root", "1", "arn:aws:iam::1:root", "1")
     assert explained(Layers(), who=root)[0] == "allowed: the root user needs no policy"
     assert explained(Layers(identity=(source(allow()),)), who=USER)[1] == []
+
+
+def test_an_endpoint_that_cannot_answer_is_to_be_looked_at() -> None:
+    services.load()
+    endpoint = "arn:aws:sagemaker:us-west-2:1:endpoint/ep"
+    asked = AccessRequest(ROLE, "sagemaker:InvokeEndpoint", endpoint, "1", Context(INTERNET))
+    layers = Layers(identity=(source(allow("sagemaker:*")),))
+    for code, message, wanted in (
+        ("ModelError", "no", True),
+        ("ValidationError", "Failed to download model data(bucket: b, key: k).", True),
+        ("ValidationError", "Variant x not found", False),
+    ):
+        call = LoggedCall(
+            "id", datetime(2026, 3, 1, tzinfo=UTC), Arrival("203.0.113.7"), "sagemaker-runtime", "x", ROLE
+        )
+        call.questions.append(Question(asked, layers, evaluate(asked, layers)))
+        call.refusal, call.answered = Refusal(code, message, 400), True
+        remedies = explain_call(call, None).facts["remedies"]
+        assert remedies == (["`ringfence explain endpoint ep` says what it lacks"] if wanted else [])

@@ -184,4 +184,15 @@ def _because(cause: Cause, question: Question, call: LoggedCall) -> str:
 def _remedies(call: LoggedCall) -> list[str]:
     if not call.authentic and call.refusal is not None:
         return [mend_authentication(call.refusal.code)]
-    return find_remedies(call.deciding) if call.denied and call.deciding is not None else []
+    if call.denied:
+        return find_remedies(call.deciding) if call.deciding is not None else []
+    return list(_look_at_endpoint(call))
+
+
+def _look_at_endpoint(call: LoggedCall) -> Iterator[str]:
+    """What keeps an endpoint from answering is seen where it runs; a request that is not as it has to be is not."""
+    resource = call.questions[0].request.resource if call.questions else ""
+    if call.service != "sagemaker-runtime" or call.refusal is None or ":endpoint/" not in resource:
+        return
+    if call.refusal.code != "ValidationError" or "model data" in call.refusal.message:
+        yield f"`ringfence explain endpoint {resource.partition(':endpoint/')[2]}` says what it lacks"

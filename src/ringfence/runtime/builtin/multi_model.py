@@ -8,6 +8,7 @@ code did. Workers are forked off a process that has imported the framework alrea
 import contextlib
 import json
 import multiprocessing
+import multiprocessing.context
 import os
 import shutil
 import signal
@@ -29,12 +30,20 @@ _LOADED = Reply(200)
 _Question = tuple[bytes, str, str]
 
 
+def import_framework() -> multiprocessing.context.ForkServerContext:
+    """The process that workers are forked off, once it has imported what all of them need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ringfence.runtime.builtin.multi_model", "numpy", framework()])
+    first = context.Process(target=int)
+    first.start()
+    first.join()
+    return context
+
+
 class Worker:
     """One model's process. `loaded`: what POST /models is answered; a worker of anything but 200 is closed."""
 
-    def __init__(self, url: str) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["ringfence.runtime.builtin.multi_model", "numpy", framework()])
+    def __init__(self, context: multiprocessing.context.ForkServerContext, url: str) -> None:
         self.url = url
         self._turn = threading.Lock()
         self._connection, theirs = context.Pipe()
@@ -81,6 +90,7 @@ class MultiModel:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._workers: dict[str, Worker | None] = {}
+        self._context = import_framework()
 
     def __call__(self, request: Request) -> Reply:
         path, _, query = request.target.partition("?")
@@ -114,7 +124,7 @@ class MultiModel:
             self._workers[name] = None
         worker: Worker | None = None
         try:
-            worker = Worker(url)
+            worker = Worker(self._context, url)
             if worker.loaded.status != 200:
                 worker.close()
                 return worker.loaded
