@@ -1,23 +1,36 @@
 """Presigned URLs and sessions of Studio against a clock, other domains and other networks; what passes to an app."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from direct_calls import ACCOUNT, Aws
 
-from ringfence.core.call import Arrival
+from ringfence.core.call import Arrival, Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.gateway.perform import Gateway
 from ringfence.gateway.studio import Asked, Studio
 from ringfence.gateway.studio_proxy import _confine
 from ringfence.gateway.upstream import Flow
-from ringfence.resources.studio import App, AppStatus, Domain, HomeStatus, PresignedUrl, StudioSession, UserProfile
+from ringfence.resources.iam import User
+from ringfence.resources.studio import (
+    App,
+    AppStatus,
+    Domain,
+    HomeStatus,
+    PresignedUrl,
+    Space,
+    StudioSession,
+    UserProfile,
+)
 from ringfence.store.blobs import BlobStore
 
 DOMAIN = "d-0123456789ab"
+EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 HOST = f"{DOMAIN}.studio.us-west-2.sagemaker.aws"
 PREFIX = f"arn:aws:sagemaker:us-west-2:{ACCOUNT}"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -188,3 +201,64 @@ def test_landing_uris(door: Door) -> None:
 )
 def test_cookies_of_apps_stay_in_their_path(given: str, kept: str | None) -> None:
     assert _confine(given, "/b/") == kept
+
+
+def test_a_private_space_that_is_made_again_by_another_is_closed(door: Door) -> None:
+    """Also to a session that was opened when it was one's own."""
+    own: dict[str, Any] = {"account": ACCOUNT, "region": "us-west-2", "created": NOW}
+    arn = f"{PREFIX}:space/{DOMAIN}/desk"
+    space = Space(name="desk", arn=arn, domain_id=DOMAIN, uid=200002, modified=NOW, spec={}, owner="ann", **own)
+    door.put(space)
+    token = door.url(SpaceName="desk")
+    cookie = door.studio.open(door.asked(), door.url(SpaceName="desk")).cookie
+    assert door.judged(cookie) == 200
+    door.put(msgspec.structs.replace(space, owner="bob"))
+    assert (door.judged(cookie), door.refused(token)) == (403, 403)
+    with pytest.raises(ServiceError, match="is private and not of UserProfile"):
+        door.url(SpaceName="desk")
+    door.put(msgspec.structs.replace(space, spec={"SpaceSharingSettings": {"SharingType": "Shared"}}, owner="bob"))
+    assert door.judged(cookie) == 200
+    # gone, and what was open of it with it
+    door.aws("sagemaker", "DeleteSpace", DomainId=DOMAIN, SpaceName="desk")
+    assert (door.judged(cookie), door.refused(token)) == (401, 403)
+
+
+def test_what_was_opened_ends_with_who_opened_it(door: Door) -> None:
+    """A user's policies, then the user: asked at each use, never remembered."""
+    user = User(name="eve", account=ACCOUNT, id="AIDAEVE", created=NOW, policies={"all": EVERYTHING})
+    door.put(user)
+    cookie = door.studio.open(door.asked(), door.url()).cookie
+    with door.aws.store.transaction() as records:
+        (session,) = records.all(StudioSession)
+        eve = Principal(kind="user", account=ACCOUNT, arn=f"arn:aws:iam::{ACCOUNT}:user/eve", id="AIDAEVE")
+        records.put(msgspec.structs.replace(session, principal=eve))
+    assert door.judged(cookie) == 200
+    door.put(msgspec.structs.replace(user, policies={}))
+    assert door.judged(cookie) == 403
+    door.put(user)
+    assert door.judged(cookie) == 200
+    with door.aws.store.transaction() as records:
+        records.delete(user)
+    assert door.judged(cookie) == 403
+    # a namesake is another person
+    door.put(msgspec.structs.replace(user, id="AIDAOTHER"))
+    assert door.judged(cookie) == 403
+
+
+@pytest.mark.parametrize("change", [{"deleting": "Delete"}, None])
+def test_a_domain_that_goes_closes_its_doors(door: Door, change: dict[str, Any] | None) -> None:
+    cookie = door.studio.open(door.asked(), door.url()).cookie
+    with door.aws.store.transaction() as records:
+        (domain,) = records.all(Domain)
+        records.delete(domain)
+        if change:
+            records.put(msgspec.structs.replace(domain, **change))
+    assert door.judged(cookie) == 403
+
+
+@pytest.mark.parametrize("landing", ["app:JupyterLab:a\r\nSet-Cookie: x=1", "app:JupyterLab:ü", "https://evil.example"])
+def test_landing_uris_stay_on_the_host(door: Door, landing: str) -> None:
+    with pytest.raises(ServiceError, match="does not implement the LandingUri"):
+        door.url(LandingUri=landing)
+    token = door.url(LandingUri="app:JupyterLab://evil.example/")
+    assert door.studio.open(door.asked(), token).location == "/jupyterlab/default/evil.example/"

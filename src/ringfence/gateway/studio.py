@@ -22,6 +22,7 @@ from ringfence.resources.studio import (
     StudioSession,
     UserProfile,
 )
+from ringfence.services.sagemaker.studio import may_open
 
 _HOST = re.compile(r"(?P<domain>d-[a-z0-9-]+)\.studio\.(?P<region>[a-z0-9-]+)\.sagemaker\.aws(?::443)?")
 _APP_PATH = re.compile(r"/(?P<kind>jupyterlab|jupyter)/(?P<name>[A-Za-z0-9-]+)(?:/.*)?", re.DOTALL)
@@ -102,11 +103,14 @@ class Studio:
 
 
 def _check_there(records: Reader, opening: StudioOpening) -> None:
-    """The profile may have been deleted, and a domain of AuthMode SSO has no presigned URLs."""
+    """The profile may have been deleted; the space too, and made again by somebody else for himself."""
     scope = f"{opening.account}/{opening.region}/{opening.domain_id}"
     domain, profile = records.get(Domain, scope), records.get(UserProfile, f"{scope}/{opening.profile}")
+    space = records.get(Space, f"{scope}/{opening.space}") if opening.space else None
     if domain is None or domain.deleting is not None or profile is None or profile.deleting:
         raise ServiceError("ResourceNotFound", f"UserProfile [{opening.profile}] does not exist.")
+    if opening.space and (space is None or space.deleting or not may_open(space, profile)):
+        raise ServiceError("ResourceNotFound", f"Space [{opening.space}] does not exist.")
 
 
 def _landing(records: Reader, session: StudioSession, wanted: str | None) -> str:
@@ -124,8 +128,6 @@ def _in_service(records: Reader, session: StudioSession, kind: str, name: str) -
     owner = session.space or session.profile
     app = records.get(App, f"{session.account}/{session.region}/{session.domain_id}/{owner}/{kind}/{name}")
     if app is None or app.deleting or app.in_space != (session.space is not None):
-        return None
-    if app.in_space and records.get(Space, app.key.rsplit("/", 2)[0]) is None:
         return None
     status = records.get(AppStatus, app.arn)
     return status if status is not None and (status.launch, status.status) == (app.launch, "InService") else None

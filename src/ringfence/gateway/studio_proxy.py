@@ -62,9 +62,10 @@ _POLICY_VIOLATION = 1008
 class StudioProxy:
     """One for each door; `serve` gives each listener its protocol factory."""
 
-    def __init__(self, door: Door[Any], open_socket: OpenSocket) -> None:
+    def __init__(self, door: Door[Any], open_socket: OpenSocket, port: int = _PORT) -> None:
         self._door = door
         self._open_socket = open_socket
+        self._port = port
         self._clients: dict[str, aiohttp.ClientSession] = {}
 
     def serve(self, stamp: Stamp) -> web.Server:
@@ -93,11 +94,12 @@ class StudioProxy:
             await self._clients.pop(instance_id).close()
 
     async def _answer(self, raw: web.BaseRequest, stamp: Stamp) -> web.StreamResponse:
+        _check_sender(raw)
         asked = _asked(raw, stamp)
         path = raw.path
         if (token := self._door.token(path, raw.query)) is not None:
             return self._open(raw, asked, token)
-        cookie = raw.cookies.get(self._door.cookie)
+        cookie = _session_cookie(raw, self._door.cookie)
         session = self._door.judge(asked, cookie)
         if (home := self._door.home(session, path)) is not None:
             return _redirect(home)
@@ -108,7 +110,7 @@ class StudioProxy:
             if self._door.find_app(self._door.judge(asked, cookie), path) != instance_id:
                 raise ServiceError("NotFound", "The app is not InService any more.", 404)
 
-        if raw.headers.get("Upgrade", "").lower() == "websocket":
+        if _is_websocket(raw):
             return await self._join(raw, instance_id, judge)
         return await self._forward(raw, instance_id)
 
@@ -135,7 +137,7 @@ class StudioProxy:
         body = raw.content if raw.body_exists else None
         try:
             async with self._client(instance_id).request(
-                raw.method, _url(raw), headers=headers, data=body, allow_redirects=False
+                raw.method, _url(raw, self._port), headers=headers, data=body, allow_redirects=False
             ) as reply:
                 answer = web.StreamResponse(status=reply.status, reason=reply.reason)
                 answer.headers.extend(_reply_headers(reply.headers, self._door.base(raw.path)))
@@ -151,16 +153,15 @@ class StudioProxy:
 
     async def _join(self, raw: web.BaseRequest, instance_id: str, judge: Callable[[], None]) -> web.StreamResponse:
         """Two WebSockets, every frame of either judged before it passes."""
-        if raw.headers.get("Origin") != f"https://{raw.host}":
-            # else any page that the browser shows could talk to the app with this cookie
-            raise ServiceError("AccessDenied", "The Origin of a WebSocket must be this host.", 403)
+        if "Origin" not in raw.headers:
+            raise ServiceError("AccessDenied", "A WebSocket needs the Origin of this host.", 403)
         names = [name.strip() for name in raw.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
         headers = CIMultiDict(
             (k, v) for k, v in _request_headers(raw, self._door.cookie).items() if k.lower() not in _HANDSHAKE
         )
         try:
             upstream = await self._client(instance_id).ws_connect(
-                _url(raw), headers=headers, protocols=names, max_msg_size=0, autoping=False
+                _url(raw, self._port), headers=headers, protocols=names, max_msg_size=0, autoping=False
             )
         except (aiohttp.ClientConnectorError, aiohttp.WSServerHandshakeError) as error:
             status = getattr(error, "status", 502)
@@ -227,30 +228,55 @@ async def _pump(source: _Socket, sink: _Socket, judge: Callable[[], None]) -> in
     return source.close_code or 1000
 
 
+def _check_sender(raw: web.BaseRequest) -> None:
+    """Only pages of this host may have anything done with this cookie, or listen on WebSockets.
+
+    Pages of other domains of Studio may be of the same site to a browser, and then have it sent along: SameSite is not
+    enough. https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
+    """
+    if len(raw.headers.getall("Host", ())) != 1 or not raw.raw_path.startswith("/"):
+        raise ServiceError("BadRequest", "A request has one Host, and a path of it.", 400)
+    harmless = raw.method in ("GET", "HEAD", "OPTIONS") and not _is_websocket(raw)
+    if not harmless and any(origin != f"https://{raw.host}" for origin in raw.headers.getall("Origin", ())):
+        raise ServiceError("AccessDenied", "The Origin must be this host.", 403)
+
+
+def _is_websocket(raw: web.BaseRequest) -> bool:
+    return raw.headers.get("Upgrade", "").lower() == "websocket"
+
+
 def _asked(raw: web.BaseRequest, stamp: Stamp) -> Asked:
     told = {"aws:UserAgent": raw.headers.get("User-Agent"), "aws:Referer": raw.headers.get("Referer")}
     return Asked(raw.host, arrive(stamp, raw), {key: value for key, value in told.items() if value is not None})
 
 
-def _url(raw: web.BaseRequest) -> URL:
+def _url(raw: web.BaseRequest, port: int) -> URL:
     """The same path and query, byte for byte."""
-    target = raw.raw_path
-    if not target.startswith("/"):
-        target = "/" + target.partition("://")[2].partition("/")[2]
-    return URL(f"http://127.0.0.1:{_PORT}{target}", encoded=True)
+    return URL(f"http://127.0.0.1:{port}{raw.raw_path}", encoded=True)
 
 
 def _request_headers(raw: web.BaseRequest, session: str) -> "CIMultiDict[str]":
     """What the browser sent, without what is between it and us: above all, without the session's cookie."""
-    named = {one.strip().lower() for one in raw.headers.get("Connection", "").split(",")}
+    named = {one.strip().lower() for line in raw.headers.getall("Connection", ()) for one in line.split(",")}
     headers = CIMultiDict(
         (name, value) for name, value in raw.headers.items() if name.lower() not in _NOT_FORWARDED | named
     )
-    given = (part.strip() for line in raw.headers.getall("Cookie", ()) for part in line.split(";"))
-    cookies = [part for part in given if part and not part.startswith(f"{session}=")]
+    cookies = [part for part in _cookies(raw) if not part.startswith(f"{session}=")]
     if cookies:
         headers["Cookie"] = "; ".join(cookies)
     return headers
+
+
+def _cookies(raw: web.BaseRequest) -> list[str]:
+    """`name=value` as they came. Quotes part nothing: what is taken out for the app is what is read here."""
+    given = (part.strip() for line in raw.headers.getall("Cookie", ()) for part in line.split(";"))
+    return [part for part in given if part]
+
+
+def _session_cookie(raw: web.BaseRequest, name: str) -> str | None:
+    """None also if there are several: a browser has one of this name."""
+    found = [part.removeprefix(f"{name}=") for part in _cookies(raw) if part.startswith(f"{name}=")]
+    return found[0] if len(found) == 1 else None
 
 
 def _reply_headers(given: Any, base: str) -> "CIMultiDict[str]":
@@ -267,7 +293,8 @@ def _reply_headers(given: Any, base: str) -> "CIMultiDict[str]":
 def _confine(cookie: str, base: str) -> str | None:
     """An app's cookie, for its own path of this host and over TLS only; None for a name that is not an app's to set."""
     first, *attributes = (part.strip() for part in cookie.split(";"))
-    if first.lower().startswith(("__host-", "__secure-")):
+    # a cookie without a name is sent back as its value: `=__Host-…` would look like another
+    if first.lower().startswith(("__host-", "__secure-", "=")) or "=" not in first:
         return None
     kept = [one for one in attributes if one.partition("=")[0].strip().lower() not in ("domain", "path", "secure")]
     if not any(one.lower().startswith("samesite") for one in kept):
@@ -284,4 +311,7 @@ _QUIET = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Cont
 
 
 def _refuse(error: ServiceError) -> web.Response:
-    return web.json_response({"message": error.message}, status=error.status, headers=_QUIET)
+    answer = web.json_response({"message": error.message}, status=error.status, headers=_QUIET)
+    if error.status == 400:
+        answer.force_close()  # who sends such a request is not believed about where it ends
+    return answer

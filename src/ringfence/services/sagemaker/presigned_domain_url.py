@@ -4,15 +4,18 @@ Not what opens it: `gateway.studio`, which asks these policies again at every re
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePresignedDomainUrl.html
 """
 
+import re
+
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.resources.studio import PresignedUrl, Space, UserProfile
 from ringfence.services.sagemaker.domain import url_of
 from ringfence.services.sagemaker.presigned_url import OPENS_SECONDS, SESSION_SECONDS, make_token, opens_until
 from ringfence.services.sagemaker.refusal import invalid
-from ringfence.services.sagemaker.studio import find_domain, find_owner, owner_state, sharing_type
+from ringfence.services.sagemaker.studio import find_domain, find_owner, may_open, owner_state
 
-_LANDINGS = ("app:JupyterLab:", "app:JupyterServer:", "app:jupyterlab:")
+# Of the rest, what may stand in a Location as it is.
+_LANDING = re.compile(r"app:(JupyterLab|JupyterServer|jupyterlab):[!-~]*")
 
 
 @operation(
@@ -35,7 +38,7 @@ def create_presigned_domain_url(call: Call, request: Request) -> Result:
     if space is not None:
         _check_space(find_owner(call, Space, domain.id, space), profile)
     landing = request.get("LandingUri")
-    if landing is not None and not landing.startswith(_LANDINGS):
+    if landing is not None and not _LANDING.fullmatch(landing):
         raise invalid(f"Ringfence does not implement the LandingUri {landing}.")
     token, digest = make_token(call)
     call.records.put(
@@ -56,5 +59,5 @@ def create_presigned_domain_url(call: Call, request: Request) -> Result:
 
 
 def _check_space(space: Space, profile: UserProfile) -> None:
-    if sharing_type(space) == "Private" and space.owner != profile.name:
+    if not may_open(space, profile):
         raise invalid(f"Space [{space.name}] is private and not of UserProfile [{profile.name}].")

@@ -178,6 +178,11 @@ def sharing_type(space: Space) -> str:
     return stated or ("Private" if space.owner else "Shared")
 
 
+def may_open(space: Space, profile: UserProfile) -> bool:
+    """A private space is its owner's alone."""
+    return sharing_type(space) != "Private" or space.owner == profile.name
+
+
 def _space(call: Call, request: Request) -> Space | None:
     name = request.get("SpaceName")
     return call.records.get(Space, call.scoped(f"{request['DomainId']}/{name}")) if name else None

@@ -2,39 +2,32 @@
 
 from typing import Any
 
-import msgspec
-
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
-from ringfence.core.tags import set_tags
-from ringfence.resources.studio import (
-    Domain,
-    HomeStatus,
-    PresignedUrl,
-    Space,
-    StudioOpening,
-    StudioSession,
-    UserProfile,
-)
-from ringfence.services.sagemaker.listing import owned
+from ringfence.resources.studio import Domain, Space, UserProfile
 from ringfence.services.sagemaker.refusal import invalid
 from ringfence.services.sagemaker.studio import (
-    apps_of,
     associated,
     check_settled,
-    domain_state,
     find_domain,
     find_owner,
     in_use,
-    listed,
-    modified_of,
     owner_state,
     owners_of,
     settings_keys,
     with_token,
 )
+from ringfence.services.sagemaker.studio_owner import (
+    check_open,
+    create_owner,
+    delete_owner,
+    describe_owner,
+    list_owners,
+    summarize_owner,
+    update_owner,
+)
 from ringfence.services.sagemaker.studio_settings import check_network, check_user_settings
-from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
+from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
 
 _ON = "user-profile/{DomainId}/{UserProfileName}"
 _SSO = ("SingleSignOnUserIdentifier", "SingleSignOnUserValue")
@@ -63,27 +56,14 @@ def create_user_profile(call: Call, request: Request) -> Result:
     if call.records.get(UserProfile, call.scoped(f"{domain.id}/{name}")) is not None:
         # (recalled)
         raise in_use(f"UserProfile [{name}] already exists in Domain [{domain.id}].")
-    tags = read_tags(request)
-    profile = UserProfile(
-        name=name,
-        account=call.account,
-        region=call.region,
-        arn=call.arn("sagemaker", _ON.format(**request)),
-        created=call.now,
-        modified=call.now,
-        domain_id=domain.id,
-        uid=take_uid(call, domain),
-        spec={member: request[member] for member in ("UserSettings", *_SSO) if member in request},
-    )
-    call.records.put(profile)
-    set_tags(call.records, profile.arn, tags)
+    profile = create_owner(call, UserProfile, domain, request, _ON, ("UserSettings", *_SSO))
     return {"UserProfileArn": profile.arn}
 
 
 @operation("DescribeUserProfile", on=(_ON,), takes="DomainId UserProfileName")
 def describe_user_profile(call: Call, request: Request) -> Result:
     profile = find_owner(call, UserProfile, request["DomainId"], request["UserProfileName"])
-    return {**_summary(call, profile), **describe_home(call, profile), "UserProfileArn": profile.arn, **profile.spec}
+    return {**describe_owner(call, profile), "UserProfileArn": profile.arn}
 
 
 @operation("UpdateUserProfile", on=(_ON,), keys=_KEYS, passes=_PASSED, takes="DomainId UserProfileName UserSettings")
@@ -91,17 +71,8 @@ def update_user_profile(call: Call, request: Request) -> Result:
     """Running apps go on with what they were started with."""
     profile = find_owner(call, UserProfile, request["DomainId"], request["UserProfileName"])
     check_settled("UserProfile", profile.name, owner_state(call.records, profile))
-    settings = request.get("UserSettings", {})
-    _check_settings(call, find_domain(call, profile.domain_id), settings)
-    merged = {**profile.spec.get("UserSettings", {}), **settings}
-    call.records.put(
-        msgspec.structs.replace(
-            profile,
-            spec={**profile.spec, "UserSettings": merged},
-            modified=call.now,
-            generation=profile.generation + 1,
-        )
-    )
+    _check_settings(call, find_domain(call, profile.domain_id), request.get("UserSettings", {}))
+    update_owner(call, profile, "UserSettings", request)
     return {"UserProfileArn": profile.arn}
 
 
@@ -110,60 +81,16 @@ def delete_user_profile(call: Call, request: Request) -> Result:
     """Its apps and spaces first. What it has open in a browser closes at once; the home directory stays."""
     profile = find_owner(call, UserProfile, request["DomainId"], request["UserProfileName"])
     domain = find_domain(call, profile.domain_id)
-    if apps_of(call.records, profile):
-        raise associated("UserProfile", profile.arn, "App")
     if any(space.owner == profile.name for space in owners_of(call.records, Space, domain)):
         raise associated("UserProfile", profile.arn, "Space")
-    close_sessions(call, profile)
-    if not profile.deleting:
-        call.records.put(msgspec.structs.replace(profile, deleting=True, modified=call.now))
+    delete_owner(call, profile)
     return {}
 
 
 @operation("ListUserProfiles", takes="NextToken MaxResults SortOrder SortBy DomainIdEquals UserProfileNameContains")
 def list_user_profiles(call: Call, request: Request) -> Result:
-    domain, part = request.get("DomainIdEquals"), request.get("UserProfileNameContains", "")
-    found = [one for one in owned(call, UserProfile) if domain in (None, one.domain_id) and part in one.name]
-    profiles, token = listed(call, UserProfile, request, found)
-    return with_token("UserProfiles", [_summary(call, one) for one in profiles], token)
-
-
-def _summary(call: Call, profile: UserProfile) -> Result:
-    return {
-        "DomainId": profile.domain_id,
-        "UserProfileName": profile.name,
-        "Status": owner_state(call.records, profile),
-        "CreationTime": profile.created,
-        "LastModifiedTime": modified_of(profile, call.records.get(HomeStatus, profile.arn)),
-    }
-
-
-def describe_home(call: Call, owner: UserProfile | Space) -> Result:
-    """What descriptions of profiles and of spaces say of the home directory."""
-    status = call.records.get(HomeStatus, owner.arn)
-    failed = {"FailureReason": status.failure_reason} if status is not None and status.failure_reason else {}
-    return {"HomeEfsFileSystemUid": str(owner.uid), **failed}
-
-
-def check_open(call: Call, domain: Domain) -> None:
-    """(recalled): a domain that is not there yet, or no more, takes nobody in."""
-    state = domain_state(call.records, domain)
-    if state not in ("InService", "Update_Failed"):
-        raise invalid(f"Domain [{domain.id}] is not in InService state: it is {state}.")
-
-
-def take_uid(call: Call, domain: Domain) -> int:
-    """The next user id of the domain's file system; never one that had a home before."""
-    latest = find_domain(call, domain.id)
-    call.records.put(msgspec.structs.replace(latest, next_uid=latest.next_uid + 1))
-    return latest.next_uid
-
-
-def close_sessions(call: Call, profile: UserProfile) -> None:
-    openings: list[StudioOpening] = [*call.records.all(PresignedUrl), *call.records.all(StudioSession)]
-    for one in openings:
-        if (one.account, one.domain_id, one.profile) == (profile.account, profile.domain_id, profile.name):
-            call.records.delete(one)
+    profiles, token = list_owners(call, UserProfile, request)
+    return with_token("UserProfiles", [summarize_owner(call, one) for one in profiles], token)
 
 
 def _check_sso(domain: Domain, request: Request) -> None:
