@@ -219,3 +219,77 @@ def test_metadata_of_a_feature(sagemaker: SageMaker) -> None:
     assert sagemaker.error("DescribeFeatureMetadata", FeatureGroupName="people", FeatureName="x").code == (
         "ResourceNotFound"
     )
+
+
+def _found(sagemaker: SageMaker, resource: str, *filters: tuple[str, str, str], **request: Any) -> list[str]:
+    """Names of what is found, sorted by name."""
+    given = [{"Name": name, "Operator": operator, "Value": value} for name, operator, value in filters]
+    joined = request.pop("joined", {})
+    expression = {"SearchExpression": {"Filters": given, **joined}} if given else {}
+    told = sagemaker("Search", Resource=resource, **expression, **{"MaxResults": 100, **request})
+    member = "FeatureGroupName" if resource == "FeatureGroup" else "FeatureName"
+    return sorted(one[resource][member] for one in told["Results"])
+
+
+@pytest.fixture
+def catalog(sagemaker: SageMaker) -> SageMaker:
+    """Groups airports and people, with metadata on some features: AWS's examples of searches are about such."""
+    tags = [{"Key": "team", "Value": "blue"}]
+    flights = [*FEATURES[:2], {"FeatureName": "whale", "FeatureType": "Fractional"}]
+    sagemaker("CreateFeatureGroup", **wish(Description="of everybody", Tags=tags))
+    settle(sagemaker)
+    sagemaker("CreateFeatureGroup", **wish(FeatureGroupName="airports", FeatureDefinitions=flights))
+    org = [{"Key": "org", "Value": "SageMaker"}, {"Key": "health", "Value": "good"}]
+    named = {"FeatureGroupName": "people", "FeatureName": "age"}
+    sagemaker("UpdateFeatureMetadata", **named, Description="in years", ParameterAdditions=org)
+    return sagemaker
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ((), ["airports", "people"]),
+        ([("FeatureGroupName", "Contains", "port")], ["airports"]),
+        ([("FeatureGroupStatus", "Equals", "Created")], ["people"]),
+        ([("FeatureDefinitions.FeatureName", "Contains", "wha")], ["airports"]),
+        ([("Description", "Contains", "body")], ["people"]),
+        ([("Tags.team", "Equals", "blue")], ["people"]),
+        ([("AllTags", "Contains", "tea")], ["people"]),
+        ([("EventTimeFeatureName", "Equals", "at"), ("CreationTime", "LessThan", "2000-01-01T00:00:00")], []),
+        ([("OnlineStoreConfig.EnableOnlineStore", "Equals", "true")], ["airports", "people"]),
+        ([("OfflineStoreStatus.Status", "Equals", "Active")], []),
+    ],
+)
+def test_groups_are_searched(catalog: SageMaker, filters: list[tuple[str, str, str]], expected: list[str]) -> None:
+    assert _found(catalog, "FeatureGroup", *filters) == expected
+
+
+@pytest.mark.parametrize(
+    ("filters", "joined", "expected"),
+    [
+        ((), {}, ["age", "at", "at", "id", "id", "whale"]),
+        ([("FeatureGroupName", "Equals", "airports")], {}, ["at", "id", "whale"]),
+        ([("FeatureType", "Equals", "Fractional")], {}, ["whale"]),
+        ([("AllParameters", "Contains", "hea")], {}, ["age"]),
+        ([("Parameters.org", "Contains", "Sage")], {}, ["age"]),
+        ([("Parameters.health", "Equals", "bad")], {}, []),
+        ([("FeatureName", "Contains", "wha"), ("Parameters.org", "Contains", "Sage")], {}, []),
+        ([("FeatureName", "Contains", "wha"), ("Description", "Contains", "y")], {"Operator": "Or"}, ["age", "whale"]),
+    ],
+)
+def test_features_are_searched(
+    catalog: SageMaker, filters: list[tuple[str, str, str]], joined: dict[str, str], expected: list[str]
+) -> None:
+    assert _found(catalog, "FeatureMetadata", *filters, joined=joined) == expected
+
+
+def test_features_that_are_found_are_sorted_and_in_pages(catalog: SageMaker) -> None:
+    newest = catalog("Search", Resource="FeatureMetadata")["Results"]
+    assert newest[0]["FeatureMetadata"]["FeatureName"] == "age", "it was modified last"
+    asked = {"Resource": "FeatureMetadata", "SortBy": "FeatureName", "SortOrder": "Ascending", "MaxResults": 3}
+    first = catalog("Search", **asked)
+    second = catalog("Search", **asked, NextToken=first["NextToken"])
+    shown = [one["FeatureMetadata"]["FeatureName"] for one in (*first["Results"], *second["Results"])]
+    assert shown == ["age", "at", "at", "id", "id", "whale"] and "NextToken" not in second
+    error = catalog.error("Search", Resource="FeatureMetadata", SortBy="Nonsense")
+    assert error.code == "ValidationException" and "Unknown property name: Nonsense" in error.message

@@ -15,7 +15,11 @@ _MOST_PARAMETERS = 25
 @operation("DescribeFeatureMetadata", on=on_group)
 def describe_feature_metadata(call: Call, request: Request) -> Result:
     group = find_group(call, request)
-    feature = _find_feature(group, request["FeatureName"])
+    return show_metadata(group, _find_feature(group, request["FeatureName"]))
+
+
+def show_metadata(group: FeatureGroup, feature: Feature) -> Result:
+    """Of one feature; Search shows it likewise."""
     result: Result = {
         "FeatureGroupArn": group.arn,
         "FeatureGroupName": group.name,

@@ -33,9 +33,15 @@ def names_of(expression: Mapping[str, Any]) -> Iterator[str]:
 
 
 def read(record: Any, name: str) -> list[Any]:
-    """The values of a dotted property; of a list those of every item. `Tags.key` and `Metrics.name` go by the name."""
-    if name.startswith("Tags."):
-        return [tag["Value"] for tag in record.get("Tags", ()) if tag["Key"] == name[5:]]
+    """The values of a dotted property; of a list those of every item. `Tags.key` and `Metrics.name` go by the name.
+
+    So does `Parameters.key`, of a feature; `AllTags` and `AllParameters` are every key and value.
+    """
+    first, _, key = name.partition(".")
+    if name in ("AllTags", "AllParameters"):
+        return [text for pair in record.get(name[3:], ()) for text in (pair["Key"], pair["Value"])]
+    if first in ("Tags", "Parameters") and key:
+        return [pair["Value"] for pair in record.get(first, ()) if pair["Key"] == key]
     if name.startswith("Metrics."):
         return [one["Value"] for one in record.get("FinalMetricDataList", ()) if one["MetricName"] == name[8:]]
     return list(_walk(record, name))
