@@ -36,7 +36,7 @@ def main() -> int:
     try:
         story.up()
         rows += api.measure(_client(story), str(MOTO))
-        rows += feature_store.measure(_client(story), scratch)
+        rows += feature_store.measure(_client, story, scratch)
         network.build(story, BUCKET, NAME)
         data.prepare(story, BUCKET, scratch)
         hosting.create(story, NAME)

@@ -1,12 +1,15 @@
 """PutRecord and GetRecord with real signatures, beside Redis's SET and GET, which have neither HTTP nor authentication.
 
-Redis writes each SET to the disk before it answers (`appendfsync always`), as PutRecord does. moto has no such service.
+Redis writes each SET to the disk before it answers (`appendfsync always`), as PutRecord does. Neither moto nor
+LocalStack, as they install by pip, has Feature Store's runtime.
 """
 
+import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,35 +18,65 @@ from urllib.parse import urlsplit
 import boto3
 
 from bench.load import Connection, Job, Outcome, run
-from bench.redis_server import PROGRAM, redis_server
-from bench.signed import capture
+from bench.redis_server import PROGRAM, RedisServer, redis_server
+from bench.signed import capture, capture_each
 from bench.table import Row
+from demo.story import Story
+from ringfence.config import ONLINE_STORE_VARIABLE
 
 _SERVICE = "sagemaker-featurestore-runtime"
 _GROUP, _CALLERS, _SECONDS, _PUTS = "bench", 8, 2.0, 12_000
 _VALUE = "x" * 100
 
 
-def measure(client: dict[str, Any], scratch: Path) -> list[Row]:
-    """Medians of one caller, rates of eight."""
-    _create(client)
-    ours = {"PutRecord": _put(client), "GetRecord": _get(client)}
+def measure(arguments: Callable[[Story], dict[str, Any]], story: Story, scratch: Path) -> list[Row]:
+    """Medians of one caller, rates of eight; of the daemon's own store, and of a daemon whose online store is Redis.
+
+    `arguments`: boto3's, for a daemon.
+    """
+    own = _measure(arguments(story))
     if PROGRAM is None:
         print("redis-server is not installed: `apt-get install redis-tools`", file=sys.stderr)
-        return [Row(f"{name} p50, ms", f"{one.p50:.2f}", "-", None, "") for name, one in ours.items()]
+        return [Row(f"{name} p50, ms", f"{one.p50:.2f}", "-", None, "") for name, one in own.items()]
     with redis_server(scratch / "redis") as server:
-        theirs = {
+        bare = {
             "PutRecord": _redis(server.port, "SET", "key", _VALUE),
             "GetRecord": _redis(server.port, "GET", "key"),
         }
+        with _daemon_on(server, scratch / "redis-state") as other:
+            served = _measure(arguments(other))
     rows = []
-    for name, one in ours.items():
-        beside = theirs[name]
-        rows += [
-            Row(f"{name} p50, ms", f"{one.p50:.2f}", f"{beside.p50:.2f} (Redis)", one.p50 / beside.p50, ""),
-            Row(f"{name}, calls/s of 8", f"{one.rate:.0f}", f"{beside.rate:.0f} (Redis)", one.rate / beside.rate, ""),
-        ]
+    for what, ours in (("", own), (" kept in Redis", served)):
+        for name, one in ours.items():
+            beside = bare[name]
+            rows += [
+                Row(f"{name}{what} p50, ms", f"{one.p50:.2f}", f"{beside.p50:.2f} (Redis)", one.p50 / beside.p50, ""),
+                Row(
+                    f"{name}{what}, calls/s of {_CALLERS}",
+                    f"{one.rate:.0f}",
+                    f"{beside.rate:.0f} (Redis)",
+                    one.rate / beside.rate,
+                    "",
+                ),
+            ]
     return rows
+
+
+def _measure(client: dict[str, Any]) -> dict[str, Outcome]:
+    _create(client)
+    return {"PutRecord": _put(client), "GetRecord": _get(client)}
+
+
+@contextmanager
+def _daemon_on(server: RedisServer, state: Path) -> Iterator[Story]:
+    story = Story(state=state)
+    os.environ[ONLINE_STORE_VARIABLE] = server.url
+    try:
+        story.up()
+        yield story
+    finally:
+        del os.environ[ONLINE_STORE_VARIABLE]
+        story.ringfence("down", "--purge")
 
 
 def _create(client: dict[str, Any]) -> None:
@@ -80,7 +113,7 @@ def _put(client: dict[str, Any]) -> Outcome:
         }
         for record in records
     ]
-    _Puts.left = iter([capture(_SERVICE, "put_record", one, **client) for one in asked])
+    _Puts.left = iter(capture_each(_SERVICE, "put_record", asked, **client))
     return run(_job(client, ""), _Puts)
 
 

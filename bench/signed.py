@@ -1,5 +1,6 @@
 """Requests as botocore sends them, captured whole with their real signatures instead of being sent."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,14 +15,23 @@ class _Captured(Exception):
 
 def capture(service: str, operation: str, parameters: dict[str, Any], **client: Any) -> str:
     """The HTTP/1.1 request, as text, that a boto3 client made with `client` arguments would send."""
+    return capture_each(service, operation, [parameters], **client)[0]
+
+
+def capture_each(service: str, operation: str, asked: Sequence[dict[str, Any]], **client: Any) -> list[str]:
+    """Of several calls of one client."""
     made = boto3.client(service, **client)
 
     def stop(request: AWSPreparedRequest, **_: Any) -> None:
         raise _Captured(request)
 
     made.meta.events.register("before-send", stop)
+    return [_capture(getattr(made, operation), parameters) for parameters in asked]
+
+
+def _capture(operation: Callable[..., Any], parameters: dict[str, Any]) -> str:
     try:
-        getattr(made, operation)(**parameters)
+        operation(**parameters)
     except _Captured as captured:
         return _as_text(captured.request)
     raise AssertionError("the client sent nothing")

@@ -267,3 +267,28 @@ def test_expired_records_are_taken_away(shop: Shop, monkeypatch: pytest.MonkeyPa
     until(lambda: [one.identifier for one in shop.left() if isinstance(one, OnlineRecord)] == ["long"])
     assert shop.get("short") is None and shop.get("long") is not None
     assert sum(isinstance(one, RecordExpiry) for one in shop.left()) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Series.values")  # awswrangler's own use of pandas
+def test_awswrangler_reads_the_offline_store_without_glue(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partitions of one day only, and of them the latest state of each record, as a training set is made."""
+    wrangler = pytest.importorskip("awswrangler", reason="awswrangler is not installed: `pip install awswrangler`")
+    place = shop.create()["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
+    for identifier, at, age in (("a", "2026-01-02T03:04:05Z", "1"), ("a", "2026-01-02T04:00:00Z", "2")):
+        shop.put(identifier, at, age=age, height="1.5")
+    shop.put("b", "2026-01-02T03:00:00Z", age="5")
+    shop.put("c", "2026-01-03T03:00:00Z", age="7")
+    key = {"FeatureGroupName": "people", "RecordIdentifierValueAsString": "b"}
+    shop.runtime.delete_record(**key, EventTime="2026-01-02T05:00:00Z")
+    until(lambda: sum(table.num_rows for table in shop.files().values()) == 5)
+    for name, value in shop.daemon.env.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(wrangler.config, "s3_endpoint_url", shop.daemon.url)
+    frame = wrangler.s3.read_parquet(place, dataset=True, partition_filter=lambda part: part["day"] == "02")
+    assert len(frame) == 4 and {"year", "month", "day", "hour"} <= set(frame.columns)
+    assert (str(frame["age"].dtype), str(frame["height"].dtype)) == ("Int64", "float64")
+    assert str(frame["write_time"].dtype).startswith("datetime64[") and frame["write_time"].notna().all()
+    latest = frame.sort_values(["id", "at", "api_invocation_time", "write_time"]).groupby("id").last()
+    living = latest[~latest["is_deleted"]]
+    assert living["age"].to_dict() == {"a": 2}
