@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from reconcile_machine import IMAGE, Machine, variant
+from reconcile_machine import IMAGE, NOW, Machine, variant
 
 from ringfence.config import Config
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Execution, ServerlessVariant
 from ringfence.reconcile.hosting.serverless import Rest, choose_hosts
+from ringfence.resources.application_autoscaling import PROVISIONED, ScalableTarget, ScalingActivityStatus
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, HostStatus, Serverless
 
 ON_DEMAND = Serverless(memory_mb=2048, concurrency=2)
@@ -92,6 +93,22 @@ async def test_provisioned_containers_stay(impatient: Machine) -> None:
         await machine.until(lambda: len(machine.hosts()) == 1)
         await asyncio.sleep(0.4)
         assert [one.instance_id for one in machine.hosts()] == [ready]
+
+
+async def test_a_scalable_target_brings_provisioned_concurrency_in_its_bounds(impatient: Machine) -> None:
+    machine = impatient
+    target = ScalableTarget(
+        account="123456789012", region="us-west-2", resource_id="endpoint/ep/variant/AllTraffic", id="1",
+        created=NOW, minimum=2, maximum=9, dimension=PROVISIONED,
+    )  # fmt: skip
+    async with machine.daemon():
+        endpoint = machine.want(variant(serverless=ON_DEMAND, count=1))
+        await machine.settled(endpoint)
+        with machine.store.transaction() as records:
+            records.put(target)
+        await machine.until(lambda: len(machine.status(endpoint).instances["AllTraffic"]) == 2)
+        (activity,) = machine.store.snapshot().all(ScalingActivityStatus)
+        assert activity.message.startswith("Successfully set desired provisioned concurrency to 2.")
 
 
 async def test_a_container_that_never_comes_up_fails_the_endpoint(machine: Machine) -> None:

@@ -9,12 +9,28 @@ from ringfence.core.record import Record
 
 NAMESPACE = "sagemaker"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+# of serverless variants
+PROVISIONED = "sagemaker:variant:DesiredProvisionedConcurrency"
+# what activities call it
+CAPACITY = {DIMENSION: "desired instance count", PROVISIONED: "desired provisioned concurrency"}
+# What a policy may track without naming a metric, of which dimension: the metric of AWS/SageMaker and its statistic.
+# https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-autoscale.html
+PREDEFINED_METRICS = {
+    "SageMakerVariantInvocationsPerInstance": (DIMENSION, "InvocationsPerInstance", "Sum"),
+    "SageMakerVariantProvisionedConcurrencyUtilization": (
+        PROVISIONED,
+        "ServerlessProvisionedConcurrencyUtilization",
+        "Average",
+    ),
+}
 # The alarms that a target tracking policy has: which of them, and what their names begin with.
 ALARM_PREFIX = "TargetTracking-"
 
 
 class ScalableTarget(Record, frozen=True, kw_only=True):
-    """A variant whose instance count is to stay between two numbers. `id` is the last part of its ARN.
+    """A variant whose instance count, or provisioned concurrency, is to stay between two numbers.
+
+    `id` is the last part of its ARN.
 
     `resource_id`: `endpoint/NAME/variant/NAME`. `suspended`: SuspendedState's members that are true.
     """
@@ -27,6 +43,7 @@ class ScalableTarget(Record, frozen=True, kw_only=True):
     minimum: int
     maximum: int
     suspended: tuple[str, ...] = ()
+    dimension: str = DIMENSION
 
     @property
     def key(self) -> str:

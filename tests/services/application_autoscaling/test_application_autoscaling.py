@@ -9,7 +9,7 @@ from direct_calls import ACCOUNT, Aws
 
 from ringfence.core.errors import ServiceError
 from ringfence.resources.application_autoscaling import ScalingActivityStatus
-from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Serverless, Variant
 
 RESOURCE = "endpoint/ep/variant/one"
 NAMED = {
@@ -65,6 +65,44 @@ def test_only_an_asynchronous_variant_scales_to_zero(aws: Aws) -> None:
     register(aws, MinCapacity=0)
 
 
+def test_a_serverless_variants_provisioned_concurrency(aws: Aws) -> None:
+    (fleet,) = aws.store.snapshot().all(Fleet)
+    one = msgspec.structs.replace(fleet.variants[0], serverless=Serverless(memory_mb=1024, concurrency=8), count=2)
+    with aws.store.transaction() as records:
+        records.put(msgspec.structs.replace(fleet, variants=(one,)))
+    with pytest.raises(ServiceError, match="Unsupported service namespace"):
+        register(aws)
+    named = {**NAMED, "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}
+    with pytest.raises(ServiceError, match="more than the MaxConcurrency"):
+        aws(SERVICE, "RegisterScalableTarget", **named, MinCapacity=1, MaxCapacity=9)
+    aws(SERVICE, "RegisterScalableTarget", **named, MinCapacity=1, MaxCapacity=8)
+    (shown,) = aws(SERVICE, "DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert shown["ScalableDimension"] == named["ScalableDimension"]
+    of_instances = {"ServiceNamespace": "sagemaker", "ScalableDimension": NAMED["ScalableDimension"]}
+    assert aws(SERVICE, "DescribeScalableTargets", **of_instances)["ScalableTargets"] == []
+    kind = {"PolicyType": "TargetTrackingScaling"}
+    with pytest.raises(ServiceError, match="is not one of the scalable dimension"):
+        aws(
+            SERVICE,
+            "PutScalingPolicy",
+            PolicyName="p",
+            **named,
+            **kind,
+            TargetTrackingScalingPolicyConfiguration=TRACKING,
+        )
+    metric = {"PredefinedMetricType": "SageMakerVariantProvisionedConcurrencyUtilization"}
+    spec = {"TargetValue": 0.7, "PredefinedMetricSpecification": metric}
+    made = aws(
+        SERVICE, "PutScalingPolicy", PolicyName="p", **named, **kind, TargetTrackingScalingPolicyConfiguration=spec
+    )
+    assert len(made["Alarms"]) == 2
+    (shown,) = aws(SERVICE, "DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert shown["ScalableDimension"] == named["ScalableDimension"]
+    error = aws.fails(SERVICE, "DeleteScalingPolicy", PolicyName="p", **NAMED)
+    assert error.code == "ObjectNotFoundException"
+    aws(SERVICE, "DeleteScalingPolicy", PolicyName="p", **named)
+
+
 def put(aws: Aws, name: str = "p", **more: Any) -> dict[str, Any]:
     given = {"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": TRACKING}
     return aws(SERVICE, "PutScalingPolicy", PolicyName=name, **NAMED, **(more or given))
@@ -103,7 +141,8 @@ def test_a_target_from_its_registration_to_its_end(aws: Aws) -> None:
         ({"ResourceId": "endpoint/other/variant/one"}, "Could not find endpoint"),
         ({"ResourceId": "endpoint/ep/variant/two"}, 'Could not find variant "two"'),
         ({"ServiceNamespace": "ecs"}, "does not implement scaling of the service namespace ecs"),
-        ({"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}, "does not implement"),
+        ({"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}, "Unsupported service namespace"),
+        ({"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"}, "does not implement"),
         ({"Tags": {"aws:x": "1"}}, "reserved"),
     ],
 )

@@ -15,6 +15,7 @@ from ringfence.reconcile.hosting.scaling_alarm import keep_alarms
 from ringfence.reconcile.hosting.scaling_rule import choose_count, is_cool, wanted_count
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.application_autoscaling import (
+    CAPACITY,
     ScalableTarget,
     ScalingActivityStatus,
     ScalingPolicy,
@@ -84,6 +85,7 @@ class _Look:
     def __init__(self, records: Transaction, target: ScalableTarget, now: datetime, edge: Edge) -> None:
         self._records = records
         self._target = target
+        self._capacity = CAPACITY[target.dimension]
         self._now = now
         self._edge = edge
         self.raised = False
@@ -103,6 +105,8 @@ class _Look:
         if fleet is None or variant is None:
             return
         self._finish(endpoint, variant)
+        if variant.serverless is not None:  # which may have been lowered since
+            self._target = target = _within(target, variant.serverless.concurrency)
         if variant.count < target.minimum:
             self._change(fleet, variant, target.minimum, f"minimum capacity was set to {target.minimum}")
         elif variant.count > target.maximum:
@@ -165,7 +169,7 @@ class _Look:
         self._records.put(msgspec.structs.replace(status, **moment))
 
     def _change(self, fleet: Fleet, variant: Variant, count: int, cause: str) -> None:
-        log.info("`%s`: %d instances instead of %d: %s", self._target.resource_id, count, variant.count, cause)
+        log.info("`%s`: %s %d instead of %d: %s", self._target.resource_id, self._capacity, count, variant.count, cause)
         change_capacities(self._records, fleet, {variant.name: Capacity(weight=variant.weight, count=count)})
         self._records.put(
             ScalingActivityStatus(
@@ -174,7 +178,7 @@ class _Look:
                 count=count,
                 cause=cause,
                 started=self._now,
-                message=f"Successfully set desired instance count to {count}. Waiting for change to be fulfilled by "
+                message=f"Successfully set {self._capacity} to {count}. Waiting for change to be fulfilled by "
                 "sagemaker.",
             )
         )
@@ -190,11 +194,9 @@ class _Look:
             count = activity.count
             done = variant.count == count
             failure = status.failure_reason if status and not done else None
-            message = f"Successfully set desired instance count to {count}. Change successfully fulfilled by sagemaker."
+            message = f"Successfully set {self._capacity} to {count}. Change successfully fulfilled by sagemaker."
             if not done:
-                message = (
-                    f"Failed to set desired instance count to {count}. Reason: {failure or 'it was changed since'}"
-                )
+                message = f"Failed to set {self._capacity} to {count}. Reason: {failure or 'it was changed since'}"
             self._records.put(
                 msgspec.structs.replace(
                     activity, status="Successful" if done else "Failed", ended=self._now, message=message
@@ -205,3 +207,7 @@ class _Look:
         """From the oldest on."""
         found = [one for one in self._records.all(ScalingActivityStatus) if one.target == self._target.key]
         return sorted(found, key=lambda one: one.key)
+
+
+def _within(target: ScalableTarget, most: int) -> ScalableTarget:
+    return msgspec.structs.replace(target, minimum=min(target.minimum, most), maximum=min(target.maximum, most))

@@ -9,7 +9,7 @@ import msgspec
 
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Writer
-from ringfence.resources.application_autoscaling import ALARM_PREFIX, ScalingPolicy
+from ringfence.resources.application_autoscaling import ALARM_PREFIX, PREDEFINED_METRICS, ScalingPolicy
 from ringfence.resources.cloudwatch import Dimensions, MetricAlarm, MetricQuery, MetricStat
 from ringfence.services.cloudwatch.alarm import remove_alarm, write_alarm
 
@@ -64,6 +64,5 @@ def _stat(policy: ScalingPolicy, resource: str, period: int) -> MetricStat:
         )  # fmt: skip
     _, endpoint, _, variant = resource.split("/")
     where: Dimensions = (("EndpointName", endpoint), ("VariantName", variant))
-    return MetricStat(
-        namespace="AWS/SageMaker", name="InvocationsPerInstance", dimensions=where, period=period, stat="Sum"
-    )
+    _, name, stat = PREDEFINED_METRICS[policy.spec["PredefinedMetricSpecification"]["PredefinedMetricType"]]
+    return MetricStat(namespace="AWS/SageMaker", name=name, dimensions=where, period=period, stat=stat)

@@ -6,8 +6,14 @@ from typing import TypeVar
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.listing import page
-from ringfence.core.record import Record
-from ringfence.resources.application_autoscaling import DIMENSION, NAMESPACE, ScalableTarget, ScalingPolicy
+from ringfence.core.record import Reader, Record
+from ringfence.resources.application_autoscaling import (
+    DIMENSION,
+    NAMESPACE,
+    PROVISIONED,
+    ScalableTarget,
+    ScalingPolicy,
+)
 
 R = TypeVar("R", bound=Record)
 _MOST = 50
@@ -33,7 +39,7 @@ def check_dimension(request: Request) -> None:
     if request["ServiceNamespace"] != NAMESPACE:
         raise not_implemented(f"scaling of the service namespace {request['ServiceNamespace']}")
     dimension = request.get("ScalableDimension", DIMENSION)
-    if dimension != DIMENSION:
+    if dimension not in (DIMENSION, PROVISIONED):
         raise not_implemented(f"the scalable dimension {dimension}")
 
 
@@ -41,16 +47,22 @@ def find_target(call: Call, request: Request) -> ScalableTarget:
     """ObjectNotFoundException if it was not registered."""
     check_dimension(request)
     found = call.records.get(ScalableTarget, call.scoped(request["ResourceId"]))
-    if found is None:
+    if found is None or found.dimension != request["ScalableDimension"]:
         raise ServiceError("ObjectNotFoundException", f"No scalable target found for {_named(request)}")
     return found
+
+
+def dimension_of(records: Reader, target: str) -> str:
+    """`target`: its key. A policy goes with its target."""
+    found = records.get(ScalableTarget, target)
+    return found.dimension if found else DIMENSION
 
 
 def find_policy(call: Call, request: Request) -> ScalingPolicy:
     check_dimension(request)
     target = call.scoped(request["ResourceId"])
     found = call.records.get(ScalingPolicy, f"{target}\0{request['PolicyName']}")
-    if found is None:
+    if found is None or dimension_of(call.records, target) != request["ScalableDimension"]:
         raise ServiceError(
             "ObjectNotFoundException",
             f"No scaling policy found for {_named(request)}, policy name: {request['PolicyName']}",

@@ -10,14 +10,14 @@ from ringfence.core.operation import operation
 from ringfence.core.record import Writer
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.application_autoscaling import (
-    DIMENSION,
     NAMESPACE,
+    PROVISIONED,
     ScalableTarget,
     ScalingActivityStatus,
     ScalingPolicy,
     ScalingStatus,
 )
-from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet
+from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
 from ringfence.services.application_autoscaling.lookup import (
     KEYS,
     check_dimension,
@@ -45,7 +45,8 @@ _ROLE = (
 def register_scalable_target(call: Call, request: Request) -> Result:
     """Register, or change what is given of one that is registered. Its role is the service-linked one, always."""
     check_dimension(request)
-    fleet = _find_fleet(call, request["ResourceId"])
+    fleet, variant = _find_variant(call, request["ResourceId"])
+    _check_kind(variant, request["ScalableDimension"])
     known = call.records.get(ScalableTarget, call.scoped(request["ResourceId"]))
     if known is None and not {"MinCapacity", "MaxCapacity"} <= request.keys():
         raise invalid("MinCapacity and MaxCapacity must be specified when a scalable target is registered.")
@@ -59,12 +60,15 @@ def register_scalable_target(call: Call, request: Request) -> Result:
         created=call.now,
         minimum=1,
         maximum=1,
+        dimension=request["ScalableDimension"],
     )
     minimum = request.get("MinCapacity", target.minimum)
     maximum = request.get("MaxCapacity", target.maximum)
     # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
     if minimum < (1 if fleet.asynchronous is None else 0):
         raise invalid("Minimum capacity must be at least 1 for a production variant.")
+    if variant.serverless is not None and maximum > variant.serverless.concurrency:  # ours
+        raise invalid("Maximum capacity cannot be more than the MaxConcurrency of a serverless variant.")
     if minimum > maximum:
         raise invalid("Maximum capacity cannot be less than minimum capacity")  # (recalled)
     suspended = request.get("SuspendedState", dict.fromkeys(target.suspended, True))
@@ -93,6 +97,7 @@ def describe_scalable_targets(call: Call, request: Request) -> Result:
         for target in sorted(call.records.all(ScalableTarget), key=lambda target: target.key)
         if (target.account, target.region) == (call.account, call.region)
         and (not wanted or target.resource_id in wanted)
+        and request.get("ScalableDimension") in (None, target.dimension)
     ]
     shown, more = show_page(found, request)
     return {"ScalableTargets": [_show(target) for target in shown], **more}
@@ -116,8 +121,14 @@ def remove_target(records: Writer, target: ScalableTarget) -> None:
     records.delete(target)
 
 
-def _find_fleet(call: Call, resource_id: str) -> Fleet:
-    """The one that the variant is of; ValidationException if there is none."""
+def _check_kind(variant: Variant, dimension: str) -> None:
+    """(recalled) What a variant does not have is told in the words for what is no variant."""
+    if (variant.serverless is not None) != (dimension == PROVISIONED):
+        raise invalid(f"Unsupported service namespace, resource type or scalable dimension: {dimension}")
+
+
+def _find_variant(call: Call, resource_id: str) -> tuple[Fleet, Variant]:
+    """With the fleet that it is of; ValidationException if there is none."""
     named = _RESOURCE.fullmatch(resource_id)
     if named is None:
         raise invalid(f"Unsupported service namespace, resource type or scalable dimension: {resource_id}")
@@ -128,16 +139,17 @@ def _find_fleet(call: Call, resource_id: str) -> Fleet:
     status = call.records.get(EndpointStatus, endpoint.key)
     serving = status.serving_generation if status else None
     fleet = call.records.get(Fleet, f"{endpoint.key}/{serving or endpoint.generation}")
-    if fleet is None or named["variant"] not in {variant.name for variant in fleet.variants}:
+    variant = next((one for one in fleet.variants if one.name == named["variant"]), None) if fleet else None
+    if fleet is None or variant is None:
         raise invalid(f'Could not find variant "{named["variant"]}" of endpoint "{arn}".')
-    return fleet
+    return fleet, variant
 
 
 def _show(target: ScalableTarget) -> Result:
     return {
         "ServiceNamespace": NAMESPACE,
         "ResourceId": target.resource_id,
-        "ScalableDimension": DIMENSION,
+        "ScalableDimension": target.dimension,
         "MinCapacity": target.minimum,
         "MaxCapacity": target.maximum,
         "RoleARN": _ROLE.format(account=target.account),

@@ -3,8 +3,8 @@
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import not_implemented
 from ringfence.core.operation import operation
-from ringfence.resources.application_autoscaling import DIMENSION, NAMESPACE, ScalingActivityStatus
-from ringfence.services.application_autoscaling.lookup import check_dimension, show_page
+from ringfence.resources.application_autoscaling import CAPACITY, NAMESPACE, ScalingActivityStatus
+from ringfence.services.application_autoscaling.lookup import check_dimension, dimension_of, show_page
 
 
 @operation(
@@ -21,20 +21,23 @@ def describe_scaling_activities(call: Call, request: Request) -> Result:
     found = [
         activity
         for activity in call.records.all(ScalingActivityStatus)
-        if activity.target.startswith(place) and target in (None, activity.target)
+        if activity.target.startswith(place)
+        and target in (None, activity.target)
+        and request.get("ScalableDimension") in (None, dimension_of(call.records, activity.target))
     ]
     found.sort(key=lambda activity: activity.started, reverse=True)
     shown, more = show_page(found, request)
-    return {"ScalingActivities": [_show(activity) for activity in shown], **more}
+    return {"ScalingActivities": [_show(call, activity) for activity in shown], **more}
 
 
-def _show(activity: ScalingActivityStatus) -> Result:
+def _show(call: Call, activity: ScalingActivityStatus) -> Result:
+    dimension = dimension_of(call.records, activity.target)
     shown: Result = {
         "ActivityId": activity.id,
         "ServiceNamespace": NAMESPACE,
         "ResourceId": activity.target.split("/", 2)[2],
-        "ScalableDimension": DIMENSION,
-        "Description": f"Setting desired instance count to {activity.count}.",
+        "ScalableDimension": dimension,
+        "Description": f"Setting {CAPACITY[dimension]} to {activity.count}.",
         "Cause": activity.cause,
         "StartTime": activity.started,
         "StatusCode": activity.status,

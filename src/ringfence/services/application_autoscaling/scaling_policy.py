@@ -13,8 +13,8 @@ from ringfence.core.errors import not_implemented
 from ringfence.core.operation import operation
 from ringfence.resources.application_autoscaling import (
     ALARM_PREFIX,
-    DIMENSION,
     NAMESPACE,
+    PREDEFINED_METRICS,
     ScalableTarget,
     ScalingPolicy,
     ScalingStatus,
@@ -23,6 +23,7 @@ from ringfence.resources.cloudwatch import MetricAlarm
 from ringfence.services.application_autoscaling.lookup import (
     KEYS,
     check_dimension,
+    dimension_of,
     find_policy,
     find_target,
     invalid,
@@ -35,7 +36,6 @@ _CONFIGURATIONS = {
     _TRACKING: "TargetTrackingScalingPolicyConfiguration",
     _STEP: "StepScalingPolicyConfiguration",
 }
-_PREDEFINED = "SageMakerVariantInvocationsPerInstance"
 _CUSTOMIZED = frozenset({"MetricName", "Namespace", "Dimensions", "Statistic", "Unit"})
 _ADJUSTMENTS = ("ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity")
 
@@ -55,7 +55,7 @@ def put_scaling_policy(call: Call, request: Request) -> Result:
         raise not_implemented(f"the policy type {type}") if type else invalid("PolicyType must be specified.")
     if known is not None and known.type != type:
         raise invalid(f"The policy {known.name} is a {known.type} policy: its type cannot be changed.")
-    spec = _read(request, type)
+    spec = _read(request, type, target.dimension)
     policy = ScalingPolicy(
         target=target.key,
         name=request["PolicyName"],
@@ -94,6 +94,7 @@ def describe_scaling_policies(call: Call, request: Request) -> Result:
         if policy.target.startswith(place)
         and target in (None, policy.target)
         and (not names or policy.name in names or policy.arn in names)
+        and request.get("ScalableDimension") in (None, dimension_of(call.records, policy.target))
     ]
     shown, more = show_page(found, request)
     return {"ScalingPolicies": [_show(call, policy) for policy in shown], **more}
@@ -105,7 +106,7 @@ def _show(call: Call, policy: ScalingPolicy) -> Result:
         "PolicyName": policy.name,
         "ServiceNamespace": NAMESPACE,
         "ResourceId": policy.target.split("/", 2)[2],
-        "ScalableDimension": DIMENSION,
+        "ScalableDimension": dimension_of(call.records, policy.target),
         "PolicyType": policy.type,
         _CONFIGURATIONS[policy.type]: policy.spec,
         "Alarms": _show_alarms(call, policy),
@@ -143,7 +144,7 @@ def _check_alone(call: Call, policy: ScalingPolicy) -> None:
         raise invalid("Only one TargetTrackingScaling policy for a given metric specification is allowed.")
 
 
-def _read(request: Request, type: str) -> dict[str, Any]:
+def _read(request: Request, type: str, dimension: str) -> dict[str, Any]:
     for other, member in _CONFIGURATIONS.items():
         if other != type and member in request:
             raise invalid(f"{member} cannot be specified for the policy type {type}.")
@@ -152,13 +153,13 @@ def _read(request: Request, type: str) -> dict[str, Any]:
         raise invalid(f"{member} must be specified for the policy type {type}.")
     spec: dict[str, Any] = request[member]
     if type == _TRACKING:
-        _check_tracking(spec)
+        _check_tracking(spec, dimension)
     else:
         _check_steps(spec)
     return spec
 
 
-def _check_tracking(spec: Mapping[str, Any]) -> None:
+def _check_tracking(spec: Mapping[str, Any], dimension: str) -> None:
     predefined, customized = spec.get("PredefinedMetricSpecification"), spec.get("CustomizedMetricSpecification")
     if (predefined is None) == (customized is None):
         raise invalid(
@@ -168,10 +169,13 @@ def _check_tracking(spec: Mapping[str, Any]) -> None:
         raise invalid("TargetValue must be greater than 0.")
     _check_cooldowns(spec, ("ScaleOutCooldown", "ScaleInCooldown"))
     if predefined is not None:
-        if predefined["PredefinedMetricType"] != _PREDEFINED:
-            raise not_implemented(f"the predefined metric {predefined['PredefinedMetricType']}")
+        name = predefined["PredefinedMetricType"]
+        if name not in PREDEFINED_METRICS:
+            raise not_implemented(f"the predefined metric {name}")
+        if PREDEFINED_METRICS[name][0] != dimension:
+            raise invalid(f"The predefined metric {name} is not one of the scalable dimension {dimension}.")
         if "ResourceLabel" in predefined:
-            raise invalid(f"ResourceLabel cannot be specified for {_PREDEFINED}.")
+            raise invalid(f"ResourceLabel cannot be specified for {name}.")
         return
     assert customized is not None
     for member in customized.keys() - _CUSTOMIZED:
