@@ -98,6 +98,18 @@ def app(state: Path, domain: str, profile: str, app: str, as_json: bool) -> None
     _hosting(state, "app", f"{domain}/{profile}/{app}", as_json)
 
 
+@explain.command()
+@state_option
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def notebook(state: Path, name: str, as_json: bool) -> None:
+    """Check everything that a notebook instance needs, and how its URL is opened. Exits 1 if something is wrong.
+
+    Its role; without DirectInternetAccess the ways to SageMaker and S3; whether browsers in its VPC reach it.
+    """
+    _hosting(state, "notebook", name, as_json)
+
+
 @explain.command("vpc-endpoint")
 @state_option
 @click.argument("id", metavar="VPCE-ID")
@@ -130,6 +142,7 @@ def _hosting(state: Path, kind: str, name: str, as_json: bool) -> None:
     if not told["found"]:
         others = {
             "vpc-endpoint": "ec2 describe-vpc-endpoints",
+            "notebook": "sagemaker list-notebook-instances",
             "job": "sagemaker list-processing-jobs` and `list-training-jobs",
         }
         listing = others.get(kind, f"sagemaker list-{kind}s")

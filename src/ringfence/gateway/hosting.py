@@ -16,6 +16,7 @@ from ringfence.explain.endpoint import HostingExplanation, explain_hosting, tell
 from ringfence.explain.hosting import Ground, Permits, Plan, plan_endpoint, plan_model
 from ringfence.explain.job import explain_job, find_job, place_of
 from ringfence.explain.logged_call import Question
+from ringfence.explain.notebook import explain_notebook, find_notebook, place_of_notebook
 from ringfence.explain.supposed import SupposedRecords
 from ringfence.explain.vpc_endpoint import find_of_endpoint
 from ringfence.gateway.authorize import Denied, authorize
@@ -43,7 +44,7 @@ def explain_hosted(
     now: datetime,
     entropy: Entropy,
 ) -> HostingExplanation | None:
-    """`place`: account and region. `wanted`: `endpoint`, `model`, `job`, `app` or `vpc-endpoint`, and its name or id.
+    """`place`: account and region. `wanted`: `endpoint`, `model`, `job`, `app`, `notebook`, `vpc-endpoint`; and a name.
 
     None if there is no such thing.
     """
@@ -61,6 +62,9 @@ def explain_hosted(
     if kind == "app":
         app = find_app(records, *place, name)
         return explain_app(ground(place_of_app(records, app)), app) if app is not None else None
+    if kind == "notebook":
+        notebook = find_notebook(records, *place, name)
+        return explain_notebook(ground(place_of_notebook(notebook)), notebook) if notebook is not None else None
     plan = (plan_endpoint if kind == "endpoint" else plan_model)(records, *place, name)
     return explain_hosting(ground(plan), plan) if plan is not None else None
 

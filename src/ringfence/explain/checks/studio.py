@@ -101,12 +101,12 @@ def check_policies(ground: Ground, app: App, domain: Domain) -> Iterator[Finding
         if record.vpc_id != domain.vpc_id:
             continue
         if record.service_name.endswith(".sagemaker.api"):
-            yield _judge_policy(record, "sagemaker:CreateApp", app.arn)
+            yield judge_policy(record, "sagemaker:CreateApp", app.arn)
         if record.service_name.endswith((".sagemaker.api", ".studio")) and not app.in_space:
-            yield _judge_policy(record, _URL, profile)
+            yield judge_policy(record, _URL, profile)
 
 
-def _judge_policy(record: VpcEndpoint, action: str, arn: str) -> Finding:
+def judge_policy(record: VpcEndpoint, action: str, arn: str) -> Finding:
     subject = f"{record.id} {action}"
     match reach(record.policy, action, arn):
         case "yes":

@@ -1,0 +1,83 @@
+"""Everything that a notebook instance needs of its role and network, and how its URL can be opened from the VPC.
+
+Pure. Called by gateway.hosting for `ringfence explain notebook`; what is true of models too is in hosting's checks.
+"""
+
+from collections.abc import Iterator
+
+from ringfence.core.record import Reader
+from ringfence.explain.checks.calls import check_calls
+from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
+from ringfence.explain.checks.internet_route import check_internet_route
+from ringfence.explain.checks.names import check_names
+from ringfence.explain.checks.notebook import check_direct, check_needs, check_openers
+from ringfence.explain.checks.role import check_role
+from ringfence.explain.endpoint import HostingExplanation, tell
+from ringfence.explain.finding import Finding, note
+from ringfence.explain.hosting import Ground, Plan
+from ringfence.resources.notebook import NotebookInstance
+from ringfence.resources.sagemaker import Variant
+from ringfence.services.sagemaker.notebook_state import notebook_state, notebook_status
+
+
+def find_notebook(records: Reader, account: str, region: str, name: str) -> NotebookInstance | None:
+    return records.get(NotebookInstance, f"{account}/{region}/{name}")
+
+
+def place_of_notebook(notebook: NotebookInstance) -> Plan:
+    """The instance as hosting's checks see instances."""
+    variant = Variant(
+        name=notebook.name,
+        model_name=notebook.name,
+        container={},
+        role_arn=notebook.role_arn,
+        instance_type=notebook.instance_type,
+        count=1,
+        weight=1.0,
+        subnet_ids=(notebook.subnet_id,) if notebook.subnet_id else (),
+        group_ids=notebook.group_ids,
+        download_timeout=0,
+        startup_timeout=0,
+    )
+    return Plan(notebook.name, (variant,))
+
+
+def explain_notebook(ground: Ground, notebook: NotebookInstance) -> HostingExplanation:
+    """State, findings, and which of them is behind the FailureReason."""
+    plan = place_of_notebook(notebook)
+    findings = tuple(dict.fromkeys(_find(ground, plan, notebook)))
+    faults = [one for one in findings if one.mark == "wrong"]
+    facts = {"notebook": notebook.arn, "status": notebook_state(ground.records, notebook)}
+    return tell(list(_head(ground, notebook, faults)), findings, facts)
+
+
+def _find(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Finding]:
+    yield from check_role(ground, plan)
+    if notebook.subnet_id is None:
+        sentence = "it has no SubnetId: it is in SageMaker's own network, with the internet and nothing of a VPC"
+        yield note("network", notebook.name, sentence, "give it SubnetId and SecurityGroupIds")
+        return
+    yield from check_names(ground, plan)
+    if notebook.direct_internet_access == "Enabled":
+        yield from check_direct(ground, plan)
+    else:
+        yield from check_needs(ground, plan)
+        yield from check_calls(ground, plan)
+        yield from check_internet_route(ground, plan)
+        yield from check_endpoint_policies(ground, plan)
+    yield from check_openers(ground, plan, notebook)
+
+
+def _head(ground: Ground, notebook: NotebookInstance, faults: list[Finding]) -> Iterator[str]:
+    status = notebook_status(ground.records, notebook)
+    yield f"notebook instance {notebook.name}: {notebook_state(ground.records, notebook)}"
+    reason = status.failure_reason if status is not None else None
+    if reason:
+        yield f"FailureReason: {reason}"
+    where = f"{notebook.subnet_id} with {', '.join(notebook.group_ids)}" if notebook.subnet_id else "no VPC"
+    yield f"  {notebook.instance_type}, {where}, DirectInternetAccess {notebook.direct_internet_access}"
+    if not reason:
+        return
+    likely = [one for one in faults if one.failure_reason and reason.startswith(one.failure_reason)]
+    for one in likely:
+        yield f"the likely cause: {one.sentence}"
