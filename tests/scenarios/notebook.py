@@ -5,20 +5,13 @@ import json
 import time
 from typing import Any
 
+from demo.data import EC2_ACTIONS
 from demo.network import wait_available
 from demo.story import BIN, Story, expect
 from tests.scenarios.studio import CLIENT
 
 NAME = "notebooks"
-# https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
-EC2_ACTIONS = [
-    f"ec2:{one}"
-    for one in (
-        "CreateNetworkInterface", "CreateNetworkInterfacePermission", "DeleteNetworkInterface",
-        "DeleteNetworkInterfacePermission", "DescribeNetworkInterfaces", "DescribeVpcs", "DescribeDhcpOptions",
-        "DescribeSubnets", "DescribeSecurityGroups", "DescribeVpcEndpoints",
-    )
-]  # fmt: skip
+RIGHTS = ["sagemaker:List*", "sagemaker:Describe*", *EC2_ACTIONS]
 ENDED = ("Stopped", "Failed")
 
 
@@ -168,13 +161,18 @@ class Notebooks:
         iam.delete_role_policy(RoleName=NAME, PolicyName="rights")
         iam.delete_role(RoleName=NAME)
 
+    def give_rights(self, *actions: str) -> None:
+        """To the instances' role: those that it needs, if none are named."""
+        statement = {"Effect": "Allow", "Action": list(actions) or RIGHTS, "Resource": "*"}
+        self.story.client("iam").put_role_policy(
+            RoleName=NAME, PolicyName="rights", PolicyDocument=_document([statement])
+        )
+
     def _make_role(self) -> str:
         iam = self.story.client("iam")
         trust = {"Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole", "Effect": "Allow"}
-        rights = ["sagemaker:List*", "sagemaker:Describe*", *EC2_ACTIONS]
         arn: str = iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=_document([trust]))["Role"]["Arn"]
-        statement = {"Effect": "Allow", "Action": rights, "Resource": "*"}
-        iam.put_role_policy(RoleName=NAME, PolicyName="rights", PolicyDocument=_document([statement]))
+        self.give_rights()
         return arn
 
 

@@ -39,7 +39,8 @@ async def main(asked: dict[str, Any]) -> dict[str, Any]:
     name = asked.get("cookie_name", "__Host-StudioSession")
     host = asked.get("host") or asked["open"].partition("://")[2].partition("/")[0].partition("?")[0]
     jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(cookie_jar=jar, headers={"User-Agent": "browser"}) as session:
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=3)
+    async with aiohttp.ClientSession(cookie_jar=jar, headers={"User-Agent": "browser"}, timeout=patience) as session:
         if "cookie" in asked:
             session.headers["Cookie"] = f"{name}={asked['cookie']}"
         else:
@@ -116,4 +117,8 @@ def _trust() -> Any:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(json.loads(sys.argv[1])))))
+    try:
+        found = asyncio.run(main(json.loads(sys.argv[1])))
+    except aiohttp.ClientConnectionError as error:
+        found = {"unreachable": str(error)}
+    print(json.dumps(found))

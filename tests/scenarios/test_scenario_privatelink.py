@@ -101,6 +101,14 @@ def test_without_private_dns_the_url_is_given(story: Story, endpoint: str, witho
         AWS, "sagemaker", "describe-endpoint", "--endpoint-name", endpoint, "--endpoint-url", urls["sagemaker.api"]
     )
     assert json.loads(described)["EndpointStatus"] == "InService"
+    rights = {"Effect": "Allow", "Action": "sagemaker:List*", "Resource": "*"}
+    story.client("iam").put_role_policy(
+        RoleName=story.facts["roles"]["app"].rpartition("/")[2],
+        PolicyName="lists",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [rights]}),
+    )
+    for what, member in (("notebook-instances", "NotebookInstances"), ("training-jobs", "TrainingJobSummaries")):
+        assert member in json.loads(run(AWS, "sagemaker", f"list-{what}", "--endpoint-url", urls["sagemaker.api"]))
     output = story.state.parent / "by-url.json"
     body = story.state.parent / "by-url-request.json"
     body.write_text(_body(story))

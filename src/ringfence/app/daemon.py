@@ -241,7 +241,8 @@ class App:
                 kept = root_records(records, self.config.account)
             self.store.clear(kept)
             self._blobs.sweep(Kept(self.store))
-            await asyncio.to_thread(shutil.rmtree, self.config.homes, ignore_errors=True)
+            for directory in (self.config.homes, self.config.volumes):
+                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
             self._assemble()
             await self._reconcile()
 

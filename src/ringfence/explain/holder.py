@@ -3,6 +3,7 @@
 from ringfence.core.record import Reader
 from ringfence.resources.ec2 import NatGateway, NetworkInterface, RouteTable, VpcEndpoint
 from ringfence.resources.instance import Instance
+from ringfence.resources.notebook import NotebookInstanceStatus
 
 
 def is_sagemakers(interface: NetworkInterface) -> bool:
@@ -19,11 +20,19 @@ def find_instance(records: Reader, interface: NetworkInterface) -> Instance | No
     return records.get(Instance, attached) if attached else None
 
 
+def _notebook_of(records: Reader, interface: NetworkInterface) -> str | None:
+    """The ARN of the notebook instance whose interface it is, attached or not."""
+    found = (one.arn for one in records.all(NotebookInstanceStatus) if one.interface_id == interface.id)
+    return next(found, None)
+
+
 def describe_owner(records: Reader, interface: NetworkInterface) -> str:
     """`arn:…:endpoint/iris (i-…)`, `VPC Endpoint Interface vpce-…`, `SageMaker, left behind`"""
     instance = find_instance(records, interface)
     if instance is not None:
         return f"{instance.owner} ({instance.id})"
+    if (notebook := _notebook_of(records, interface)) is not None:
+        return f"{notebook}, which keeps it while it is stopped"
     if interface.interface_type != "interface":
         return interface.description or interface.interface_type
     return "SageMaker, left behind" if is_sagemakers(interface) else "an interface of your own"
@@ -42,6 +51,10 @@ def mend_interface(records: Reader, interface: NetworkInterface) -> str:
     for nat in records.all(NatGateway):
         if nat.network_interface_id == interface.id:
             return f"aws ec2 delete-nat-gateway --nat-gateway-id {nat.id}"
+    if (notebook := _notebook_of(records, interface)) is not None:
+        name = f"--notebook-instance-name {notebook.rpartition('/')[2]}"
+        stop = f"aws sagemaker stop-notebook-instance {name}, then " if interface.attachment is not None else ""
+        return f"{stop}aws sagemaker delete-notebook-instance {name}"
     instance = find_instance(records, interface)
     if instance is None:
         detach = ""

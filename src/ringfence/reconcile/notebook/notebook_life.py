@@ -80,11 +80,13 @@ class NotebookLife:
         self._put("Failed" if reason else "Stopped", failure_reason=reason and reason[:1024])
 
     async def _serve(self) -> None:
-        """Until the container ends, which it should not."""
+        """Until the container ends, which it should not. One that ended while nobody looked, with the machine as often
+        as not, is launched anew."""
         if self._asked.is_set():
             return
         status = self._status()
-        if status is None or status.status != "InService" or status.launch != self._notebook.launch:
+        serving = status is not None and (status.status, status.launch) == ("InService", self._notebook.launch)
+        if status is None or not serving or not isinstance(self._parts.driver.state(status.instance_id), Running):
             await self._end()
             status = await self._launch()
         self._follow_logs(status.instance_id)
