@@ -13,7 +13,7 @@ from demo.story import BIN, Story
 LOAD = str(Path(__file__).with_name("load.py"))
 
 # Signs as the instance's role does, inside the VPC, and measures.
-_THROUGH = """
+THROUGH = """
 import json, sys
 sys.path.insert(0, sys.argv[4])
 from bench.load import Job, run
@@ -23,7 +23,8 @@ host = f"runtime.sagemaker.{sys.argv[3]}.amazonaws.com"
 import os
 text = capture("sagemaker-runtime", "invoke_endpoint",
     {"EndpointName": sys.argv[1], "ContentType": "application/json", "Body": sys.argv[2].encode()})
-print(json.dumps(asdict(run(Job(host, 443, text, ca=os.environ["AWS_CA_BUNDLE"], server_name=host)))))
+job = Job(host, 443, text, threads=int(sys.argv[5]), ca=os.environ["AWS_CA_BUNDLE"], server_name=host)
+print(json.dumps(asdict(run(job))))
 """
 
 
@@ -31,7 +32,9 @@ def measure(story: Story, name: str, scratch: Path) -> list[Row]:
     """Added latency of one caller, and the throughput ratio of four."""
     body = json.dumps({"rows": story.facts["rows"]})
     root = str(Path(__file__).resolve().parents[1])
-    through = Outcome(**json.loads(story.inside(str(BIN / "python"), "-c", _THROUGH, name, body, story.region, root)))
+    through = Outcome(
+        **json.loads(story.inside(str(BIN / "python"), "-c", THROUGH, name, body, story.region, root, "4"))
+    )
     request = (
         f"POST /invocations HTTP/1.1\r\nHost: model\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"

@@ -96,19 +96,24 @@ def run(job: Job, connect: Callable[[Job], Connection] = Connection) -> Outcome:
 
 
 def _rate(job: Job, connect: Callable[[Job], Connection]) -> float:
+    """From when every thread has its connection, with an answer come over it."""
     counts = [0] * job.threads
-    deadline = time.perf_counter() + job.seconds
+    ready = threading.Barrier(job.threads + 1)
 
     def work(number: int) -> None:
         connection = connect(job)
+        connection.send()
+        ready.wait(60)
+        deadline = time.perf_counter() + job.seconds
         while time.perf_counter() < deadline:
             connection.send()
             counts[number] += 1
 
-    start = time.perf_counter()
     threads = [threading.Thread(target=work, args=(number,)) for number in range(job.threads)]
     for thread in threads:
         thread.start()
+    ready.wait(60)
+    start = time.perf_counter()
     for thread in threads:
         thread.join()
     return sum(counts) / (time.perf_counter() - start)
