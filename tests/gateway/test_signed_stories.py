@@ -160,3 +160,25 @@ def test_the_simulator(daemon: Daemon) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:user/simulated"
     results = daemon.client("iam").simulate_principal_policy(PolicySourceArn=arn, ActionNames=["s3:GetObject"])
     assert results["EvaluationResults"][0]["EvalDecision"] == "implicitDeny"
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+def test_an_objects_checksum_is_of_the_algorithm_that_was_asked_for(daemon: Daemon, algorithm: str) -> None:
+    s3 = daemon.client("s3", config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"))
+    member, bucket = f"Checksum{algorithm}", f"summed-{algorithm.lower()}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    put = s3.put_object(Bucket=bucket, Key="sent", Body=b"content", ChecksumAlgorithm=algorithm)
+    seen = s3.head_object(Bucket=bucket, Key="sent", ChecksumMode="ENABLED")
+    assert put[member] == seen[member]
+    url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k", member: put[member]}, ExpiresIn=60)
+    header = {f"x-amz-checksum-{algorithm.lower()}": put[member]}
+    assert [upload(url, body, header) for body in (b"content", b"another")] == [200, 400]
+
+
+def upload(url: str, body: bytes, headers: dict[str, str]) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT"), timeout=10) as answer:
+            status: int = answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    return status

@@ -43,6 +43,12 @@ async def test_receive_stores_and_digests(blobs: BlobStore) -> None:
     assert blobs.path(blob.id).read_bytes() == whole
 
 
+async def test_only_the_checksums_that_are_wanted(blobs: BlobStore) -> None:
+    blob = await blobs.receive(chunks(b"123456789"), {"SHA1", "CRC32"})
+    assert blob.computed.keys() == {"SHA1", "CRC32"}
+    assert blob.md5 == hashlib.md5(b"123456789").hexdigest()
+
+
 async def test_crcs_of_check_values(blobs: BlobStore) -> None:
     """The check values of CRC-32C (RFC 3720) and CRC-64/NVME: of the digits 1 to 9."""
     blob = await blobs.receive(chunks(b"1234", b"56789"))

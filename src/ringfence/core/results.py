@@ -1,5 +1,6 @@
 """Effects that a handler may return as data: the gateway performs them after the commit."""
 
+import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,17 +15,20 @@ from ringfence.core.record import Writer
 class Blob:
     """A body that is on disk already, fsynced, before the transaction begins: what a streaming request member holds.
 
-    `id` names it in the blob store. Digests are lower-case hex of the whole content.
+    `id` names it in the blob store. `md5` and `sha256` are lower-case hex of the whole content.
     """
 
     id: str
     size: int
     md5: str
-    sha256: str
     # base64 checksums that the client sent and the gateway verified: {"CRC32": "…"}
     checksums: Mapping[str, str]
-    # base64 checksums that the blob store computed as the bytes came in, of each algorithm it knows
+    # base64 checksums that the blob store computed as the bytes came in, of each algorithm that it was asked for
     computed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        return base64.b64decode(self.computed["SHA256"]).hex()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Not the arithmetic of hashes and signatures (`gateway.chunked`). Called by `gateway.serve`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from typing import Protocol
 
@@ -47,11 +47,13 @@ async def read_verified(body: Body, limit: int, verifier: BodyVerifier) -> bytes
     return payload
 
 
-async def receive(body: Body, limit: int, verifier: BodyVerifier, blobs: BlobStore) -> Blob:
+async def receive(
+    body: Body, limit: int, verifier: BodyVerifier, blobs: BlobStore, algorithms: Collection[str]
+) -> Blob:
     """The payload on disk, verified to its last byte; nothing is left there if it is not what was signed."""
     if body.length is not None and body.length > limit:
         raise _entity_too_large(limit)
-    blob = await blobs.receive(_payload(body, limit, verifier))
+    blob = await blobs.receive(_payload(body, limit, verifier), algorithms)
     return replace(blob, checksums=verifier.checksums)
 
 

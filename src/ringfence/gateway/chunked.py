@@ -80,6 +80,11 @@ class BodyVerifier:
         self._received = 0
         self._frames: _Frames | None = None
 
+    @property
+    def promised(self) -> frozenset[str]:
+        """The algorithms of the checksums that the headers have, or announce."""
+        return frozenset(name.upper() for name in self._checks)
+
     def feed(self, data: bytes) -> bytes:
         """Payload bytes of this piece of the body, possibly none; not to be believed before `finish`."""
         payload = data if self._frames is None else self._frames.feed(data)

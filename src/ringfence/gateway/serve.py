@@ -16,6 +16,7 @@ from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway import feature_call, registry
 from ringfence.gateway.authenticate import Authenticated, authenticate
 from ringfence.gateway.body import Body, read, read_verified, receive
+from ringfence.gateway.chunked import BodyVerifier
 from ringfence.gateway.decision_log import claimed_key
 from ringfence.gateway.event_body import EventBody
 from ringfence.gateway.invocation import note_dropped, note_invocation
@@ -25,7 +26,9 @@ from ringfence.gateway.route import Route, check_endpoint, expected_region, rout
 from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.protocol.rest_json import RestJsonWire
 from ringfence.protocol.wire import Wire, choose
+from ringfence.services.s3.checksum import DEFAULT
 from ringfence.store.blob_reference import is_kept
+from ringfence.store.blobs import ALGORITHMS
 
 log = logging.getLogger("ringfence.gateway")
 
@@ -55,7 +58,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
             caller = _authenticate(gateway, found, request, logged)
             request = caller.request
             name = wire.identify(request)
-            request = await _receive(gateway, wire.streams_input(name), request, body, caller)
+            request = await _receive(gateway, wire, name, request, body, caller)
         else:
             # the body is a part of what is signed
             limit = gateway.payload_limit if found.service == "sagemaker-runtime" else _LIMIT
@@ -165,14 +168,23 @@ def _authenticate(gateway: Gateway, found: Route, request: HttpRequest, logged: 
 
 
 async def _receive(
-    gateway: Gateway, streams: bool, request: HttpRequest, body: Body, caller: Authenticated
+    gateway: Gateway, wire: Wire, name: str, request: HttpRequest, body: Body, caller: Authenticated
 ) -> HttpRequest:
     """The request with its body, verified: on disk if it is an object's content, else in memory."""
-    if not streams:
+    if not wire.streams_input(name):
         return replace(request, body=await read_verified(body, _LIMIT, caller.payload))
     if request.header("content-length") is None and request.header("transfer-encoding") is None:
         raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
-    return replace(request, body=await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs))
+    algorithms = _wanted_checksums(name, request, caller.payload)
+    return replace(request, body=await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs, algorithms))
+
+
+def _wanted_checksums(name: str, request: HttpRequest, payload: BodyVerifier) -> frozenset[str]:
+    """Of an object the one that is kept; of a part all, since its upload's algorithm is not known before its record."""
+    if name != "PutObject":
+        return ALGORITHMS
+    sent = {header.lower().removeprefix("x-amz-checksum-").upper() for header, _ in request.headers}
+    return (payload.promised | sent) & ALGORITHMS or frozenset((DEFAULT,))
 
 
 def _log_refusal(

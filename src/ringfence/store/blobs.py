@@ -11,10 +11,10 @@ import hashlib
 import os
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Container, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from awscrt import checksums as crc
 
@@ -25,6 +25,11 @@ _CRCS: dict[str, tuple[Callable[[bytes, int], int], int]] = {
     "CRC32C": (crc.crc32c, 4),
     "CRC64NVME": (crc.crc64nvme, 8),
 }
+_HASHES: dict[str, Callable[[], Any]] = {
+    "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
+    "SHA256": hashlib.sha256,
+}
+ALGORITHMS = frozenset((*_CRCS, *_HASHES))
 # Below this, handing work to a thread costs more than doing it.
 _INLINE = 64 * 1024
 _READ = 1024 * 1024
@@ -33,25 +38,23 @@ _READ = 1024 * 1024
 class _Sink:
     """A blob on its way in: the temporary file and the digests so far."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, algorithms: Collection[str]) -> None:
         self.path = path
         self.size = 0
         self._file = path.open("xb")
         # S3's ETag is the MD5; nothing relies on it for security.
-        self._hashes = {
-            "MD5": hashlib.md5(usedforsecurity=False),
-            "SHA1": hashlib.sha1(usedforsecurity=False),
-            "SHA256": hashlib.sha256(),
-        }
-        self._crcs = dict.fromkeys(_CRCS, 0)
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._hashes = {name: make() for name, make in _HASHES.items() if name in algorithms}
+        self._crcs = {name: 0 for name in _CRCS if name in algorithms}
 
     def feed(self, chunk: bytes) -> None:
         self._file.write(chunk)
         self.size += len(chunk)
+        self._md5.update(chunk)
         for digest in self._hashes.values():
             digest.update(chunk)
-        for name, (function, _) in _CRCS.items():
-            self._crcs[name] = function(chunk, self._crcs[name])
+        for name, value in self._crcs.items():
+            self._crcs[name] = _CRCS[name][0](chunk, value)
 
     def publish(self, final: Path) -> None:
         """Make the content and then the name durable: no crash leaves a name with half a content."""
@@ -66,11 +69,10 @@ class _Sink:
         self.path.unlink(missing_ok=True)
 
     def blob(self, blob_id: str) -> Blob:
-        md5, sha1, sha256 = (self._hashes[name] for name in ("MD5", "SHA1", "SHA256"))
-        computed = {"SHA1": sha1.digest(), "SHA256": sha256.digest()}
-        computed |= {name: self._crcs[name].to_bytes(width, "big") for name, (_, width) in _CRCS.items()}
+        computed = {name: digest.digest() for name, digest in self._hashes.items()}
+        computed |= {name: value.to_bytes(_CRCS[name][1], "big") for name, value in self._crcs.items()}
         encoded = {name: base64.b64encode(value).decode() for name, value in computed.items()}
-        return Blob(blob_id, self.size, md5.hexdigest(), sha256.hexdigest(), {}, encoded)
+        return Blob(blob_id, self.size, self._md5.hexdigest(), {}, encoded)
 
 
 class BlobStore:
@@ -83,10 +85,13 @@ class BlobStore:
         self._held: Counter[str] = Counter()
         self._doomed: set[str] = set()
 
-    async def receive(self, chunks: AsyncIterable[bytes]) -> Blob:
-        """Store what `chunks` yields. If it raises (a bad signature or checksum at its end), nothing is kept."""
+    async def receive(self, chunks: AsyncIterable[bytes], algorithms: Collection[str] = ALGORITHMS) -> Blob:
+        """Store what `chunks` yields. If it raises (a bad signature or checksum at its end), nothing is kept.
+
+        `algorithms`: the checksums that are wanted; each costs about as much as the copying.
+        """
         blob_id = secrets.token_hex(16)
-        sink = _Sink(self._incoming / blob_id)
+        sink = _Sink(self._incoming / blob_id, algorithms)
         try:
             async for chunk in chunks:
                 if len(chunk) > _INLINE:

@@ -81,7 +81,7 @@ class S3:
             yield content
 
         blob = await self.blobs.receive(chunks())
-        return Blob(blob.id, blob.size, blob.md5, blob.sha256, checksums, blob.computed)
+        return Blob(blob.id, blob.size, blob.md5, checksums, blob.computed)
 
     async def put(self, bucket: str, key: str, content: bytes = b"", **request: Any) -> dict[str, Any]:
         return self("PutObject", Bucket=bucket, Key=key, Body=await self.blob(content), **request)
