@@ -120,3 +120,16 @@ def _kill_and_start(story: Story, hosting: Hosting) -> None:
         time.sleep(0.05)
     story.up()
     hosting.sagemaker = story.client("sagemaker")
+
+
+def test_asynchronous_requests_outlive_their_container(story: Story, hosting: Hosting, results: Any) -> None:
+    """It is replaced, and asked again what the one before it had not answered."""
+    create(hosting, "heir", AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/out"}})
+    runtime = story.client("sagemaker-runtime")
+    uris = [runtime.invoke_endpoint_async(EndpointName="heir", Body=b"sleep 1.5")["OutputLocation"] for _ in range(6)]
+    pids = list((story.state / "instances").glob("i-*/container/pid"))
+    for path in pids:
+        os.kill(int(path.read_text()), signal.SIGKILL)
+    for uri in uris:
+        assert wait_for(story.client("s3"), key_of(uri), 60) == b"slept"
+    assert pids and not any(path.exists() for path in pids), "another instance answered"
