@@ -1,8 +1,11 @@
 """Metrics of invocations are written; variants that were not asked have a zero."""
 
+import asyncio
+
 from reconcile_machine import Machine, variant
 
-from ringfence.reconcile.hosting.invocation_metric import note_idle
+from ringfence.reconcile.clock import SystemEdge
+from ringfence.reconcile.hosting.invocation_metric import InvocationMetrics, note_idle
 from ringfence.resources.cloudwatch import Datapoint, Metric
 from ringfence.services.cloudwatch.measurement import Measurements, variant_source
 
@@ -30,3 +33,15 @@ async def test_what_was_measured_is_written_when_the_daemon_ends(machine: Machin
     async with machine.daemon():
         machine.measurements.add(source, 61, [("Invocations", "None", 1.0)])
     assert "gone" in {dict(metric.dimensions)["EndpointName"] for metric in machine.store.snapshot().all(Metric)}
+
+
+async def test_loaded_models_are_counted_each_period(machine: Machine) -> None:
+    source = variant_source("123456789012", "us-west-2", "/aws/sagemaker/Endpoints", "ep", "one")
+    metrics = InvocationMetrics(machine.store, Measurements(period=1), SystemEdge(), lambda: [(source, 2), (source, 4)])
+    await metrics.reconcile(machine.store.snapshot(), True)
+    await asyncio.sleep(2.5)
+    await metrics.close()
+    with machine.store.transaction() as records:
+        points = list(records.scan(Datapoint))
+    assert {metric.name for metric in machine.store.snapshot().all(Metric)} == {"LoadedModelCount"}
+    assert {(point.count, point.sum) for point in points} == {(2.0, 6.0)}

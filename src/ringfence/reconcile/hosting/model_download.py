@@ -67,7 +67,7 @@ class ModelDownload:
 
     async def _extract(self, archive: Path, directory: Path) -> None:
         try:
-            await asyncio.to_thread(unpack, archive, directory, self._limit)
+            await _unpack_whole(archive, directory, self._limit)
         except TooLarge as error:  # ours
             raise DownloadFailed(
                 f'The model data for container "container_{self._number}" from URL "{self._data.url}" does not fit '
@@ -80,6 +80,16 @@ class ModelDownload:
             ) from error
         finally:
             archive.unlink(missing_ok=True)
+
+
+async def _unpack_whole(archive: Path, directory: Path, limit: int | None) -> None:
+    """Not to be left half-way: a thread that goes on writing would bring a directory back that is being removed."""
+    unpacking = asyncio.create_task(asyncio.to_thread(unpack, archive, directory, limit))
+    try:
+        await asyncio.shield(unpacking)
+    except asyncio.CancelledError:
+        await asyncio.gather(unpacking, return_exceptions=True)
+        raise
 
 
 def inside(directory: Path, relative: str) -> Path:
