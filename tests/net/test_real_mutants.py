@@ -14,9 +14,9 @@ from universe import draw_packets, make_universe
 
 from ringfence.dataplane import hosts, lookup, nftables, tracking, vpc_firewall, vpc_router, way_out
 from ringfence.dataplane.apply import Dataplane
-from ringfence.dataplane.host import HostState
+from ringfence.dataplane.host import HostState, KernelObject, Route
 from ringfence.dataplane.render import Renderer
-from ringfence.network.topology import Match, RouteTable, SecurityGroup, Vpc
+from ringfence.network.topology import Instance, Match, RouteTable, SecurityGroup, Vpc
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -220,6 +220,25 @@ def endpoints_answer_any_port(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def a_second_interface_takes_only_the_vpcs_first_block(patch: pytest.MonkeyPatch) -> None:
+    honest = hosts._render_ways
+
+    def ways(instance: Instance, gateway: str) -> list[KernelObject]:
+        found = honest(instance, gateway)
+        return [one for one in found if not (isinstance(one, Route) and one.destination == "100.64.0.0/20")]
+
+    patch.setattr(hosts, "_render_ways", ways)
+
+
+def everything_goes_by_the_interface_in_the_vpc(patch: pytest.MonkeyPatch) -> None:
+    honest = hosts._render_ways
+    patch.setattr(hosts, "_render_ways", lambda one, gateway: honest(dataclasses.replace(one, direct=None), gateway))
+
+
+def what_comes_from_outside_the_vpc_is_taken(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(hosts, "_render_direct", lambda instance: None)
+
+
 MUTANTS: tuple[Plant, ...] = (
     ports_end_one_early, ports_end_one_late, ports_begin_one_late, protocols_are_not_asked, icmp_types_are_not_asked,
     blocks_are_twice_as_large, blocks_are_half_as_large, sources_are_taken_for_destinations,
@@ -228,6 +247,8 @@ MUTANTS: tuple[Plant, ...] = (
     what_no_rule_allows_passes, acl_entries_go_by_another_order, denying_entries_allow, acls_look_inside_subnets_too,
     answers_need_a_rule, acls_let_answers_pass, the_most_specific_route_is_lost, members_of_groups_are_unknown,
     a_nat_gateway_keeps_the_sender, elastic_ips_are_not_needed, endpoints_answer_any_port,
+    a_second_interface_takes_only_the_vpcs_first_block, everything_goes_by_the_interface_in_the_vpc,
+    what_comes_from_outside_the_vpc_is_taken,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from ringfence.dataplane.host import PLATFORM_MARK, Pair
+from ringfence.dataplane.host import PLATFORM_MARK, Pair, Sysctl
 from ringfence.dataplane.netlink import activate_links, forget_flows, set_neighbours
 from ringfence.dataplane.plan import (
     ActivateLinks,
@@ -90,6 +90,10 @@ class Executor:
             case AddNamespaces():
                 _ip([f"netns add {self.path(name).name}" for name in step.names])
                 self._used |= {name: set() for name in step.names}
+                for name in step.names:
+                    # a new namespace has the machine's own setting: who routes is told so afterwards
+                    # https://docs.kernel.org/admin-guide/sysctl/net.html#devconf-inherit-init-net
+                    self._run(WriteSysctls(name, (Sysctl(name, "ipv4/ip_forward", "0"),)))
             case DeleteNamespaces():
                 for name in step.names:
                     self._used.pop(name, None)
