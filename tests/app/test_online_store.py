@@ -1,5 +1,6 @@
 """A daemon whose online store is a Redis server: how it starts, and what it says when the server is gone."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from botocore.exceptions import ClientError
 from daemon import Daemon, local_daemon
 
 from bench.redis_server import PROGRAM, RedisServer, redis_server
+from demo.story import Story
 from ringfence.app.online_store import OnlineStoreUnusable
+from ringfence.config import ONLINE_STORE_VARIABLE
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Redis: `apt-get install redis-tools`")
 RECORD = [{"FeatureName": "id", "ValueAsString": "a"}, {"FeatureName": "at", "ValueAsString": "2026-01-02T03:04:05Z"}]
@@ -111,10 +114,14 @@ def test_what_a_purge_forgets_is_not_kept_elsewhere(tmp_path: Path) -> None:
             assert len(_keys(redis)) == 2, "those of the daemon that was not purged"
 
 
-def _keys(server: RedisServer) -> list[str]:
+def _keys(server: RedisServer, first: bytes = b"") -> list[str]:
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        connection.sendall(b"KEYS ringfence:*\r\n")
-        return [line for line in connection.recv(65536).decode().split("\r\n") if line.startswith("ringfence:")]
+        connection.sendall(first + b"KEYS ringfence:*\r\nECHO end\r\n")
+        told = ""
+        while not told.endswith("end\r\n"):
+            told += connection.recv(65536).decode()
+        assert "-" not in {line[:1] for line in told.split("\r\n")}, told
+        return [line for line in told.split("\r\n") if line.startswith("ringfence:")]
 
 
 @pytest.mark.parametrize(
@@ -143,3 +150,30 @@ def test_a_server_that_may_forget_is_warned_of(
     with redis_server(tmp_path / "cache", *forgetful) as cache:
         with local_daemon(tmp_path / "other", online_store=cache.url):
             assert "set `appendonly yes`" in caplog.text and "set `maxmemory-policy noeviction`" in caplog.text
+
+
+@pytest.mark.root
+def test_the_command_takes_the_url_from_the_environment_and_a_purge_leaves_nothing(
+    tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(state=tmp_path / "state")
+    monkeypatch.setenv(ONLINE_STORE_VARIABLE, _url(redis, "guess"))
+    refused = story.ringfence("up", "--detach", "--port", "0")
+    assert refused.returncode == 1
+    assert (
+        "the daemon did not start" in refused.stderr and "WRONGPASS" in refused.stderr and "guess" not in refused.stderr
+    )
+    monkeypatch.setenv(ONLINE_STORE_VARIABLE, _url(redis))
+    try:
+        story.up()
+        daemon = Daemon(story.environment["AWS_ENDPOINT_URL"], story.state, story.environment)
+        assert _create(daemon)["FeatureGroupStatus"] == "Created"
+        runtime = daemon.client("sagemaker-featurestore-runtime")
+        runtime.put_record(FeatureGroupName="people", Record=RECORD)
+        assert runtime.get_record(**NAMED)["Record"] == RECORD
+        pid = json.loads((story.state / "daemon.json").read_text())["pid"]
+        assert b"p%40ss" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    finally:
+        done = story.ringfence("down", "--purge")
+    assert done.returncode == 0, done.stderr
+    assert _keys(redis, b"AUTH p@ss\r\nSELECT 1\r\n") == []

@@ -13,7 +13,10 @@ from pathlib import Path
 import boto3
 import pandas as pd
 import sagemaker
+from sagemaker.feature_store.feature_definition import IntegralFeatureDefinition
 from sagemaker.feature_store.feature_group import FeatureGroup
+from sagemaker.feature_store.feature_store import FeatureStore
+from sagemaker.feature_store.inputs import FeatureParameter, Filter, FilterOperatorEnum, Identifier, ResourceEnum
 from sagemaker.inputs import TrainingInput
 from sagemaker.multidatamodel import MultiDataModel
 from sagemaker.processing import ProcessingInput, ProcessingOutput
@@ -177,8 +180,44 @@ def flow_features(session):
         time.sleep(0.2)
     group.ingest(data_frame=frame, max_workers=2, wait=True)
     record = group.get_record(record_identifier_value_as_string="b")
+    group.delete_record(record_identifier_value_as_string="c", event_time="1767323046.5")
+    found = {
+        "status": status,
+        "record": {one["FeatureName"]: one["ValueAsString"] for one in record},
+        **_feature_catalog(session, group),
+        "refused": [_refusal(session, base) for base in (group, frame.astype({"id": object}))],
+    }
     group.delete()
-    return {"status": status, "record": {one["FeatureName"]: one["ValueAsString"] for one in record}}
+    return found
+
+
+def _feature_catalog(session, group):
+    """The group is changed, described, searched for, and read by its store."""
+    store = FeatureStore(session)
+    group.update(feature_additions=[IntegralFeatureDefinition("height")])
+    group.update_feature_metadata("age", description="years", parameter_additions=[FeatureParameter("unit", "year")])
+    unit = Filter("Parameters.unit", "year", FilterOperatorEnum.EQUALS)
+    features = store.search(resource=ResourceEnum.FEATURE_METADATA, filters=[unit])["Results"]
+    records = store.batch_get_record([Identifier("flow-features", ["a", "b", "c", "d"])])["Records"]
+    return {
+        "definitions": [one["FeatureName"] for one in group.describe()["FeatureDefinitions"]],
+        "parameters": group.list_parameters_for_feature_metadata("age"),
+        "searched": [one["FeatureMetadata"]["FeatureName"] for one in features],
+        "listed": [
+            one["FeatureGroupName"] for one in store.list_feature_groups(name_contains="flow")["FeatureGroupSummaries"]
+        ],
+        "batch": sorted(one["RecordIdentifierValueAsString"] for one in records),
+    }
+
+
+def _refusal(session, base):
+    """What create_dataset ends with: it is Athena's work on Glue's tables."""
+    place = f"s3://{session.default_bucket()}/dataset"
+    try:
+        FeatureStore(session).create_dataset(base, place, "id", "at").to_csv_file()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "it worked"
 
 
 def main():

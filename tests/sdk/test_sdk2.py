@@ -39,7 +39,14 @@ def test_the_xgboost_algorithm(world: World) -> None:
 def test_a_feature_group_is_made_of_a_frame(world: World) -> None:
     results, _ = world.run(VENV, "flow2.py", "features")
     assert results["features"]["status"] == "Created"
-    assert results["features"]["record"] == {"id": "b", "at": "1767323045.5", "age": "2"}
+    told = results["features"]
+    assert told["record"] == {"id": "b", "at": "1767323045.5", "age": "2"}
+    assert told["definitions"] == ["id", "at", "age", "height"]
+    assert (told["parameters"], told["searched"]) == ([{"Key": "unit", "Value": "year"}], ["age"])
+    assert (told["listed"], told["batch"]) == (["flow-features"], ["a", "b"]), "c is deleted"
+    without_table, without_query = told["refused"]
+    assert without_table == "RuntimeError: No metastore is configured with FeatureGroup flow-features."
+    assert "Ringfence does not implement the service 'athena'" in without_query
 
 
 def test_on_the_internet_nothing_needs_to_be_told(world: World) -> None:
