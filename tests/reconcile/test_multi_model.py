@@ -179,6 +179,18 @@ async def test_an_instance_that_does_not_tell_is_asked_again_later(
     assert (await models.perform(forward("a"))).status == 200
 
 
+async def test_an_instance_that_ends_while_it_is_looked_at(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(self: Models) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Models, "adopt", never)
+    models, _ = make(traffic)
+    asking = asyncio.create_task(models.perform(forward("a", "i-1")))
+    await asyncio.sleep(0.01)
+    await models.end("i-1")
+    assert (await asking).failure == "refused"
+
+
 async def test_the_end_of_an_instance_is_the_end_of_its_models(traffic: Traffic) -> None:
     models, _ = make(traffic)
     await models.perform(forward("a", "i-1"))

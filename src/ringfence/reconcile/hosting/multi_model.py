@@ -89,10 +89,15 @@ class MultiModels:
         return {id: models for id, models in zip(forward.instance_ids, found, strict=True) if models is not None}
 
     async def _on(self, place: _Place) -> InstanceModels | None:
+        models = self._find(place)
         try:
-            return await asyncio.shield(self._find(place))
+            return await asyncio.shield(models)
         except ListFailed:
             return None
+        except asyncio.CancelledError:
+            if not models.cancelled():
+                raise  # it is the request that is cancelled
+            return None  # the instance has ended
 
     def _find(self, place: _Place) -> asyncio.Future[InstanceModels]:
         """What is known of the place, or begins to be."""
