@@ -61,6 +61,9 @@ def test_containers_come_and_go_with_the_requests(own: Story) -> None:
     assert (shown["CurrentInstanceCount"], shown["CurrentServerlessConfig"]["MaxConcurrency"]) == (0, 2)
     assert shown["DeployedImages"][0]["SpecifiedImage"] == IMAGE
     _wait(lambda: not _instances(own))
+    explained = own.ringfence("explain", "endpoint", "rare").stdout
+    assert "serverless, 1024 MB, at most 2 at once, 0 kept ready" in explained
+    assert "each container gets 1 GiB and 0.58 CPUs" in explained
     began = datetime.now(UTC)
     assert _ask(own, "1,2") == "model(8080): 1,2"
     with ThreadPoolExecutor(2) as callers:

@@ -21,6 +21,7 @@ from sagemaker.inputs import TrainingInput
 from sagemaker.multidatamodel import MultiDataModel
 from sagemaker.processing import ProcessingInput, ProcessingOutput
 from sagemaker.serializers import CSVSerializer
+from sagemaker.serverless import ServerlessInferenceConfig
 from sagemaker.sklearn.estimator import SKLearn
 from sagemaker.sklearn.model import SKLearnModel
 from sagemaker.sklearn.processing import SKLearnProcessor
@@ -94,6 +95,27 @@ def flow_model(session):
     finally:
         predictor.delete_model()
         predictor.delete_endpoint()
+
+
+def flow_serverless(session):
+    """A model without a VPC behind an endpoint without instances; a predictor of its own, as another program has."""
+    model = SKLearnModel(
+        model_data=fit(session).model_data,
+        role=ROLE,
+        entry_point="fit.py",
+        source_dir=CODE,
+        framework_version="1.2-1",
+        sagemaker_session=session,
+    )
+    config = ServerlessInferenceConfig(memory_size_in_mb=2048, max_concurrency=2)
+    predictor = model.deploy(serverless_inference_config=config)
+    try:
+        told = session.sagemaker_client.describe_endpoint(EndpointName=predictor.endpoint_name)
+        answer = [float(one) for one in predictor.predict([[3, 4]])]
+    finally:
+        predictor.delete_model()
+        predictor.delete_endpoint()
+    return {"answer": answer, "config": told["ProductionVariants"][0]["CurrentServerlessConfig"]}
 
 
 def flow_many(session):

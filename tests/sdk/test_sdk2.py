@@ -12,13 +12,15 @@ VENV = ".venv-sdk2"
 
 
 def test_fit_deploy_predict_delete(world: World) -> None:
-    results, output = world.run(VENV, "flow2.py", "fit", "deploy", "model", "many")
+    results, output = world.run(VENV, "flow2.py", "fit", "deploy", "model", "serverless", "many")
     assert results["fit"]["status"] == "Completed"
     assert {"Key": "flow", "Value": "fit"} in results["fit"]["tags"]
     assert "fitted 64 rows on algo-1" in output, "wait=True streams the container's log"
     assert [round(value) for value in results["deploy"]["answer"]] == [10]
     assert [round(value) for value in results["deploy"]["lines"]] == [10, 15]
     assert [round(value) for value in results["model"]["answer"]] == [10]
+    assert [round(value) for value in results["serverless"]["answer"]] == [10]
+    assert results["serverless"]["config"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 2}
     assert results["many"]["models"] == ["first.tar.gz", "more/second.tar.gz"]
     assert [round(value) for value in results["many"]["answers"]] == [10, 10]
     assert world.daemon.client("sagemaker").list_models()["Models"] == []

@@ -10,7 +10,7 @@ from ringfence.resources.hosted_container import containers_of, single
 from ringfence.resources.logs import LogEvent, LogStream
 from ringfence.resources.sagemaker import HostStatus, Variant
 from ringfence.runtime.driver import Exited
-from ringfence.runtime.instance_type import GIB, limits
+from ringfence.runtime.instance_type import GIB, limits, limits_of
 from ringfence.services.sagemaker.failure_reason import label_missing
 
 _LINES = 5
@@ -41,13 +41,18 @@ def _labels(ground: Ground, variant: Variant) -> Iterator[Finding]:
 
 
 def _instance_type(variant: Variant) -> Finding:
-    known = limits(variant.instance_type)
-    if known is None or known.accelerators:
+    if variant.serverless is not None:
+        known = limits_of(variant)
+        size = f"serverless, {variant.serverless.memory_mb} MB"
+        sentence = f"{size}: each container gets {known.memory_bytes / GIB:g} GiB and {known.cpus:g} CPUs"
+        return ok("instance-type", variant.name, sentence)
+    found = limits(variant.instance_type)
+    if found is None or found.accelerators:
         text = f"The account-level service limit '{variant.instance_type} for endpoint usage' is 0 Instances"
         seen = Seen("ResourceLimitExceeded", text, "CreateEndpoint")
         sentence = f"{variant.instance_type} is not offered here: it has accelerators or is unknown"
         return wrong("instance-type", variant.name, sentence, "choose a type without accelerators", seen)
-    sentence = f"{variant.instance_type}: the container gets {known.memory_bytes / GIB:g} GiB and {known.cpus:g} CPUs"
+    sentence = f"{variant.instance_type}: the container gets {found.memory_bytes / GIB:g} GiB and {found.cpus:g} CPUs"
     return ok("instance-type", variant.name, sentence)
 
 

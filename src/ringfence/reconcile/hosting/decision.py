@@ -221,9 +221,9 @@ class Decision:
         alive = [host for host in hosts if host not in failed]
         kept = [host for variant in fleet.variants for host in self._fit(fleet, variant, alive)]
         instances = _behind(fleet, kept)
-        # an asynchronous variant may be scaled to zero: it serves as soon as there is something to do; and a shadow
-        # variant without instances is nobody's trouble
-        served = all(instances[variant.name] or not variant.count for variant in fleet.production)
+        # an asynchronous variant may be scaled to zero, and a serverless one starts what it needs: they serve as soon
+        # as there is something to do; and a shadow variant without instances is nobody's trouble
+        served = all(instances[one.name] or not one.count or one.serverless for one in fleet.production)
         state = "InService" if served else "OutOfService"
         after = msgspec.structs.replace(after, status=state, instances=instances)
         if fleet.revision > after.fleet_revision and _is_whole(fleet, instances):
