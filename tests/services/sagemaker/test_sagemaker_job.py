@@ -193,3 +193,15 @@ def test_which_jobs_match(changes: dict[str, Any], match: bool) -> None:
         for spec in (training(), training(**changes))
     ]
     assert is_match(*jobs) == match
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
+        ({"ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": []}}, "ResourceConfig.InstanceGroups"),
+    ],
+)
+def test_training_that_is_refused(sagemaker: SageMaker, changes: dict[str, Any], words: str) -> None:
+    error = sagemaker.error("CreateTrainingJob", **training(**changes))
+    assert error.code == "ValidationException" and words in error.message, error.message
