@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.redis_server import PROGRAM, RedisServer, redis_server
+from ringfence.store import redis_link
 from ringfence.store.redis_link import Redis, RedisError, RedisUnavailable, encode, read_address, read_reply
 
 needs_server = pytest.mark.skipif(PROGRAM is None, reason="there is no Redis: `apt-get install redis-tools`")
@@ -103,6 +104,32 @@ async def test_a_server_that_is_gone_and_comes_back(server: RedisServer) -> None
     await redis.close()
 
 
+async def test_callers_of_a_silent_server_fail_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections and never answers: nobody waits for the attempts of all those before."""
+    monkeypatch.setattr(redis_link, "_SECONDS", 0.3)
+    attempts = 0
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    redis = Redis(read_address(f"redis://127.0.0.1:{port}"))
+    gone = asyncio.create_task(redis.run("GET", "k"))
+    await asyncio.sleep(0.05)
+    gone.cancel()  # the others' attempt goes on without the one who began it
+    found = await asyncio.gather(*(redis.run("GET", "k") for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(one, RedisUnavailable) for one in found) and attempts == 1
+    with pytest.raises(RedisUnavailable, match="did not answer within"):
+        await redis.run("GET", "k")
+    assert attempts == 2
+    await redis.close()
+    listening.close()
+
+
 @needs_server
 async def test_a_password_a_database_and_what_a_server_refuses(tmp_path: Path) -> None:
     with redis_server(tmp_path / "redis", "--requirepass", "secret") as server:
@@ -115,6 +142,9 @@ async def test_a_password_a_database_and_what_a_server_refuses(tmp_path: Path) -
             with pytest.raises(RedisUnavailable) as caught:
                 await Redis(read_address(url)).run("GET", "k")
             assert "wrong" not in str(caught.value).replace("WRONGPASS", "")
+        await redis.run("CONFIG", "SET", "maxmemory", 1)
+        full, read = await asyncio.gather(redis.run("SET", "k", "w"), redis.run("GET", "k"), return_exceptions=True)
+        assert isinstance(full, RedisUnavailable) and "OOM" in str(full) and read == b"v"
         await redis.run("REPLICAOF", "127.0.0.1", 1)
         with pytest.raises(RedisUnavailable, match="READONLY"):
             await redis.run("SET", "k", "w")

@@ -22,8 +22,10 @@ Reply = Union[bytes, int, None, "list[Reply]"]
 
 _SECONDS = 5.0  # for a connection, and for an answer
 _PORT = 6379
-# What a server says that will not do anything for anybody now: it loads, is a replica, has no memory or disk left.
-_UNWELL = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "OOM", "NOAUTH", "NOREPLICAS", "MOVED")
+# What a server says that is not the one to ask, or not yet; the next connection may find another behind the name.
+_NOT_HERE = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH", "MOVED")
+# What one says that has no memory, disk or replica left for this command.
+_NOT_NOW = ("MISCONF", "OOM", "NOREPLICAS")
 
 
 class RedisUnavailable(Exception):
@@ -75,40 +77,46 @@ class Redis:
     def __init__(self, address: RedisAddress) -> None:
         self.address = address
         self._link: _Link | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[_Link] | None = None
 
     async def run(self, *words: Word) -> Reply:
         """The answer to one command. Raises RedisUnavailable, RedisError."""
         link = self._link
         if link is None or link.broken:
-            link = await self._connect()
+            link = await self._connected()
         return await link.ask(words)
 
     async def close(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
         if self._link is not None:
             await self._link.close()
             self._link = None
 
+    async def _connected(self) -> "_Link":
+        """All who ask meanwhile wait for one attempt, and fail with it: none waits for those of others in turn."""
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._connect(), name=f"connect {self.address}")
+        return await asyncio.shield(self._connecting)
+
     async def _connect(self) -> "_Link":
-        async with self._connecting:
-            if self._link is not None and not self._link.broken:
-                return self._link
-            address = self.address
-            try:
-                async with asyncio.timeout(_SECONDS):
-                    streams = await asyncio.open_connection(address.host, address.port, ssl=address.tls)
-            except (OSError, TimeoutError) as error:
-                raise RedisUnavailable(f"{address} cannot be reached: {error or 'no answer'}") from error
-            link = _Link(str(address), *streams)
-            try:
-                await self._greet(link)
-            except BaseException as error:
-                await link.close()
-                if isinstance(error, RedisError):
-                    raise RedisUnavailable(f"{address} refused the connection: {error}") from error
-                raise
-            self._link = link
-            return link
+        address = self.address
+        try:
+            async with asyncio.timeout(_SECONDS):
+                streams = await asyncio.open_connection(address.host, address.port, ssl=address.tls)
+        except (OSError, TimeoutError) as error:
+            raise RedisUnavailable(f"{address} cannot be reached: {error or 'no answer'}") from error
+        link = _Link(str(address), *streams)
+        try:
+            await self._greet(link)
+        except BaseException as error:
+            await link.close()
+            if isinstance(error, RedisError):
+                raise RedisUnavailable(f"{address} refused the connection: {error}") from error
+            raise
+        self._link = link
+        return link
 
     async def _greet(self, link: "_Link") -> None:
         address = self.address
@@ -143,9 +151,9 @@ class _Link:
             raise RedisUnavailable(f"{self._name} did not answer within {_SECONDS:.0f} s") from None
         if not isinstance(found, RedisError):
             return found
-        if str(found).startswith(_UNWELL):
-            # the next connection may find another server behind the name
+        if str(found).startswith(_NOT_HERE):
             self._break(f"{self._name} answered: {found}")
+        if str(found).startswith(_NOT_HERE + _NOT_NOW):
             raise RedisUnavailable(f"{self._name} answered: {found}")
         raise found
 
