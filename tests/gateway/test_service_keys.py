@@ -172,6 +172,32 @@ def test_models_in_given_subnets_only(daemon: Daemon, place: tuple[str, str]) ->
         assert "sagemaker:CreateModel" in denied(sagemaker.create_model, ModelName="outside", **asked)
 
 
+def test_notebook_instances_without_direct_internet_access_and_root(daemon: Daemon) -> None:
+    """The page's own policy; a Deny of `Enabled` stops what leaves it to its default, too."""
+    subnet = vpc_with_subnet(daemon, "10.67")[1]
+    ec2 = daemon.client("ec2")
+    vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="notebooks", Description="d", VpcId=vpc)["GroupId"]
+    given = {
+        "NotebookInstanceName": "locked", "InstanceType": "ml.t3.medium", "RoleArn": ROLE, "SubnetId": subnet,
+        "SecurityGroupIds": [group], "DirectInternetAccess": "Disabled", "RootAccess": "Disabled",
+    }  # fmt: skip
+    rest = may(["iam:PassRole", "ec2:*"])
+    locked = {"sagemaker:DirectInternetAccess": "Disabled", "sagemaker:RootAccess": "Disabled"}
+    present = {"sagemaker:VpcSubnets": "false", "sagemaker:VpcSecurityGroupIds": "false"}
+    page = user(daemon, may("sagemaker:*Notebook*", StringEquals=locked, Null=present), rest)("sagemaker")
+    deny = {"Effect": "Deny", **may("sagemaker:*", StringEquals={"sagemaker:DirectInternetAccess": "Enabled"})}
+    careful = user(daemon, may("sagemaker:*"), deny, rest)("sagemaker")
+    open_one = {name: value for name, value in given.items() if name != "DirectInternetAccess"}
+    for client in (page, careful):
+        assert "sagemaker:CreateNotebookInstance" in denied(client.create_notebook_instance, **open_one)
+    rooted = {name: value for name, value in given.items() if name != "RootAccess"}
+    assert "sagemaker:CreateNotebookInstance" in denied(page.create_notebook_instance, **rooted)
+    poor = user(daemon, may("sagemaker:*"), may("iam:PassRole"))("sagemaker")
+    assert "ec2:" in denied(poor.create_notebook_instance, **given)
+    page.create_notebook_instance(**given)
+
+
 @pytest.mark.parametrize(("service", "allowed"), [("sagemaker.amazonaws.com", True), ("ec2.amazonaws.com", False)])
 def test_a_role_is_passed_to_a_service(daemon: Daemon, service: str, allowed: bool) -> None:
     arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/of-*"

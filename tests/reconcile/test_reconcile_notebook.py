@@ -180,6 +180,23 @@ async def test_an_interface_that_nobody_wrote_down_is_found(machine: Machine) ->
     assert [one.id for one in interfaces(machine)] == [before.id] == [status.interface_id]
 
 
+async def test_what_another_has_left_behind_is_not_taken(machine: Machine) -> None:
+    """A role without ec2:DeleteNetworkInterface leaves it, and the next instance of the name has other groups."""
+    async with machine.daemon():
+        want(machine, **IN_VPC)
+        await see(machine, "InService")
+        want(machine, **IN_VPC, stopping=True)
+        status = await see(machine, "Stopped")
+    with machine.store.transaction() as records:
+        records.delete(status)
+    (before,) = interfaces(machine)
+    async with machine.daemon():
+        want(machine, **{**IN_VPC, "group_ids": ("sg-2",)}, launch="two")
+        status = await see(machine, "InService")
+    (made,) = [one for one in interfaces(machine) if one.id != before.id]
+    assert (status.interface_id, made.group_ids, made.attachment is None) == (made.id, ("sg-2",), False)
+
+
 async def test_without_jupyterlab_it_says_so(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notebook_life, "studio_image", lambda *_: None)
     async with machine.daemon():

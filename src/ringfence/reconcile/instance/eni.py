@@ -64,11 +64,15 @@ def describe_notebook(name: str) -> str:
     return _NOTEBOOK.format(name=name)
 
 
-def find_notebook_interface(records: Reader, account: str, subnet_id: str, name: str) -> NetworkInterface | None:
-    """The one that a notebook instance has already, whether or not a daemon lived to write it down."""
+def find_notebook_interface(records: Reader, account: str, place: Place, name: str) -> NetworkInterface | None:
+    """The one that a daemon made for a notebook instance and did not live to write down: with its subnet and groups.
+
+    One that an earlier instance of the name has left behind has others as often as not.
+    """
     for one in records.all(NetworkInterface):
         by_us = (one.requester_id or "").endswith(f":{SESSION_NAME}") and one.description == describe_notebook(name)
-        if by_us and (one.account, one.subnet_id) == (account, subnet_id):
+        placed = (one.account, (one.subnet_id,), set(one.group_ids))
+        if by_us and one.attachment is None and placed == (account, place.subnet_ids, set(place.group_ids)):
             return one
     return None
 

@@ -64,7 +64,10 @@ class NotebookLife:
     async def run(self) -> None:
         """Return once it is Stopped, or Failed with nothing running, or gone."""
         if self._notebook.deleting:
-            await self._delete()
+            try:
+                await self._delete()
+            except Exception:
+                log.exception("deleting the notebook instance `%s` failed, will retry", self._notebook.arn)
             return
         if self._notebook.stopping:
             self._asked.set()
@@ -131,10 +134,12 @@ class NotebookLife:
         )  # fmt: skip
 
     def _interface(self) -> NetworkInterface | None:
-        one = self._notebook
+        one, records, status = self._notebook, self._parts.store.snapshot(), self._status()
         if one.subnet_id is None:
             return None
-        return eni.find_notebook_interface(self._parts.store.snapshot(), one.account, one.subnet_id, one.name)
+        known = records.get(NetworkInterface, status.interface_id or "") if status is not None else None
+        place = eni.Place((one.subnet_id,), one.group_ids)
+        return known or eni.find_notebook_interface(records, one.account, place, one.name)
 
     def _why(self, instance_id: str) -> str:
         """Ours in wording, but for what took too long: AWS's are not published."""

@@ -12,7 +12,7 @@ import msgspec
 from ringfence.core import ids
 from ringfence.core.arn import make_arn
 from ringfence.core.call import Call, Request, Result
-from ringfence.core.operation import Keys, operation
+from ringfence.core.operation import Keys, KeyValues, operation
 from ringfence.core.tags import set_tags
 from ringfence.resources.notebook import (
     NotebookInstance,
@@ -77,6 +77,17 @@ _KEYS: Keys = {
 }
 
 
+def _or_default(member: str, default: str) -> KeyValues:
+    """The value that will hold: AWS does not say whether a key is there for what is left to its default, and a Deny of
+    `Enabled` is to stop that too."""
+    return lambda call, request: [request.get(member, default)]
+
+
+def _metadata_version(call: Call, request: Request) -> list[str]:
+    given = request.get("InstanceMetadataServiceConfiguration", {})
+    return [given.get("MinimumInstanceMetadataServiceVersion", "1")]
+
+
 def _in_vpc(*resources: str) -> Any:
     """What the caller needs for an instance in a VPC, beside what the role needs at its launch.
 
@@ -100,11 +111,13 @@ def _in_vpc(*resources: str) -> Any:
     "CreateNotebookInstance",
     on=(_ON,),
     keys={
-        "sagemaker:DirectInternetAccess": "DirectInternetAccess",
+        **_KEYS,
+        "sagemaker:DirectInternetAccess": _or_default("DirectInternetAccess", "Enabled"),
+        "sagemaker:RootAccess": _or_default("RootAccess", "Enabled"),
+        "sagemaker:MinimumInstanceMetadataServiceVersion": _metadata_version,
         "sagemaker:VolumeKmsKeyArn": "KmsKeyId",
         "sagemaker:VpcSecurityGroupIds": "SecurityGroupIds",
         "sagemaker:VpcSubnets": "SubnetId",
-        **_KEYS,
         **tagging_action("CreateNotebookInstance"),
     },
     passes=_PASSED,
