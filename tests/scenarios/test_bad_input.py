@@ -413,7 +413,7 @@ def test_sagemaker_endpoint(world: World, case: Case) -> None:
     Case("invoke_endpoint", lambda i: {"EndpointName": "absent", "Body": b"x"}, "ValidationError", "Endpoint absent of account 123456789012 not found."),
     Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x"}, "ValidationError", "is not InService"),
     Case("invoke_endpoint", lambda i: {"EndpointName": "n" * 64, "Body": b"x"}, "ValidationError", FIELD),
-    Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "TargetModel": " m"}, "ValidationError", FIELD),
+    Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "TargetModel": "m" * 1025}, "ValidationError", FIELD),
     Case("invoke_endpoint", lambda i: {"EndpointName": "taken", "Body": b"x", "CustomAttributes": "a" * 1025}, "ValidationError", FIELD),
     Case("invoke_endpoint_async", lambda i: {"EndpointName": "absent", "InputLocation": "s3://b/k"}, "ValidationError"),
 )  # fmt: skip
