@@ -16,6 +16,7 @@ from bench import (
     invoke,
     job,
     scale,
+    studio,
     table,
     transfer,
 )
@@ -45,6 +46,7 @@ def main() -> int:
         rows += endpoint.measure(story, scratch)
         rows += job.measure(story, scratch)
         rows += transfer.measure(story, scratch)
+        rows += studio.measure(story)
     finally:
         story.ringfence("down", "--purge")
         shutil.rmtree(scratch, ignore_errors=True)

@@ -13,8 +13,8 @@ from ringfence.core.call import Arrival, Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.gateway.perform import Gateway
+from ringfence.gateway.proxy_headers import confine
 from ringfence.gateway.studio import Asked, Studio
-from ringfence.gateway.studio_proxy import _confine
 from ringfence.gateway.upstream import Flow
 from ringfence.resources.iam import User
 from ringfence.resources.studio import (
@@ -200,7 +200,7 @@ def test_landing_uris(door: Door) -> None:
     ],
 )
 def test_cookies_of_apps_stay_in_their_path(given: str, kept: str | None) -> None:
-    assert _confine(given, "/b/") == kept
+    assert confine(given, "/b/") == kept
 
 
 def test_a_private_space_that_is_made_again_by_another_is_closed(door: Door) -> None:

@@ -36,9 +36,16 @@ class Lab:
             async for frame in channel:
                 await channel.send_str(f"echo {frame.data}")
             return channel
+        if raw.path.endswith("/half"):
+            half = web.StreamResponse(headers={"Content-Length": raw.query["length"]})
+            await half.prepare(raw)
+            await half.write(b"x" * 100)
+            assert raw.transport is not None
+            raw.transport.close()
+            return half
         headers = [(name.decode().lower(), value.decode()) for name, value in raw.raw_headers]
         self.seen.append((raw.method, raw.raw_path, headers, await raw.read()))
-        answer = web.Response(text="the app")
+        answer = web.Response(body=b"x" * int(raw.query.get("size", "7")))
         for cookie in self.cookies_set:
             answer.headers.add("Set-Cookie", cookie)
         return answer
@@ -270,6 +277,40 @@ async def test_an_open_web_socket_ends_with_the_session(lab: Lab) -> None:
             await channel.send_str("y")
             assert (await channel.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
             assert channel.close_code == 1008
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 3_000_000])
+async def test_replies_of_every_size(lab: Lab, size: int) -> None:
+    given = {"Host": HOST, "Cookie": f"{COOKIE}={lab.cookie}"}
+    async with aiohttp.ClientSession(headers=given) as client:
+        url = f"http://127.0.0.1:{lab._port}{BASE}/x?size={size}"
+        async with client.get(url) as reply:
+            assert (reply.status, len(await reply.read())) == (200, size)
+            assert reply.headers.getall("Content-Length") == [str(size)]
+        async with client.head(url) as reply:
+            assert (reply.status, reply.headers.get("Content-Length", "0")) == (200, str(size))
+
+
+async def test_a_person_reads_why_and_a_program_parses_it(lab: Lab) -> None:
+    async with aiohttp.ClientSession(headers={"Host": HOST}) as client:
+        url = f"http://127.0.0.1:{lab._port}/auth?token=used"
+        async with client.get(url) as reply:
+            assert (reply.status, [*await reply.json()]) == (403, ["message"])
+        async with client.get(url, headers={"Accept": "text/html,*/*;q=0.8"}) as reply:
+            told = await reply.text()
+            assert (reply.status, reply.content_type) == (403, "text/plain")
+            assert "was opened already: make a new one." in told
+            assert "ringfence explain call --last --denied" in told
+
+
+async def test_half_a_reply_is_not_taken_for_a_whole_one(lab: Lab) -> None:
+    """An app that ends meanwhile: while nothing has been passed on it is said, later the connection is cut."""
+    assert await lab.get(f"{BASE}/half?length=1000") == 502
+    given = {"Host": HOST, "Cookie": f"{COOKIE}={lab.cookie}"}
+    async with aiohttp.ClientSession(headers=given) as client:
+        with pytest.raises(aiohttp.ClientError):
+            async with client.get(f"http://127.0.0.1:{lab._port}{BASE}/half?length=100000") as reply:
+                await reply.read()
 
 
 async def test_an_app_that_is_not_there(door: Door, lab: Lab) -> None:

@@ -235,7 +235,7 @@ def through(port: int, host: str, url: str, authority: Path) -> http.client.HTTP
     trust = ssl.create_default_context(cafile=str(authority))
     connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=20)
     connection.set_tunnel(host, 443)
-    connection.request("GET", url.partition(host)[2] or url)
+    connection.request("GET", url.partition(f"https://{host}")[2] or url)
     return connection.getresponse()
 
 

@@ -11,6 +11,7 @@ from ringfence.cli.exec import exec_
 from ringfence.cli.explain import explain
 from ringfence.cli.image import image
 from ringfence.cli.logs import logs
+from ringfence.cli.notebook import notebook
 from ringfence.cli.shell import shell
 from ringfence.cli.status import status
 from ringfence.cli.studio import studio
@@ -23,7 +24,7 @@ def main() -> None:
     """SageMaker in private VPCs, enforced by this machine's kernel."""
 
 
-for command in (up, env, status, exec_, shell, explain, studio, capture, logs, image, doctor, down):
+for command in (up, env, status, exec_, shell, explain, studio, notebook, capture, logs, image, doctor, down):
     main.add_command(command)
 
 if __name__ == "__main__":

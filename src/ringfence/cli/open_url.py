@@ -2,29 +2,31 @@
 
 This machine neither resolves these names nor trusts their certificates, and its own network has no way there. So the
 URL is made in the chosen place, and a proxy on loopback passes the browser's connections on from there: policies see
-that place's network. Called by `studio open`.
+that place's network. Called by `studio open` and `notebook open`.
 """
 
 import contextlib
+import functools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import click
 
 from ringfence.cli.browser import browser, find_browser, lacks
 from ringfence.cli.client import Daemon, fail
 from ringfence.cli.enter import temporary_directory
-from ringfence.cli.exec import open_session, start
+from ringfence.cli.exec import check_place, open_session, start, where_options
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,44 @@ class How:
     port: int = 0
     printed: bool = False
     served: bool = False  # the proxy alone, for a browser that the person starts
+
+
+_HOW = (
+    click.option("--print", "printed", is_flag=True, help="Print the URL and open nothing."),
+    click.option("--serve", "served", is_flag=True, help="Start no browser: serve its proxy and say how to use it."),
+    click.option("--browser", "program", metavar="PROGRAM", help="Start this one, which takes Chromium's options."),
+    click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the proxy on loopback. Default: any."),
+)
+
+
+def how_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of what opens a URL: the command gets its `question` and its `how`."""
+
+    @functools.wraps(command)
+    def run(program: str | None, port: int, printed: bool, served: bool, **others: Any) -> None:
+        command(how=How(program, port, printed, served), **others)
+
+    for option in reversed(_HOW):
+        run = option(run)
+    return where_options(run)
+
+
+def stand_somewhere(question: dict[str, Any]) -> None:
+    """On the internet, if nothing else is said."""
+    if not (question["subnet"] or question["customer_network"]):
+        question["internet"] = True
+    check_place(question)
+
+
+def administrator(daemon: Daemon) -> Any:
+    """A client of SageMaker with the account's own keys, on loopback: to look, not to open."""
+    return boto3.client(
+        "sagemaker",
+        endpoint_url=daemon.url,
+        region_name=daemon.region,
+        aws_access_key_id=daemon.access_key_id,
+        aws_secret_access_key=daemon.secret_access_key,
+    )
 
 
 def open_url(state: Path, question: dict[str, Any], wanted: Wanted, how: How) -> None:

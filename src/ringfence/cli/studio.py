@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import boto3
 import click
 
 from ringfence.cli.client import Daemon, connect, fail, state_option
-from ringfence.cli.exec import check_place, where_options
-from ringfence.cli.open_url import How, Wanted, open_url
+from ringfence.cli.open_url import How, Wanted, administrator, how_options, open_url, stand_somewhere
 
 
 @click.group()
@@ -18,44 +16,28 @@ def studio() -> None:
 
 @studio.command("open")
 @state_option
-@where_options
+@how_options
 @click.argument("profile")
 @click.option("--domain", metavar="DOMAIN-ID", help="Default: the one domain that has this profile.")
 @click.option("--space", metavar="NAME", help="Open this space instead of the profile's own app.")
-@click.option("--print", "printed", is_flag=True, help="Print the URL and open nothing.")
-@click.option("--serve", "served", is_flag=True, help="Start no browser: serve its proxy and say how to use it.")
-@click.option("--browser", "program", metavar="PROGRAM", help="Start this one, which takes Chromium's options.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the proxy on loopback. Default: any.")
-def open_(
-    state: Path,
-    question: dict[str, Any],
-    profile: str,
-    domain: str | None,
-    space: str | None,
-    printed: bool,
-    served: bool,
-    program: str | None,
-    port: int,
-) -> None:
+def open_(state: Path, question: dict[str, Any], how: How, profile: str, domain: str | None, space: str | None) -> None:
     """Open the JupyterLab of PROFILE by a presigned URL, in a browser that stands in a place of your choice.
 
     Without a place it stands on the internet; --subnet puts it into a VPC. The URL is made there too, by --role, or by
     your own AWS keys, or by those of `ringfence env`: what policies say of the place and of who asks is what happens.
     The browser has a profile of its own, which trusts Ringfence's authority and goes with the browser.
     """
-    if not (question["subnet"] or question["customer_network"]):
-        question["internet"] = True
-    check_place(question)
+    stand_somewhere(question)
     daemon = connect(state)
     found = _find_domain(daemon, profile, domain)
     _check_app(daemon, found, profile, space)
     request = {"DomainId": found, "UserProfileName": profile, **({"SpaceName": space} if space else {})}
-    open_url(state, question, Wanted("create_presigned_domain_url", request), How(program, port, printed, served))
+    open_url(state, question, Wanted("create_presigned_domain_url", request), how)
 
 
 def _find_domain(daemon: Daemon, profile: str, wanted: str | None) -> str:
     asked = {"UserProfileNameContains": profile, **({"DomainIdEquals": wanted} if wanted else {})}
-    pages = _sagemaker(daemon).get_paginator("list_user_profiles").paginate(**asked)
+    pages = administrator(daemon).get_paginator("list_user_profiles").paginate(**asked)
     found = [one["DomainId"] for page in pages for one in page["UserProfiles"] if one["UserProfileName"] == profile]
     if not found:
         fail(f"there is no user profile `{profile}`: see `aws sagemaker list-user-profiles`", 64)
@@ -67,7 +49,7 @@ def _find_domain(daemon: Daemon, profile: str, wanted: str | None) -> str:
 def _check_app(daemon: Daemon, domain: str, profile: str, space: str | None) -> None:
     """A URL opens an app that runs; it does not start one."""
     whose = {"SpaceNameEquals": space} if space else {"UserProfileNameEquals": profile}
-    pages = _sagemaker(daemon).get_paginator("list_apps").paginate(DomainIdEquals=domain, **whose)
+    pages = administrator(daemon).get_paginator("list_apps").paginate(DomainIdEquals=domain, **whose)
     apps = [one for page in pages for one in page["Apps"] if one["AppType"] in ("JupyterLab", "JupyterServer")]
     if any(one["Status"] == "InService" for one in apps):
         return
@@ -77,15 +59,4 @@ def _check_app(daemon: Daemon, domain: str, profile: str, space: str | None) -> 
         f"no app of `{space or profile}` is InService ({states}): `aws sagemaker create-app --domain-id {domain} "
         f"{owner} --app-type JupyterLab --app-name default`, or why: `ringfence explain app {domain} "
         f"{space or profile} default`"
-    )
-
-
-def _sagemaker(daemon: Daemon) -> Any:
-    """As the account's administrator, on loopback: to look, not to open."""
-    return boto3.client(
-        "sagemaker",
-        endpoint_url=daemon.url,
-        region_name=daemon.region,
-        aws_access_key_id=daemon.access_key_id,
-        aws_secret_access_key=daemon.secret_access_key,
     )

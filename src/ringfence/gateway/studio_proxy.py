@@ -18,6 +18,7 @@ from yarl import URL
 from ringfence.core.errors import ServiceError
 from ringfence.gateway.listen import Stamp, arrive
 from ringfence.gateway.opening import Asked, Door
+from ringfence.gateway.proxy_headers import reply_headers, request_headers, session_cookie
 from ringfence.gateway.upstream import OpenSocket
 
 _PORT = 8888
@@ -25,28 +26,6 @@ _IDLE_SECONDS = 75.0
 _CONNECT_SECONDS = 5.0
 _CHUNK = 64 * 1024
 _LINE_LIMIT = 32 * 1024
-# https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 ; who stands before the app is not the browser's to say
-_NOT_FORWARDED = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "cookie",
-        "forwarded",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-forwarded-port",
-        "x-real-ip",
-        "x-scheme",
-        "expect",
-    ]
-)
 _HANDSHAKE = frozenset(
     [
         "sec-websocket-key",
@@ -73,7 +52,7 @@ class StudioProxy:
             try:
                 return await self._answer(raw, stamp)
             except ServiceError as error:
-                return _refuse(error)
+                return _refuse(raw, error)
 
         return web.Server(
             handle,
@@ -99,7 +78,7 @@ class StudioProxy:
         path = raw.path
         if (token := self._door.token(path, raw.query)) is not None:
             return self._open(raw, asked, token)
-        cookie = _session_cookie(raw, self._door.cookie)
+        cookie = session_cookie(raw, self._door.cookie)
         session = self._door.judge(asked, cookie)
         if (home := self._door.home(session, path)) is not None:
             return _redirect(home)
@@ -133,23 +112,30 @@ class StudioProxy:
         return answer
 
     async def _forward(self, raw: web.BaseRequest, instance_id: str) -> web.StreamResponse:
-        headers = _request_headers(raw, self._door.cookie)
+        headers = request_headers(raw, self._door.cookie)
         body = raw.content if raw.body_exists else None
+        answer: web.StreamResponse | None = None
         try:
             async with self._client(instance_id).request(
                 raw.method, _url(raw, self._port), headers=headers, data=body, allow_redirects=False
             ) as reply:
-                answer = web.StreamResponse(status=reply.status, reason=reply.reason)
-                answer.headers.extend(_reply_headers(reply.headers, self._door.base(raw.path)))
-                if "Content-Length" not in answer.headers and raw.method != "HEAD" and reply.status not in (204, 304):
+                kept = reply_headers(reply.headers, self._door.base(raw.path))
+                if raw.method != "HEAD" and 0 < int(kept.get("Content-Length", "0")) <= _CHUNK:
+                    # one write instead of two, which are most of what such a request costs
+                    return web.Response(status=reply.status, reason=reply.reason, headers=kept, body=await reply.read())
+                answer = web.StreamResponse(status=reply.status, reason=reply.reason, headers=kept)
+                if "Content-Length" not in kept and raw.method != "HEAD" and reply.status not in (204, 304):
                     answer.enable_chunked_encoding()
                 await answer.prepare(raw)
                 async for chunk in reply.content.iter_chunked(_CHUNK):
                     await answer.write(chunk)
                 await answer.write_eof()
                 return answer
-        except aiohttp.ClientConnectorError:
-            raise ServiceError("BadGateway", "The app does not answer.", 502) from None
+        except aiohttp.ClientError:
+            if answer is None or raw.transport is None:
+                raise ServiceError("BadGateway", "The app does not answer.", 502) from None
+            raw.transport.abort()  # what has been sent is not the whole: nobody may take it for that
+            return answer
 
     async def _join(self, raw: web.BaseRequest, instance_id: str, judge: Callable[[], None]) -> web.StreamResponse:
         """Two WebSockets, every frame of either judged before it passes."""
@@ -157,7 +143,7 @@ class StudioProxy:
             raise ServiceError("AccessDenied", "A WebSocket needs the Origin of this host.", 403)
         names = [name.strip() for name in raw.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
         headers = CIMultiDict(
-            (k, v) for k, v in _request_headers(raw, self._door.cookie).items() if k.lower() not in _HANDSHAKE
+            (k, v) for k, v in request_headers(raw, self._door.cookie).items() if k.lower() not in _HANDSHAKE
         )
         try:
             upstream = await self._client(instance_id).ws_connect(
@@ -168,7 +154,10 @@ class StudioProxy:
             raise ServiceError("BadGateway", "The app does not take this WebSocket.", status) from None
         async with upstream:
             browser = web.WebSocketResponse(
-                protocols=(upstream.protocol,) if upstream.protocol else (), max_msg_size=0, autoping=False
+                protocols=(upstream.protocol,) if upstream.protocol else (),
+                max_msg_size=0,
+                autoping=False,
+                compress=False,  # it never leaves this machine: packing costs more than it saves
             )
             await browser.prepare(raw)
             pumps = {
@@ -255,53 +244,6 @@ def _url(raw: web.BaseRequest, port: int) -> URL:
     return URL(f"http://127.0.0.1:{port}{raw.raw_path}", encoded=True)
 
 
-def _request_headers(raw: web.BaseRequest, session: str) -> "CIMultiDict[str]":
-    """What the browser sent, without what is between it and us: above all, without the session's cookie."""
-    named = {one.strip().lower() for line in raw.headers.getall("Connection", ()) for one in line.split(",")}
-    headers = CIMultiDict(
-        (name, value) for name, value in raw.headers.items() if name.lower() not in _NOT_FORWARDED | named
-    )
-    cookies = [part for part in _cookies(raw) if not part.startswith(f"{session}=")]
-    if cookies:
-        headers["Cookie"] = "; ".join(cookies)
-    return headers
-
-
-def _cookies(raw: web.BaseRequest) -> list[str]:
-    """`name=value` as they came. Quotes part nothing: what is taken out for the app is what is read here."""
-    given = (part.strip() for line in raw.headers.getall("Cookie", ()) for part in line.split(";"))
-    return [part for part in given if part]
-
-
-def _session_cookie(raw: web.BaseRequest, name: str) -> str | None:
-    """None also if there are several: a browser has one of this name."""
-    found = [part.removeprefix(f"{name}=") for part in _cookies(raw) if part.startswith(f"{name}=")]
-    return found[0] if len(found) == 1 else None
-
-
-def _reply_headers(given: Any, base: str) -> "CIMultiDict[str]":
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in given.items():
-        if name.lower() == "set-cookie":
-            if (safe := _confine(value, base)) is not None:
-                headers.add(name, safe)
-        elif name.lower() not in _NOT_FORWARDED:
-            headers.add(name, value)
-    return headers
-
-
-def _confine(cookie: str, base: str) -> str | None:
-    """An app's cookie, for its own path of this host and over TLS only; None for a name that is not an app's to set."""
-    first, *attributes = (part.strip() for part in cookie.split(";"))
-    # a cookie without a name is sent back as its value: `=__Host-…` would look like another
-    if first.lower().startswith(("__host-", "__secure-", "=")) or "=" not in first:
-        return None
-    kept = [one for one in attributes if one.partition("=")[0].strip().lower() not in ("domain", "path", "secure")]
-    if not any(one.lower().startswith("samesite") for one in kept):
-        kept.append("SameSite=Lax")
-    return "; ".join([first, *kept, f"Path={base}", "Secure"])
-
-
 def _redirect(location: str) -> web.Response:
     return web.Response(status=302, headers={"Location": location, **_QUIET})
 
@@ -310,8 +252,12 @@ def _redirect(location: str) -> web.Response:
 _QUIET = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
 
 
-def _refuse(error: ServiceError) -> web.Response:
-    answer = web.json_response({"message": error.message}, status=error.status, headers=_QUIET)
+def _refuse(raw: web.BaseRequest, error: ServiceError) -> web.Response:
+    if "text/html" in raw.headers.get("Accept", ""):  # a person reads it
+        why = "\n\nWhy: ringfence explain call --last --denied" if error.status == 403 else ""
+        answer = web.Response(text=error.message + why + "\n", status=error.status, headers=_QUIET)
+    else:
+        answer = web.json_response({"message": error.message}, status=error.status, headers=_QUIET)
     if error.status == 400:
         answer.force_close()  # who sends such a request is not believed about where it ends
     return answer
