@@ -1,9 +1,11 @@
 """What the metrics say of an invocation."""
 
+from dataclasses import replace
+
 import pytest
 
-from ringfence.core.results import Forward, ForwardReply, Invoked
-from ringfence.gateway.invocation import note_invocation
+from ringfence.core.results import Execution, Forward, ForwardReply, Invoked, ServerlessVariant
+from ringfence.gateway.invocation import note_dropped, note_invocation
 from ringfence.services.cloudwatch.measurement import Measurements, variant_source
 
 SOURCE = variant_source("123456789012", "us-west-2", "AWS/SageMaker", "ep", "one")
@@ -48,3 +50,41 @@ def test_latency_is_the_models_and_the_rest() -> None:
 
 def test_what_is_no_invocation_is_not_counted() -> None:
     assert not hasattr(note(ForwardReply(200, {}, b""), None), "measured")
+
+
+def note_execution(execution: Execution, reply: ForwardReply) -> dict[str, float]:
+    noted = Noted()
+    invoked = Invoked("123456789012", "us-west-2", "ep", "one", 0)
+    forward = Forward(("i-1",), "POST", "/invocations", {}, b"", 60, lambda reply: {}, invoked=invoked)
+    note_invocation(noted, replace(forward, execution=execution), reply, 100.0, 103.0)
+    return {name: value for name, (_, value) in noted.measured.items()}
+
+
+def test_a_serverless_variant_has_its_own_list_of_metrics() -> None:
+    """Any metric not listed is not published: no InvocationsPerInstance, no InvocationModelErrors."""
+    key = ServerlessVariant("123456789012/us-west-2/ep", 1, "one")
+    on_demand = Execution(key, limit=4, account_limit=1000, provisioned=0, concurrent=1, setup=2.5)
+    assert note_execution(on_demand, ForwardReply(200, {}, b"", seconds=0.25)) == {
+        "Invocations": 1.0,
+        "Invocation4XXErrors": 0.0,
+        "Invocation5XXErrors": 0.0,
+        "ModelLatency": 250_000.0,
+        "OverheadLatency": 2_750_000.0,
+        "ModelSetupTime": 2_500_000.0,
+        "ServerlessConcurrentExecutionsUtilization": 0.25,
+    }
+    provisioned = replace(on_demand, provisioned=2, concurrent=1, setup=0.0)
+    measured = note_execution(provisioned, ForwardReply(503, {}, b""))
+    assert measured["ServerlessProvisionedConcurrencyUtilization"] == 0.5
+    assert measured["ServerlessProvisionedConcurrencyInvocations"] == 1.0
+    assert not measured.keys() & {"ModelSetupTime", "ServerlessProvisionedConcurrencySpilloverInvocations"}
+    measured = note_execution(replace(provisioned, concurrent=3), ForwardReply(200, {}, b""))
+    assert measured["ServerlessProvisionedConcurrencyExecutions"] == 2.0
+    assert measured["ServerlessProvisionedConcurrencySpilloverInvocations"] == 1.0
+
+
+def test_a_copy_that_was_not_made_is_counted_in_a_namespace_of_ours() -> None:
+    noted = Noted()
+    note_dropped(noted, Invoked("123456789012", "us-west-2", "ep", "shadow", 1), 100.0)
+    assert noted.source.namespace == "Ringfence"
+    assert noted.measured == {"ShadowInvocationsDropped": ("Count", 1.0)}
