@@ -1,6 +1,5 @@
 """Endpoints: what the user wants of them. What they are is said by the statuses that `reconcile` writes."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -10,30 +9,16 @@ from ringfence.core.operation import operation
 from ringfence.core.record import Reader
 from ringfence.core.tags import set_tags
 from ringfence.resources.application_autoscaling import ScalableTarget
-from ringfence.resources.hosted_container import containers_of
-from ringfence.resources.sagemaker import (
-    Deployed,
-    Deployment,
-    Endpoint,
-    EndpointConfig,
-    EndpointStatus,
-    Fleet,
-    HostStatus,
-    Variant,
-)
+from ringfence.resources.sagemaker import Endpoint, EndpointConfig, EndpointStatus, Fleet
 from ringfence.services.sagemaker.async_inference import check_still_asynchronous
 from ringfence.services.sagemaker.data_capture import summarize_data_capture
 from ringfence.services.sagemaker.deployment_config import check_deployment_config
+from ringfence.services.sagemaker.endpoint_summary import summarize_deployment, summarize_variants
 from ringfence.services.sagemaker.fleet import make_fleet
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
-from ringfence.services.sagemaker.serverless import (
-    check_not_made_serverless,
-    check_serverless_quota,
-    is_serverless,
-    show_serverless,
-)
+from ringfence.services.sagemaker.serverless import check_not_made_serverless, check_serverless_quota, is_serverless
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
 _CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags", "DeploymentConfig"})
@@ -138,9 +123,8 @@ def _retain(fleet: Fleet, serving: Fleet | None, request: Request) -> Fleet:
     variants = []
     for variant in fleet.variants:
         old = before.get(variant.name, variant)
-        if (old.serverless is None) != (variant.serverless is None):
-            old = variant
-        count = old.count if "DesiredInstanceCount" in retained else variant.count
+        counted = old.serverless is None and variant.serverless is None
+        count = old.count if "DesiredInstanceCount" in retained and counted else variant.count
         weight = old.weight if "DesiredWeight" in retained else variant.weight
         variants.append(msgspec.structs.replace(variant, count=count, weight=weight))
     return msgspec.structs.replace(fleet, variants=tuple(variants))
@@ -167,51 +151,12 @@ def describe_endpoint(call: Call, request: Request) -> Result:
     if fleet and fleet.asynchronous:
         result["AsyncInferenceConfig"] = fleet.asynchronous
     if fleet and status:
-        result |= _by_kind(fleet, lambda variant: _variant_summary(call.records, status, variant))
+        result |= summarize_variants(call.records, status, fleet)
     if endpoint.last_deployment is not None:
         result["LastDeploymentConfig"] = endpoint.last_deployment
     if status and status.deployment and status.generation < endpoint.generation:
-        result["PendingDeploymentSummary"] = _pending(call.records, endpoint, status.deployment)
+        result["PendingDeploymentSummary"] = summarize_deployment(call.records, endpoint, status.deployment)
     return result
-
-
-def _pending(records: Reader, endpoint: Endpoint, deployment: Deployment) -> Result:
-    """The fleet that is coming."""
-    fleet = records.get(Fleet, f"{endpoint.key}/{deployment.generation}")
-    assert fleet is not None, "a deployment's fleet is written before it"
-    stage = {"launching": "Creating", "baking": "Baking", "terminating": "ActivatingTraffic"}
-    status = stage.get(deployment.stage, "Deleting")
-
-    def summarize(variant: Variant) -> Result:
-        return {
-            "VariantName": variant.name,
-            "CurrentWeight": variant.weight,
-            "DesiredWeight": variant.weight,
-            **_pending_capacity(variant, deployment),
-            "VariantStatus": [{"Status": status, "StartTime": deployment.since}],
-        }
-
-    return {
-        "EndpointConfigName": fleet.config_name,
-        **_by_kind(fleet, summarize),
-        "StartTime": deployment.began,
-    }
-
-
-def _pending_capacity(variant: Variant, deployment: Deployment) -> Result:
-    if variant.serverless is not None:
-        return {"DesiredServerlessConfig": show_serverless(variant)}
-    return {
-        "CurrentInstanceCount": len(deployment.instances.get(variant.name, ())),
-        "DesiredInstanceCount": variant.count,
-        "InstanceType": variant.instance_type,
-    }
-
-
-def _by_kind(fleet: Fleet, summarize: Callable[[Variant], Result]) -> Result:
-    """The summaries under the members in which AWS shows them."""
-    shown: Result = {"ProductionVariants": [summarize(variant) for variant in fleet.production]}
-    return shown | ({"ShadowProductionVariants": [summarize(fleet.shadow)]} if fleet.shadow else {})
 
 
 @operation("ListEndpoints")
@@ -282,39 +227,3 @@ def check_updatable(records: Reader, endpoint: Endpoint) -> None:
 def _modified(records: Reader, endpoint: Endpoint) -> datetime:
     status = records.get(EndpointStatus, endpoint.key)
     return max(endpoint.modified, status.modified) if status else endpoint.modified
-
-
-def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant) -> Result:
-    serving = status.instances.get(variant.name, ())
-    summary: Result = {
-        "VariantName": variant.name,
-        "CurrentWeight": status.weight(variant),
-        "DesiredWeight": variant.weight,
-        **_capacity(status, variant),
-    }
-    if variant.routing != "RANDOM":
-        summary["RoutingConfig"] = {"RoutingStrategy": variant.routing}
-    host = records.get(HostStatus, serving[0]) if serving else None
-    deployed = status.deployed.get(variant.name)
-    if host and host.started:
-        deployed = Deployed(at=host.started, images=host.resolved_images)
-    if deployed:
-        summary["DeployedImages"] = [
-            {"SpecifiedImage": one.definition["Image"], "ResolvedImage": resolved, "ResolutionTime": deployed.at}
-            for one, resolved in zip(containers_of(variant), deployed.images, strict=False)
-        ]
-    return summary
-
-
-def _capacity(status: EndpointStatus, variant: Variant) -> Result:
-    """A serverless variant has a CurrentInstanceCount of 0 with AWS, and no other."""
-    if variant.serverless is None:
-        return {
-            "CurrentInstanceCount": len(status.instances.get(variant.name, ())),
-            "DesiredInstanceCount": variant.count,
-        }
-    reached = status.capacities.get(variant.name)
-    desired = show_serverless(variant)
-    current = show_serverless(variant, reached.concurrency, reached.count) if reached else desired
-    shown: Result = {"CurrentInstanceCount": 0, "CurrentServerlessConfig": current}
-    return shown | ({"DesiredServerlessConfig": desired} if desired != current else {})
