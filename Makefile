@@ -44,7 +44,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 -m "not root and not slow"
 
-test: check studio
+test: check studio .venv-sdk2/.done
 	$(ROOT) $(BIN)/pytest -q -n 2 --dist loadfile -m "root or slow"
 
 # Model against kernel, for as many packets as you have time for (about 40 a second).
@@ -56,8 +56,9 @@ soak: setup
 bench: setup .venv-bench/.done
 	$(ROOT) $(BIN)/python -m bench
 
-# The SageMaker SDKs v2 and v3 and AWS's training toolkit, unmodified, each in its own environment (2 GB on disk).
-sdk: setup .venv-sdk2/.done .venv-sdk3/.done .venv-toolkit/.done
+# The SageMaker SDKs v2 and v3, AWS's training toolkit and the AWS SDK for JavaScript (if npm is there), unmodified, each
+# in its own environment (2 GB on disk).
+sdk: setup .venv-sdk2/.done .venv-sdk3/.done .venv-toolkit/.done tests/sdk/js/node_modules/.done
 	$(ROOT) $(BIN)/pytest -q tests/sdk
 
 lock:
@@ -76,4 +77,10 @@ lock:
 .venv-sdk2/.done .venv-sdk3/.done .venv-toolkit/.done: .venv-%/.done: requirements/%.txt
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	touch $@
+
+tests/sdk/js/node_modules/.done: tests/sdk/js/package-lock.json
+	mkdir -p $(@D)
+	if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/sdk/js; \
+		else echo "npm is not installed: the test of the SDK for JavaScript is skipped"; fi
 	touch $@

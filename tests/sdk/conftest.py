@@ -22,7 +22,7 @@ SECONDS = 540
 
 @dataclass
 class World:
-    """A VPC with an S3 gateway endpoint, an execution role that SageMaker may assume."""
+    """A VPC with an S3 gateway endpoint, an execution role that SageMaker may assume; and BUCKET."""
 
     daemon: Daemon
     role: str
@@ -64,6 +64,8 @@ def environment(venv: str) -> Path:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running_daemon(tmp_path_factory.mktemp("sdk") / "state") as daemon:
         subnets, group = _network(daemon)
+        place: Any = {"LocationConstraint": "us-west-2"}
+        daemon.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
         yield World(daemon, _role(daemon), subnets, [group])
 
 

@@ -1,13 +1,16 @@
 """The flows of the SageMaker Python SDK v2, as a user writes them. Runs in the SDK's own environment; see conftest.py.
 
-Prints one JSON object for each flow that it was asked for; the SDK's own output, the streamed logs, goes before it.
+Prints one JSON object for each flow that it was asked for, among the SDK's own output, the streamed logs. The flows run
+at the same time: most of each is the SDK sleeping, 30 seconds between two looks at an endpoint.
 """
 
-import functools
+import contextlib
 import json
 import os
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -29,6 +32,8 @@ from sagemaker.sklearn.processing import SKLearnProcessor
 CODE = str(Path(__file__).parent / "code")
 ROLE, SUBNETS, GROUPS = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 INSTANCE = "ml.m5.large"
+JOB = "flow-fit"
+fitting = threading.Lock()
 
 
 def put_rows(session):
@@ -36,9 +41,16 @@ def put_rows(session):
     return session.upload_string_as_file_body(rows, session.default_bucket(), "flow/rows.csv")
 
 
-@functools.cache
 def fit(session):
-    """One training job serves all flows that need one: the SDK looks at it every 30 seconds only."""
+    """One training job serves all flows that need one, of this program and of those that run beside it."""
+    with fitting:
+        if not session.sagemaker_client.list_training_jobs(NameContains=JOB)["TrainingJobSummaries"]:
+            with contextlib.suppress(session.sagemaker_client.exceptions.ResourceInUse):  # the other was faster
+                start_training(session)
+        return SKLearn.attach(JOB, sagemaker_session=session)
+
+
+def start_training(session):
     estimator = SKLearn(
         entry_point="fit.py",
         source_dir=CODE,
@@ -53,13 +65,13 @@ def fit(session):
         max_run=600,
         tags=[{"Key": "flow", "Value": "fit"}],
     )
-    estimator.fit({"train": TrainingInput(put_rows(session), content_type="text/csv")})
-    return estimator
+    estimator.fit({"train": TrainingInput(put_rows(session), content_type="text/csv")}, job_name=JOB)
 
 
 def flow_fit(session):
     estimator = fit(session)
     told = estimator.latest_training_job.describe()
+    session.logs_for_job(JOB, wait=False)
     listed = session.sagemaker_client.list_tags(ResourceArn=told["TrainingJobArn"])["Tags"]
     return {"status": told["TrainingJobStatus"], "model": estimator.model_data, "tags": listed}
 
@@ -242,12 +254,18 @@ def _refusal(session, base):
     return "it worked"
 
 
-def main():
+def run(flows):
+    """Those of `flows`, a module's names, that the command line names."""
     session = sagemaker.Session(boto3.Session(), default_bucket=os.environ.get("FLOW_BUCKET"))
-    for name in sys.argv[4:]:
-        result = globals()[f"flow_{name}"](session)
-        print(f"\n=== {json.dumps({'flow': name, **result})}", flush=True)
+    session.default_bucket()  # found once, before several ask
+
+    def flow(name):
+        result = flows[f"flow_{name}"](session)
+        print(f"\n=== {json.dumps({'flow': name, **result})}\n", end="", flush=True)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(flow, sys.argv[4:]))
 
 
 if __name__ == "__main__":
-    main()
+    run(globals())

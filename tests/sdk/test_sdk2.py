@@ -1,7 +1,12 @@
-"""The SageMaker Python SDK v2, unmodified, against AWS_ENDPOINT_URL: fit, process, deploy, predict, delete."""
+"""The SageMaker Python SDK v2, unmodified, against AWS_ENDPOINT_URL: fit, process, deploy, predict, delete.
+
+Also part of `make test`, so most of it is one wait: the flows run at the same time.
+"""
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -9,37 +14,49 @@ from tests.sdk.conftest import World, environment, found
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
 VENV = ".venv-sdk2"
+FLOWS = {
+    "flow2.py": "fit deploy model serverless many process xgboost features",
+    "flow2_inference.py": "asynchronous capture transform script framework tuner",
+}
+Flows = tuple[dict[str, dict[str, Any]], str]
 
 
-def test_fit_deploy_predict_delete(world: World) -> None:
-    results, output = world.run(VENV, "flow2.py", "fit", "deploy", "model", "serverless", "many")
+@pytest.fixture(scope="module")
+def flows(world: World) -> Flows:
+    """What both programs found, run side by side; their output."""
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda named: world.run(VENV, named[0], *named[1].split()), FLOWS.items()))
+    return {name: row for results, _ in done for name, row in results.items()}, "".join(text for _, text in done)
+
+
+def test_fit(flows: Flows) -> None:
+    results, output = flows
     assert results["fit"]["status"] == "Completed"
     assert {"Key": "flow", "Value": "fit"} in results["fit"]["tags"]
     assert "fitted 64 rows on algo-1" in output, "wait=True streams the container's log"
-    assert [round(value) for value in results["deploy"]["answer"]] == [10]
-    assert [round(value) for value in results["deploy"]["lines"]] == [10, 15]
-    assert [round(value) for value in results["model"]["answer"]] == [10]
-    assert [round(value) for value in results["serverless"]["answer"]] == [10]
-    assert results["serverless"]["config"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 2}
-    assert results["many"]["models"] == ["first.tar.gz", "more/second.tar.gz"]
-    assert [round(value) for value in results["many"]["answers"]] == [10, 10]
-    assert world.daemon.client("sagemaker").list_models()["Models"] == []
-
-
-def test_process(world: World) -> None:
-    results, output = world.run(VENV, "flow2.py", "process")
-    assert results["process"]["out"] == "2\n4\n6"
-    assert "prepared 3 numbers of numbers.txt" in output
-
-
-def test_the_xgboost_algorithm(world: World) -> None:
-    results, output = world.run(VENV, "flow2.py", "xgboost")
     assert results["xgboost"]["answer"] == [10, 15]
     assert "train-rmse:" in output
 
 
-def test_a_feature_group_is_made_of_a_frame(world: World) -> None:
-    results, _ = world.run(VENV, "flow2.py", "features")
+def test_deploy_predict_delete(world: World, flows: Flows) -> None:
+    results, _ = flows
+    for name in ("deploy", "model"):
+        assert [round(value) for value in results[name]["answer"]] == [10]
+    assert [round(value) for value in results["deploy"]["lines"]] == [10, 15]
+    assert world.daemon.client("sagemaker").list_models()["Models"] == []
+    assert world.daemon.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
+def test_process(flows: Flows) -> None:
+    results, output = flows
+    assert results["process"]["out"] == "2\n4\n6"
+    assert "prepared 3 numbers of numbers.txt" in output
+    for name in ("script", "framework"):
+        assert results[name] == {"flow": name, "out": "3\n6\n9", "status": "Completed"}
+
+
+def test_a_feature_group_is_made_of_a_frame(flows: Flows) -> None:
+    results, _ = flows
     assert results["features"]["status"] == "Created"
     told = results["features"]
     assert told["record"] == {"id": "b", "at": "1767323045.5", "age": "2"}
@@ -49,6 +66,34 @@ def test_a_feature_group_is_made_of_a_frame(world: World) -> None:
     without_table, without_query = told["refused"]
     assert without_table == "RuntimeError: No metastore is configured with FeatureGroup flow-features."
     assert "Ringfence does not implement the service 'athena'" in without_query
+
+
+def test_asynchronous_inference(flows: Flows) -> None:
+    """The SDK sends no content type: the object that it uploads has one, and so has the answer's."""
+    assert [round(value) for value in flows[0]["asynchronous"]["answer"]] == [10, 15]
+
+
+def test_data_capture_begins_and_ends(flows: Flows) -> None:
+    assert '"endpointInput"' in flows[0]["capture"]["captured"]
+    assert flows[0]["capture"]["after"] == "Stopped"
+
+
+def test_many_models_of_one_endpoint(flows: Flows) -> None:
+    assert flows[0]["many"]["models"] == ["first.tar.gz", "more/second.tar.gz"]
+    assert [round(value) for value in flows[0]["many"]["answers"]] == [10, 10]
+
+
+def test_serverless_inference(flows: Flows) -> None:
+    assert [round(value) for value in flows[0]["serverless"]["answer"]] == [10]
+    assert flows[0]["serverless"]["config"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 2}
+
+
+def test_transform(flows: Flows) -> None:
+    assert [round(one) for one in json.loads(flows[0]["transform"]["out"])] == [10, 15]
+
+
+def test_tuning_is_refused_by_name(flows: Flows) -> None:
+    assert "does not implement the operation sagemaker:CreateHyperParameterTuningJob" in flows[0]["tuner"]["error"]
 
 
 def test_on_the_internet_nothing_needs_to_be_told(world: World) -> None:

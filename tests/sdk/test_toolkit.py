@@ -37,9 +37,6 @@ def _pack(packages: Path) -> bytes:
 def test_the_toolkit_runs_a_script(world: World) -> None:
     packages = next(environment(".venv-toolkit").parents[1].glob("lib/python3*/site-packages"))
     s3, sagemaker = world.daemon.client("s3"), world.daemon.client("sagemaker")
-    location: Any = {"LocationConstraint": "us-west-2"}
-    if BUCKET not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
     s3.put_object(Bucket=BUCKET, Key="toolkit/toolkit.tar", Body=_pack(packages))
     rows = "".join(f"{2 * x + y},{x},{y}\n" for x in range(8) for y in range(8))
     s3.put_object(Bucket=BUCKET, Key="rows/rows.csv", Body=rows.encode())

@@ -111,6 +111,18 @@ def test_what_cannot_be_is_refused_and_nothing_is_kept(
     assert missing.message.startswith('Could not find processing job "arn:aws:sagemaker:')
 
 
+def test_descriptions_show_what_was_left_out(sagemaker: SageMaker) -> None:
+    """The SDK's `attach` fails without OutputDataConfig.KmsKeyId."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://models/rows"}
+    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
+    sagemaker("CreateTrainingJob", **training(InputDataConfig=[channel]))
+    told = sagemaker("DescribeTrainingJob", TrainingJobName="fit")
+    assert told["OutputDataConfig"] == {"KmsKeyId": "", "S3OutputPath": "s3://models/out"}
+    (shown,) = told["InputDataConfig"]
+    assert (shown["CompressionType"], shown["RecordWrapperType"]) == ("None", "None")
+    assert shown["DataSource"]["S3DataSource"] == {"S3DataDistributionType": "FullyReplicated", **source}
+
+
 def transforming(**changes: Any) -> dict[str, Any]:
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://models/rows/"}}
     given = {

@@ -5,7 +5,6 @@ Input and answer move with the execution role through the network of the instanc
 """
 
 import asyncio
-import io
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +32,8 @@ log = logging.getLogger("ringfence.reconcile")
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference.html
 _LARGEST_INPUT = 1 << 30
+# the type of an object that was put without one
+_UNTYPED = "binary/octet-stream"
 
 
 class Again(Exception):
@@ -97,19 +98,20 @@ class AsyncRequest:
         if self._parts.edge.now() >= self._invocation.expires:
             self._figures.count("ExpiredRequests")
             raise _Failed("The request expired before it could be processed.")
-        result = await self._ask(await self._input(s3))
+        result = await self._ask(*await self._input(s3))
         began = asyncio.get_running_loop().time()
         try:
-            await self._put(s3, self._invocation.output_uri, result["Body"], "answer")
+            await self._put(s3, self._invocation.output_uri, result["Body"], "answer", result["ContentType"])
         except _Failed:
             self._figures.count("ResponseUploadFailures")
             raise
         self._figures.took("ResponseUploadLatency", asyncio.get_running_loop().time() - began)
 
-    async def _input(self, s3: S3Client) -> bytes:
+    async def _input(self, s3: S3Client) -> tuple[bytes, str]:
+        """What to ask and of which type that is, if S3 knows."""
         uri = self._invocation.input_uri
         if uri is None:
-            return self._invocation.body or b""
+            return self._invocation.body or b"", ""
         began = asyncio.get_running_loop().time()
         try:
             data = await self._read(s3, uri)
@@ -119,24 +121,27 @@ class AsyncRequest:
         self._figures.took("RequestDownloadLatency", asyncio.get_running_loop().time() - began)
         return data
 
-    async def _read(self, s3: S3Client, uri: str) -> bytes:
+    async def _read(self, s3: S3Client, uri: str) -> tuple[bytes, str]:
         try:
-            data = await s3.read(*bucket_and_key(uri), _LARGEST_INPUT + 1)
+            data, content_type = await s3.read_typed(*bucket_and_key(uri), _LARGEST_INPUT + 1)
         except Refused as refused:
             raise _Failed(f"Failed to download the input {uri}: {refused}") from None
         except UNREACHABLE as error:
             raise self._platform(f"Failed to download the input {uri}: S3 was not reached ({error})") from None
         if len(data) > _LARGEST_INPUT:
             raise _Failed(f"The input {uri} is larger than {_LARGEST_INPUT} bytes.")
-        return data
+        return data, "" if content_type == _UNTYPED else content_type
 
-    async def _ask(self, body: bytes) -> Result:
-        """One container after another, as InvokeEndpoint does."""
+    async def _ask(self, body: bytes, content_type: str) -> Result:
+        """One container after another, as InvokeEndpoint does.
+
+        A request that names no type has its object's: the SageMaker SDK uploads with one and sends none.
+        """
         forward = Forward(
             instance_ids=(self._host.wish.id,),
             method="POST",
             path="/invocations",
-            headers=self._invocation.headers,
+            headers={"Content-Type": content_type or "application/octet-stream", **self._invocation.headers},
             body=body,
             timeout=self._invocation.timeout,
             finish=lambda reply: {},  # of each container its own
@@ -162,14 +167,14 @@ class AsyncRequest:
 
     def _finish(self, container: HostedContainer, reply: ForwardReply) -> Result:
         self._check(container, reply)
-        return {"Body": reply.body}
+        return {"Body": reply.body, "ContentType": reply.headers.get("content-type", "")}
 
     def _platform(self, message: str) -> Exception:
         return _Failed(message) if self._final else Again(message)
 
-    async def _put(self, s3: S3Client, uri: str, data: bytes, what: str) -> None:
+    async def _put(self, s3: S3Client, uri: str, data: bytes, what: str, content_type: str = "") -> None:
         try:
-            await s3.put(*bucket_and_key(uri), io.BytesIO(data), len(data))
+            await s3.put_typed(*bucket_and_key(uri), data, content_type)
         except Refused as refused:
             raise _Failed(f"Failed to upload the {what} to {uri}: {refused}") from None
         except UNREACHABLE as error:

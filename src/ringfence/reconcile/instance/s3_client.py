@@ -121,10 +121,14 @@ class S3Client:
 
     async def read(self, bucket: str, key: str, limit: int) -> bytes:
         """A small object, at most `limit` bytes of it."""
+        return (await self.read_typed(bucket, key, limit))[0]
 
-        async def attempt() -> bytes:
+    async def read_typed(self, bucket: str, key: str, limit: int) -> tuple[bytes, str]:
+        """As `read`, with the object's Content-Type."""
+
+        async def attempt() -> tuple[bytes, str]:
             async with self.open(bucket, key) as response:
-                return await response.content.read(limit)
+                return await response.content.read(limit), response.headers.get("Content-Type", "")
 
         return await retried(attempt)
 
@@ -165,6 +169,16 @@ class S3Client:
             await self._send(bucket, key, file, 0, size, {})
         else:
             await self._put_in_parts(bucket, key, file, size)
+
+    async def put_typed(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
+        """Bytes at hand, in one request."""
+
+        async def attempt() -> None:
+            headers = {"Content-Type": content_type} if content_type else {}
+            async with self._request("PUT", bucket, key, None, data, len(data), headers):
+                pass
+
+        await retried(attempt)
 
     async def _put_in_parts(self, bucket: str, key: str, file: BinaryIO, size: int) -> None:
         begun = ElementTree.fromstring(await self._answer("POST", bucket, key, {"uploads": ""}))  # noqa: S314

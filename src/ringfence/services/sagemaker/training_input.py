@@ -37,6 +37,19 @@ def check_channels(channels: list[dict[str, Any]], mode: str) -> None:
         _check_mode(channel, data, channel.get("InputMode", mode), where)
 
 
+def show_channels(spec: dict[str, Any]) -> dict[str, Any]:
+    """InputDataConfig as a description shows it: with what was left out."""
+    if "InputDataConfig" not in spec:
+        return {}
+    return {"InputDataConfig": [_show_channel(channel) for channel in spec["InputDataConfig"]]}
+
+
+def _show_channel(channel: dict[str, Any]) -> dict[str, Any]:
+    data = {"S3DataDistributionType": "FullyReplicated", **channel["DataSource"]["S3DataSource"]}
+    unset = {"CompressionType": "None", "RecordWrapperType": "None"}
+    return {**unset, **channel, "DataSource": {"S3DataSource": data}}
+
+
 def _check_mode(channel: dict[str, Any], data: dict[str, Any], mode: str, where: str) -> None:
     if mode != "Pipe":
         for member in ("CompressionType", "RecordWrapperType"):

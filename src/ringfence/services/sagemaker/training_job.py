@@ -23,7 +23,7 @@ from ringfence.services.sagemaker.job import (
 )
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others, too_small
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
-from ringfence.services.sagemaker.training_input import check_channels
+from ringfence.services.sagemaker.training_input import check_channels, show_channels
 from ringfence.services.sagemaker.training_output import check_output, check_stopping
 from ringfence.services.sagemaker.warm_pool import check_keep_alive, pool_filter, tell_pool
 
@@ -109,6 +109,9 @@ def describe_training_job(call: Call, request: Request) -> Result:
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
         **job.spec,
+        **show_channels(job.spec),
+        # the SDK's `attach` reads the key, whether or not there was one
+        "OutputDataConfig": {"KmsKeyId": "", **job.spec["OutputDataConfig"]},
         "ModelArtifacts": {"S3ModelArtifacts": (status and status.artifacts) or ""},
         "ProfilingStatus": "Disabled",
         **_show(call, job),

@@ -80,7 +80,13 @@ def create_transform_job(call: Call, request: Request) -> Result:
 @operation("DescribeTransformJob", on=("transform-job/{TransformJobName}",))
 def describe_transform_job(call: Call, request: Request) -> Result:
     job = find_job(call, TransformJob, request)
-    shown = {**job.spec, **_show(call, job), **tell_start(call, job)}
+    shown = {
+        **job.spec,
+        "TransformInput": {"CompressionType": "None", "SplitType": "None", **job.spec["TransformInput"]},
+        "TransformOutput": {"AssembleWith": "None", "KmsKeyId": "", **job.spec["TransformOutput"]},
+        **_show(call, job),
+        **tell_start(call, job),
+    }
     del shown["LastModifiedTime"]  # of listings only
     return shown
 

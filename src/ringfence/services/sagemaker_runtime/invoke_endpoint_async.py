@@ -49,7 +49,7 @@ def invoke_endpoint_async(call: Call, request: Request) -> Result:
 
 def _read_headers(request: Request, id: str) -> dict[str, str]:
     given = {header: request[member] for member, header in REQUEST_HEADERS.items() if member in request}
-    return {"Content-Type": "application/octet-stream", **given, REQUEST_HEADERS["InferenceId"]: id}
+    return {**given, REQUEST_HEADERS["InferenceId"]: id}
 
 
 def _place(path: str, request: dict[str, Any], file: str) -> str:
