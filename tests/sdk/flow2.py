@@ -263,7 +263,7 @@ def run(flows):
         result = flows[f"flow_{name}"](session)
         print(f"\n=== {json.dumps({'flow': name, **result})}\n", end="", flush=True)
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(3) as pool:  # not more, for the sake of the machine
         list(pool.map(flow, sys.argv[4:]))
 
 
