@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import boto3
 
 LAB = "/jupyterlab/default"
 
@@ -24,14 +23,14 @@ async def main(asked: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     lab = asked.get("lab", LAB)
     if "make" in asked:
-        sagemaker = boto3.client("sagemaker", region_name="us-west-2", endpoint_url=asked.get("endpoint"))
+        sagemaker = _sagemaker(asked)
         if "endpoint" in asked:
             told["profile"] = sagemaker.describe_user_profile(**asked["make"])["Status"]
         told["url"] = asked["open"] = sagemaker.create_presigned_domain_url(**asked["make"])["AuthorizedUrl"]
         if asked.get("keep"):
             return told
     if "notebook" in asked:
-        sagemaker = boto3.client("sagemaker", region_name="us-west-2", endpoint_url=asked.get("endpoint"))
+        sagemaker = _sagemaker(asked)
         url = sagemaker.create_presigned_notebook_instance_url(NotebookInstanceName=asked["notebook"])["AuthorizedUrl"]
         told["url"] = asked["open"] = url
         if asked.get("keep"):
@@ -108,6 +107,12 @@ async def execute(channel: aiohttp.ClientWebSocketResponse, cell: str) -> str | 
         elif told["msg_type"] == "status" and told["content"]["execution_state"] == "idle":
             return printed
     return None
+
+
+def _sagemaker(asked: dict[str, Any]) -> Any:
+    import boto3  # a second that whoever comes with a URL or a cookie need not wait
+
+    return boto3.client("sagemaker", region_name="us-west-2", endpoint_url=asked.get("endpoint"))
 
 
 def _trust() -> Any:
