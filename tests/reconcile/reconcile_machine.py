@@ -299,7 +299,9 @@ class Machine:
             await reconciler.stop()
             await run
 
-    def want(self, *variants: Variant, name: str = "ep", generation: int = 1) -> Endpoint:
+    def want(
+        self, *variants: Variant, name: str = "ep", generation: int = 1, deployment: dict[str, Any] | None = None
+    ) -> Endpoint:
         endpoint = Endpoint(
             name=name,
             account="123456789012",
@@ -309,6 +311,7 @@ class Machine:
             modified=NOW,
             config_name=f"config-{generation}",
             generation=generation,
+            deployment=deployment,
         )
         with self.store.transaction() as records:
             records.put(endpoint)

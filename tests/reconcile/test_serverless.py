@@ -177,6 +177,25 @@ async def test_an_update_proves_the_new_model_and_takes_over(impatient: Machine)
         assert {one.generation for one in machine.hosts()} == {3}
 
 
+async def test_a_canary_shares_the_requests_though_neither_fleet_has_containers(impatient: Machine) -> None:
+    machine = impatient
+    size = {"Type": "CAPACITY_PERCENT", "Value": 50}
+    traffic = {"Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": 1}
+    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": traffic}}
+    async with machine.daemon():
+        old = machine.want(variant(serverless=ON_DEMAND, count=0))
+        await machine.settled(old)
+        await machine.until(lambda: not machine.hosts())
+        new = machine.want(variant(serverless=ON_DEMAND, count=0), generation=2, deployment=policy)
+        await machine.until(lambda: machine.status(new).deployment and machine.status(new).deployment.share == 0.5)
+        for endpoint in (old, new):
+            async with machine.executions.take(execution(endpoint)):
+                pass
+        status = await machine.settled(new)
+        assert (status.status, status.serving_generation) == ("InService", 2)
+        await machine.until(lambda: not machine.hosts())
+
+
 async def test_an_update_that_fails_goes_back_to_nothing(impatient: Machine) -> None:
     machine = impatient
     machine.driver.failures[IMAGE.replace("scikit", "broken")] = "no"
