@@ -385,6 +385,18 @@ async def test_the_watcher_killed_leaves_no_lie(stage: Stage, shell_image: Image
     assert stage.driver.state(spec.id) == Exited(None)
 
 
+async def test_what_a_killed_daemon_had_prepared_and_not_started_is_started(stage: Stage, shell_image: Image) -> None:
+    spec = stage.spec(shell_image, "sh", "-c", "echo once")
+    prepared = stage.config.instances / spec.id / "container"
+    (prepared / "layer").mkdir(parents=True)
+    (prepared / "config.json").write_text("{}")
+    assert stage.driver.state(spec.id) == Absent()
+    await stage.driver.start(spec)
+    assert await asyncio.wait_for(stage.driver.wait(spec.id), 30) == Exited(0)
+    assert spec.log.read_text() == "once\n"
+    await stage.driver.delete(spec.id)
+
+
 async def test_delete_kills_what_runs(stage: Stage, shell_image: Image) -> None:
     spec = stage.spec(shell_image, "sh", "-c", "sleep 60 & sleep 60")
     await stage.driver.start(spec)

@@ -75,6 +75,7 @@ class OciDriver:
         self._prefer = prefer
         self._runtime: str | None = None
         self._volumes = Volumes()
+        self._starting: set[str] = set()
 
     async def make_volume(self, id: str, size: int) -> None:
         await self._volumes.make(self._instances / id, size)
@@ -83,8 +84,11 @@ class OciDriver:
         if not ID.fullmatch(spec.id):
             raise ValueError(f"`{spec.id}` cannot name a container: letters, digits and hyphens can")
         place = self._place(spec.id)
-        if place.directory.exists():
+        if not isinstance(self.state(spec.id), Absent):
             raise ValueError(f"container `{spec.id}` exists: delete it first")
+        if place.directory.exists():
+            await self.delete(spec.id)
+        self._starting.add(spec.id)
         try:
             runtime = await self._choose_runtime()
             self._prepare(spec, place)
@@ -96,6 +100,8 @@ class OciDriver:
         except StartFailed:
             await self.delete(spec.id)
             raise
+        finally:
+            self._starting.discard(spec.id)
 
     def state(self, id: str) -> State:
         place = self._place(id)
@@ -105,6 +111,10 @@ class OciDriver:
             return self._exited(id, int(code))
         if self._shim(place) is not None or self._cgroups.pids(id):
             return Running(self._first_process(id, place))
+        if id in self._starting:
+            return Running(None)
+        if place.read("shim") is None:
+            return Absent()  # a daemon was killed before it had started it
         code = place.read("exit")  # it may have been written since the first look
         return self._exited(id, int(code) if code is not None else None)
 
