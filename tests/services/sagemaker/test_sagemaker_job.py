@@ -111,6 +111,21 @@ def test_what_cannot_be_is_refused_and_nothing_is_kept(
     assert missing.message.startswith('Could not find processing job "arn:aws:sagemaker:')
 
 
+def test_listings_begin_with_the_oldest_job_but_of_transforms_with_the_newest(sagemaker: SageMaker) -> None:
+    """As ListTrainingJobs, ListProcessingJobs and ListTransformJobs document the default of SortOrder."""
+    sagemaker("CreateModel", ModelName="model", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
+    listings = (
+        ("Training", training, "Ascending"),
+        ("Processing", processing, "Ascending"),
+        ("Transform", transforming, "Descending"),
+    )
+    for kind, ask, order in listings:
+        for name in ("a", "b"):
+            sagemaker(f"Create{kind}Job", **ask(**{f"{kind}JobName": name}))
+        listed = [one[f"{kind}JobName"] for one in sagemaker(f"List{kind}Jobs")[f"{kind}JobSummaries"]]
+        assert listed == (["a", "b"] if order == "Ascending" else ["b", "a"]), kind
+
+
 def test_descriptions_show_what_was_left_out(sagemaker: SageMaker) -> None:
     """The SDK's `attach` fails without OutputDataConfig.KmsKeyId."""
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://models/rows"}

@@ -122,9 +122,13 @@ def last_modified(records: Reader, job: Job) -> datetime:
 
 def list_jobs(
     call: Call, kind: type[J], request: Request, show: Callable[[Call, J], Result],
-    keep: Callable[[J], bool] = lambda job: True,
+    keep: Callable[[J], bool] = lambda job: True, order: str = "Ascending",
 ) -> Result:  # fmt: skip
-    """A page of the caller's jobs, by all filters and sorts that the listings have; `keep`: a filter of this one."""
+    """A page of the caller's jobs, by all filters and sorts that the listings have; `keep`: a filter of this one.
+
+    `order`: what no SortOrder means; the oldest job first, but for transform jobs.
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html
+    """
     wanted = request.get("StatusEquals")
 
     def state(job: J) -> str:
@@ -132,7 +136,7 @@ def list_jobs(
 
     found = filtered(owned(call, kind), request, lambda job: last_modified(call.records, job))
     found = [job for job in found if (wanted is None or state(job) == wanted) and keep(job)]
-    jobs, token = sorted_page(found, request, state)
+    jobs, token = sorted_page(found, request, state, order)
     listed = [show(call, job) for job in jobs]
     return {f"{kind.__name__}Summaries": listed, **({"NextToken": token} if token else {})}
 

@@ -99,7 +99,7 @@ def stop_transform_job(call: Call, request: Request) -> Result:
 
 @operation("ListTransformJobs")
 def list_transform_jobs(call: Call, request: Request) -> Result:
-    return list_jobs(call, TransformJob, request, _show)
+    return list_jobs(call, TransformJob, request, _show, order="Descending")
 
 
 def _show(call: Call, job: TransformJob) -> Result:
