@@ -266,7 +266,9 @@ def test_the_endpoints_own_name_serves_both_calls(
     assert told["url"].startswith(f"https://{domain}.studio.us-west-2.sagemaker.aws/auth?token=")
 
 
-def test_an_app_and_its_sessions_outlive_the_daemon(lab: tuple[Studio, str], wanted: dict[str, Any]) -> None:
+def test_an_app_and_its_sessions_outlive_the_daemon(
+    lab: tuple[Studio, str], wanted: dict[str, Any], story: Story
+) -> None:
     """Killed and started again: the same container, the same cookie."""
     studio, domain = lab
     cell = "print(open('/proc/1/stat').read().split()[21])"
@@ -275,5 +277,14 @@ def test_an_app_and_its_sessions_outlive_the_daemon(lab: tuple[Studio, str], wan
     studio.story.up()
     studio.connect()
     studio.settle(lambda: studio.sagemaker.describe_app(**wanted, AppType="JupyterLab", AppName="default"))
-    after = studio.browse(host=f"{domain}.studio.us-west-2.sagemaker.aws", cookie=before["cookie"], run=cell)
+    host = f"{domain}.studio.us-west-2.sagemaker.aws"
+    after = studio.browse(host=host, cookie=before["cookie"], run=cell)
     assert before["output"] == after["output"]
+    # taken down in order, it is launched anew: another container, the same cookie
+    assert story.ringfence("down").returncode == 0
+    story.up()
+    studio.connect()
+    deadline = time.monotonic() + 60
+    while (there := studio.browse(host=host, cookie=before["cookie"]))["api_status"] != 200:
+        assert time.monotonic() < deadline, there
+    assert studio.browse(host=host, cookie=before["cookie"], run=cell)["output"] not in (None, before["output"])

@@ -1,7 +1,7 @@
 """The life of one app: launched, watched, ended. A task of `app`; sole writer of AppStatus.
 
 A daemon that is killed leaves the records as they are: the next one adopts a container that runs, and begins anew with
-an app that was not InService yet.
+an app that was not InService yet, or that `ringfence down` ended.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ from ringfence.resources.studio import (
     UserProfile,
 )
 from ringfence.runtime.builtin.studio import studio_image
-from ringfence.runtime.driver import Exited, Running, StartFailed
+from ringfence.runtime.driver import Absent, Exited, Running, StartFailed
 from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
 from ringfence.services.sagemaker.studio import app_state, app_status
 from ringfence.services.sagemaker.studio_failure import NO_SAGEMAKER, no_home
@@ -94,12 +94,16 @@ class AppLife:
         if self._asked.is_set():
             return
         status = self._status()
-        if status is None or status.status != "InService":
+        if status is None or status.status != "InService" or self._was_taken_down(status):
             await self._end()
             status = await self._launch()
         self._follow_log(status.instance_id)
         await self._parts.driver.wait(status.instance_id)
         raise LaunchFailed(self._why(status.instance_id))
+
+    def _was_taken_down(self, status: AppStatus) -> bool:
+        """With the daemon: `ringfence down` leaves no container. One that ended by itself is still known."""
+        return isinstance(self._parts.driver.state(status.instance_id), Absent)
 
     async def _launch(self) -> AppStatus:
         parts, app = self._parts, self._app
