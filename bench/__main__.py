@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench import (
     api,
+    concurrency,
     decision,
     endpoint,
     feature_store,
@@ -43,6 +44,7 @@ def main() -> int:
         hosting.create(story, NAME)
         hosting.show_interfaces(story)
         rows += invoke.measure(story, NAME, scratch)
+        rows += concurrency.measure(story, BUCKET, scratch)
         rows += endpoint.measure(story, scratch)
         rows += job.measure(story, scratch)
         rows += transfer.measure(story, scratch)

@@ -238,6 +238,18 @@ async def test_a_disk_that_is_full_is_told_as_such(world: World) -> None:
     assert failure.value.errno == errno.ENOSPC
 
 
+async def test_ranges_of_one_object_and_of_no_other(world: World) -> None:
+    client, etag, start = world.client, world.server.etag, 1 << 20
+    wanted = [client.read_range("b", "k", start + (n << 19), 1 << 19, etag) for n in range(4)]
+    assert b"".join(await asyncio.gather(*wanted)) == CONTENT[start : start + (2 << 20)]
+    assert await client.read_range("b", "k", 5, 10, etag) == CONTENT[5:15]
+    assert len(world.server.connections) <= 1 + len(processes()), "connections are kept"
+    world.server.etag = '"2"'
+    for length in (10, 1 << 20):
+        with pytest.raises(Refused, match="PreconditionFailed"):
+            await client.read_range("b", "k", 5, length, etag)
+
+
 async def test_uploads(world: World, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(CONTENT)

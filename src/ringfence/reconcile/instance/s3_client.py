@@ -7,6 +7,7 @@ it that is aborted if it fails.
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _TRIES, _PAUSE = 3, 0.2  # seconds, growing
 _BUSY_TRIES, _LONGEST_PAUSE = 6, 5.0
 CHUNK = 1 << 20
 INLINE = 8 << 20  # bytes: what is larger is moved by `transfer`
+_FEW = 256 << 10  # bytes of a range that are sooner here than told to another process
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _LARGEST_PUT = 5 << 30
@@ -133,21 +135,31 @@ class S3Client:
         return await retried(attempt)
 
     async def read_range(self, bucket: str, key: str, offset: int, length: int, etag: str) -> bytes:
-        """Bytes of the object that has this ETag; Refused with 412 if another has taken its place."""
+        """Bytes of the object that has this ETag; Refused with 412 if another has taken its place.
+
+        Many of them by the process of transfers, into memory that it and the daemon share.
+        """
 
         async def attempt() -> bytes:
             async with self.open(bucket, key, offset, length, etag) as response:
                 return await response.read()
 
-        return await retried(attempt)
+        if length <= _FEW:
+            return await retried(attempt)
+        descriptor = os.memfd_create("range", os.MFD_CLOEXEC)
+        try:
+            await retried(lambda: self.fetch(bucket, key, etag, offset, length, descriptor, 0))
+            return os.pread(descriptor, length, 0)
+        finally:
+            os.close(descriptor)
 
-    async def fetch(self, bucket: str, key: str, etag: str, file: int, offset: int, length: int) -> None:
-        """These bytes of the object into the open file at the same place; one try.
+    async def fetch(self, bucket: str, key: str, etag: str, offset: int, length: int, file: int, place: int) -> None:
+        """These bytes of the object into the open file at that place; one try.
 
         Raises Refused, Busy, Broken, or the OSError of the file.
         """
         headers = {"Range": f"bytes={offset}-{offset + length - 1}", "If-Match": etag}
-        await self._move("GET", self._url(bucket, key), headers, file, offset, length)
+        await self._move("GET", self._url(bucket, key), headers, file, place, length)
 
     async def scan(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
         """Every object under the prefix, in the order of the keys, but those that stand for folders; page by page."""

@@ -69,7 +69,7 @@ async def _move(s3: S3Client, bucket: str, key: str, version: _Version, file: in
     offset, tries = INLINE, Tries()
     while offset < version.size:
         try:
-            await s3.fetch(bucket, key, version.etag, file, offset, version.size - offset)
+            await s3.fetch(bucket, key, version.etag, offset, version.size - offset, file, offset)
             return
         except Broken as broken:
             if broken.moved:

@@ -15,9 +15,9 @@ from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan
 from ringfence.services.sagemaker.job_source import Source
 
-_BLOCK = 2 << 20
+_BLOCK = 4 << 20
 _AHEAD = 3  # blocks that are fetched before they are asked for, if the file is read in order
-_KEPT = 32  # blocks of one source in memory
+_KEPT = 16  # blocks of one source in memory
 
 
 class FastFile:
