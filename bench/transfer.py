@@ -17,7 +17,7 @@ from demo.story import Story
 
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3"
 _BUCKET, _ROLE = "ringfence-bench-data", "bench-data"
-_PAIRS = 3
+_PAIRS = int(os.environ.get("BENCH_PAIRS", "3"))
 # an argument of an entry point is one line of at most 256 characters
 _READ = (
     "import time as t;s=t.perf_counter();f=open('/opt/ml/input/data/rows/large','rb',0);"
