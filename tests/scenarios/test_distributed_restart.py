@@ -17,9 +17,10 @@ from tests.scenarios.test_scenario_distributed import SMALL
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
-# each host writes a file that is large enough to be hit while it is uploaded; a second start would be told
+# Each host writes a file that is large enough to be hit while it is uploaded; a second start would be told. It waits
+# for the others as long as a daemon may need to come back: whoever has started is introduced to the rest by the next.
 _WRITE = (
-    SMALL
+    SMALL.replace("monotonic() + 8", "monotonic() + 50").replace("settimeout(10)", "settimeout(50)")
     + """
 out = pathlib.Path("/opt/ml/processing/out")
 time.sleep(1)
