@@ -44,7 +44,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 -m "not root and not slow"
 
-test: check studio .venv-sdk2/.done
+test: check studio
 	$(ROOT) $(BIN)/pytest -q -n 2 --dist loadfile -m "root or slow"
 
 # Model against kernel, for as many packets as you have time for (about 40 a second).

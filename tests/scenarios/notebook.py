@@ -149,9 +149,16 @@ class Notebooks:
             PolicyDocument=_document([{**statement, **({"Condition": condition} if condition else {})}]),
         )
 
+    def _forbid(self) -> None:
+        """What `allow` gave."""
+        iam, role = self.story.client("iam"), self.story.facts["roles"]["app"].rpartition("/")[2]
+        if "notebook" in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=role, PolicyName="notebook")
+
     def clean(self) -> None:
         for one in self.listed():
             self.delete(one["NotebookInstanceName"])
+        self._forbid()
         for config in self.sagemaker.list_notebook_instance_lifecycle_configs()["NotebookInstanceLifecycleConfigs"]:
             name = config["NotebookInstanceLifecycleConfigName"]
             self.sagemaker.delete_notebook_instance_lifecycle_config(NotebookInstanceLifecycleConfigName=name)

@@ -9,6 +9,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,13 +112,15 @@ def test_an_image_of_docker(
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory, layout: Path) -> tuple[str, ...]:
+def podman(layout: Path) -> Iterator[tuple[str, ...]]:
     """podman that holds `localhost/mine:1`, its storage plain files of the test's: no mounts stay."""
     _installed("podman")
-    place = tmp_path_factory.mktemp("podman")
-    storage = f"[vfs@{place / 'root'}+{place / 'run'}]"
-    _run("skopeo", "--insecure-policy", "copy", f"oci:{layout}", f"containers-storage:{storage}localhost/mine:1")
-    return ("podman", "--root", str(place / "root"), "--runroot", str(place / "run"), "--storage-driver", "vfs")
+    # podman takes no more than 50 characters for its runroot: pytest's own directories are longer
+    with tempfile.TemporaryDirectory(prefix="podman-") as made:
+        place = Path(made)
+        storage = f"[vfs@{place / 'root'}+{place / 'run'}]"
+        _run("skopeo", "--insecure-policy", "copy", f"oci:{layout}", f"containers-storage:{storage}localhost/mine:1")
+        yield ("podman", "--root", str(place / "root"), "--runroot", str(place / "run"), "--storage-driver", "vfs")
 
 
 def _storage(podman: tuple[str, ...]) -> str:

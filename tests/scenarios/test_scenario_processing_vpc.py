@@ -19,7 +19,7 @@ from tests.scenarios.test_scenario_s3_endpoint import ALLOW, DENY_LINUX_1, DENY_
 pytestmark = pytest.mark.root
 
 SEALED = "scenario-sealed"
-FREE = "scenario-open"
+FREE = "scenario-processing-open"
 CA = "/etc/ringfence/ca.pem"
 
 _READ = "print('read', open('/opt/ml/processing/input/data/rows').read())"

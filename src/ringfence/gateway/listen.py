@@ -5,6 +5,7 @@ listener knows, never a header. Made by `app` for the API's own socket and by pr
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -160,7 +161,8 @@ async def _pass_on(raw: web.BaseRequest, answer: web.StreamResponse, pieces: Pie
             await asyncio.wait((sending,))
         await pieces.close()
     if not sending.cancelled():
-        sending.result()
+        with contextlib.suppress(ConnectionResetError):  # the client went while a piece was written: no fault of ours
+            sending.result()
     return answer
 
 

@@ -16,6 +16,8 @@ from ringfence.services.route53.zone_name import bare, vpcs_key
 def list_hosted_zones(call: Call, request: Request) -> Result:
     """Marker is the id of the page's first zone; one that is gone means the next."""
     size, marker = page_size(request), bare(request.get("Marker") or "")
+    if not marker.isprintable():  # it is answered, and XML has no way to write it
+        raise ServiceError("InvalidInput", "The marker is not valid.")
     zones = sorted(own_zones(call), key=lambda zone: zone.id)
     if "HostedZoneType" in request:
         zones = [zone for zone in zones if zone.private]  # the one type that there is to ask for
