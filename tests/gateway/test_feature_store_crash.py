@@ -28,6 +28,9 @@ from daemon import ACCOUNT, REGION, Daemon, environment
 from bench.redis_server import PROGRAM, redis_server
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
+
+pytestmark = pytest.mark.slow
+
 _WRITERS, _RECORDS, _ROUNDS, _SECONDS = 8, 5, 3, 1.5
 _HERE = Path(__file__).resolve()
 _DAEMON = """

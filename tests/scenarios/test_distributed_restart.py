@@ -55,7 +55,7 @@ def assert_nothing_is_left(jobs: Jobs) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.3, 0.8, 1.5, 2.2, 3.0, 4.0])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.8, 1.5, 3.0])
 def test_a_distributed_job_goes_on_after_a_kill(jobs: Jobs, sealed_group: None, delay: float) -> None:
     """Whatever phase the delay falls into: it completes, every file is whole, no container ran twice."""
     name = f"torn-{int(delay * 100)}"
@@ -95,7 +95,7 @@ def test_a_killed_daemon_and_a_killed_host(jobs: Jobs, sealed_group: None) -> No
     assert_nothing_is_left(jobs)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.2, 0.6, 1.2, 2.5])
+@pytest.mark.parametrize("delay", [0.0, 0.4, 1.2])
 def test_an_endpoint_comes_up_after_a_kill_and_goes_after_another(hosting: Hosting, delay: float) -> None:
     story, name = hosting.story, f"torn-{int(delay * 100)}"
     container = {

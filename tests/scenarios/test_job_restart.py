@@ -56,7 +56,7 @@ def _exists(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.15, 0.4, 1.0, 1.8, 2.3, 2.8, 3.4])
+@pytest.mark.parametrize("delay", [0.0, 0.4, 1.0, 1.8, 2.5, 3.4])
 def test_training_goes_on_after_a_kill(jobs: Jobs, delay: float) -> None:
     """The delays fall into different phases; whatever they hit, the job completes and its model is whole."""
     name = f"killed-{int(delay * 100)}"
