@@ -44,6 +44,7 @@ def test_a_container_that_fills_its_volume_is_told_so(jobs: Jobs) -> None:
     assert "OSError: [Errno 28] No space left on device" in lines
     assert told["ProcessingJobStatus"] == "Failed"
     assert jobs.keys("filled/small") == {"": b"written before it was full"}
-    assert "/instances/" not in Path("/proc/mounts").read_text(), "nothing stays mounted"
+    mounted = Path("/proc/mounts").read_text()
+    assert str(jobs.story.state / "instances") not in mounted, "nothing stays mounted"
     backing = Path("/sys/block").glob("loop*/loop/backing_file")
     assert not [file for file in backing if str(jobs.story.state) in file.read_text()], "nor any loop device"
