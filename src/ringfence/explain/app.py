@@ -13,8 +13,7 @@ from ringfence.explain.checks.names import check_names
 from ringfence.explain.checks.studio import check_home, check_kernels, check_policies, check_sagemaker
 from ringfence.explain.endpoint import HostingExplanation, tell
 from ringfence.explain.finding import Finding, note
-from ringfence.explain.hosting import Ground, Plan
-from ringfence.resources.sagemaker import Variant
+from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.studio import App, Domain, DomainStatus
 from ringfence.services.sagemaker.studio import app_state, app_status
 
@@ -41,20 +40,9 @@ def place_of_app(records: Reader, app: App) -> Plan:
     inside = domain is not None and domain.access == "VpcOnly"
     status = records.get(DomainStatus, domain.key) if domain is not None else None
     nfs = (status.outbound_group_id,) if status is not None and status.outbound_group_id else ()
-    variant = Variant(
-        name=app.name,
-        model_name=app.name,
-        container={},
-        role_arn=app.role_arn,
-        instance_type=app.instance_type,
-        count=1,
-        weight=1.0,
-        subnet_ids=domain.subnet_ids if domain is not None and inside else (),
-        group_ids=(*app.group_ids, *nfs) if inside else (),
-        download_timeout=0,
-        startup_timeout=0,
-    )
-    return Plan(app.name, (variant,))
+    subnets = domain.subnet_ids if domain is not None and inside else ()
+    groups = (*app.group_ids, *nfs) if inside else ()
+    return plan_alone(app.name, app.role_arn, app.instance_type, subnets, groups)
 
 
 def explain_app(ground: Ground, app: App) -> HostingExplanation:

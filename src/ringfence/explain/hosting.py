@@ -56,6 +56,35 @@ class Plan:
         return tuple(dict.fromkeys(found))
 
 
+def plan_alone(
+    name: str,
+    role_arn: str,
+    instance_type: str,
+    subnet_ids: tuple[str, ...],
+    group_ids: tuple[str, ...],
+    *,
+    container: dict[str, Any] | None = None,
+    count: int = 1,
+    isolated: bool = False,
+) -> Plan:
+    """A job, an app or a notebook instance as hosting's checks see instances."""
+    variant = Variant(
+        name=name,
+        model_name=name,
+        container=container or {},
+        role_arn=role_arn,
+        instance_type=instance_type,
+        count=count,
+        weight=1.0,
+        subnet_ids=subnet_ids,
+        group_ids=group_ids,
+        isolated=isolated,
+        download_timeout=0,
+        startup_timeout=0,
+    )
+    return Plan(name, (variant,))
+
+
 def plan_endpoint(records: Reader, account: str, region: str, name: str) -> Plan | None:
     """What runs, is under way or failed; after a failure what configuration and models would give now."""
     endpoint = records.get(Endpoint, f"{account}/{region}/{name.lower()}")

@@ -17,9 +17,8 @@ from ringfence.explain.checks.names import check_names
 from ringfence.explain.checks.role import check_role
 from ringfence.explain.endpoint import HostingExplanation, tell
 from ringfence.explain.finding import Finding
-from ringfence.explain.hosting import Ground, Plan
+from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.job import Job, JobHostStatus, JobStatus, ProcessingJob, TrainingJob, TransformJob
-from ringfence.resources.sagemaker import Variant
 from ringfence.services.sagemaker.job import job_state
 from ringfence.services.sagemaker.job_plan import JobPlan, plan_job
 
@@ -35,21 +34,16 @@ def find_job(records: Reader, account: str, region: str, name: str) -> Job | Non
 def place_of(job: Job) -> Plan:
     """The job's hosts as hosting's checks see instances: one kind of them, without a model."""
     plan = plan_job(job)
-    variant = Variant(
-        name=job.name,
-        model_name=job.name,
+    return plan_alone(
+        job.name,
+        plan.role_arn,
+        plan.instance_type,
+        plan.subnet_ids,
+        plan.group_ids,
         container={"Image": plan.image},
-        role_arn=plan.role_arn,
-        instance_type=plan.instance_type,
         count=plan.count,
-        weight=1.0,
-        subnet_ids=plan.subnet_ids,
-        group_ids=plan.group_ids,
         isolated=plan.isolated,
-        download_timeout=0,
-        startup_timeout=0,
     )
-    return Plan(job.name, (variant,))
 
 
 def explain_job(ground: Ground, job: Job) -> HostingExplanation:

@@ -14,9 +14,8 @@ from ringfence.explain.checks.notebook import check_direct, check_needs, check_o
 from ringfence.explain.checks.role import check_role
 from ringfence.explain.endpoint import HostingExplanation, tell
 from ringfence.explain.finding import Finding, note
-from ringfence.explain.hosting import Ground, Plan
+from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.notebook import NotebookInstance
-from ringfence.resources.sagemaker import Variant
 from ringfence.services.sagemaker.notebook_state import notebook_state, notebook_status
 
 
@@ -26,20 +25,8 @@ def find_notebook(records: Reader, account: str, region: str, name: str) -> Note
 
 def place_of_notebook(notebook: NotebookInstance) -> Plan:
     """The instance as hosting's checks see instances."""
-    variant = Variant(
-        name=notebook.name,
-        model_name=notebook.name,
-        container={},
-        role_arn=notebook.role_arn,
-        instance_type=notebook.instance_type,
-        count=1,
-        weight=1.0,
-        subnet_ids=(notebook.subnet_id,) if notebook.subnet_id else (),
-        group_ids=notebook.group_ids,
-        download_timeout=0,
-        startup_timeout=0,
-    )
-    return Plan(notebook.name, (variant,))
+    subnets = (notebook.subnet_id,) if notebook.subnet_id else ()
+    return plan_alone(notebook.name, notebook.role_arn, notebook.instance_type, subnets, notebook.group_ids)
 
 
 def explain_notebook(ground: Ground, notebook: NotebookInstance) -> HostingExplanation:

@@ -1,13 +1,17 @@
-"""JupyterLab on an instance, the same for Studio's apps and notebook instances: its command, and waiting for it."""
+"""JupyterLab on an instance, for Studio's apps and notebook instances alike: its command, waiting for it, serving."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any
 
 from ringfence.reconcile.hosting.ping import wait_for_ping
-from ringfence.reconcile.instance.launch import container_namespace
+from ringfence.reconcile.instance.launch import LaunchFailed, container_namespace
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.instance import Instance
+from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
+
+log = logging.getLogger("ringfence.reconcile")
 
 PORT = 8888
 PAGE = "/etc/jupyter/labconfig/page_config.json"
@@ -17,6 +21,7 @@ STARTUP_SECONDS = 120.0
 # https://docs.aws.amazon.com/sagemaker/latest/dg/studio-lcc-create.html
 # https://docs.aws.amazon.com/sagemaker/latest/dg/notebook-lifecycle-config.html
 LIFECYCLE_SECONDS = 300
+_REASON_LENGTH = 1024  # of a FailureReason
 
 
 def server_arguments(root: str) -> tuple[str, ...]:
@@ -49,7 +54,19 @@ async def wait_until_it_answers(parts: Parts, instance: Instance, path: str, sec
         running.cancel()
 
 
-async def until_asked(asked: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+async def serve_until_asked(asked: asyncio.Event, work: Coroutine[Any, Any, None], arn: str) -> str | None:
+    """Why the work failed, as a FailureReason; None if it was broken off."""
+    try:
+        await _until_asked(asked, work)
+    except LaunchFailed as failure:
+        return failure.reason[:_REASON_LENGTH]
+    except Exception:
+        log.exception("`%s` failed for a reason of ours", arn)
+        return INTERNAL_ERROR
+    return None
+
+
+async def _until_asked(asked: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Do the work, or break it off; raises what it raises."""
     task, waiting = asyncio.create_task(work), asyncio.create_task(asked.wait())
     try:

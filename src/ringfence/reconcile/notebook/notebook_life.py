@@ -21,7 +21,7 @@ from ringfence.reconcile.instance.end import end_instance, remove_interface
 from ringfence.reconcile.instance.jupyter import (
     LIFECYCLE_SECONDS,
     STARTUP_SECONDS,
-    until_asked,
+    serve_until_asked,
     wait_until_it_answers,
 )
 from ringfence.reconcile.instance.launch import LaunchFailed, Wish, launch_instance, start_container
@@ -71,16 +71,9 @@ class NotebookLife:
             return
         if self._notebook.stopping:
             self._asked.set()
-        reason: str | None = None
-        try:
-            await until_asked(self._asked, self._serve())
-        except LaunchFailed as failure:
-            reason = failure.reason
-        except Exception:
-            log.exception("the notebook instance `%s` failed for a reason of ours", self._notebook.arn)
-            reason = INTERNAL_ERROR
+        reason = await serve_until_asked(self._asked, self._serve(), self._notebook.arn)
         await self._end()
-        self._put("Failed" if reason else "Stopped", failure_reason=reason and reason[:1024])
+        self._put("Failed" if reason else "Stopped", failure_reason=reason)
 
     async def _serve(self) -> None:
         """Until the container ends, which it should not. One that ended while nobody looked, with the machine as often

@@ -17,7 +17,7 @@ from ringfence.reconcile.instance.end import end_instance
 from ringfence.reconcile.instance.jupyter import (
     LIFECYCLE_SECONDS,
     STARTUP_SECONDS,
-    until_asked,
+    serve_until_asked,
     wait_until_it_answers,
 )
 from ringfence.reconcile.instance.launch import (
@@ -78,16 +78,9 @@ class AppLife:
         """Return once the app is Deleted, or Failed with nothing of it left."""
         if self._app.deleting:
             self._asked.set()
-        reason: str | None = None
-        try:
-            await until_asked(self._asked, self._serve())
-        except LaunchFailed as failure:
-            reason = failure.reason
-        except Exception:
-            log.exception("the app `%s` failed for a reason of ours", self._app.arn)
-            reason = INTERNAL_ERROR
+        reason = await serve_until_asked(self._asked, self._serve(), self._app.arn)
         await self._end()
-        self._put(status="Failed" if reason else "Deleted", failure_reason=reason and reason[:1024])
+        self._put(status="Failed" if reason else "Deleted", failure_reason=reason)
 
     async def _serve(self) -> None:
         """Until the container ends, which it should not."""
