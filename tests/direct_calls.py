@@ -12,7 +12,7 @@ from ringfence import services
 from ringfence.core.call import Arrival, Call, Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import REGISTRY
-from ringfence.gateway.authorize import authorize
+from ringfence.gateway.authorization.authorize import authorize
 from ringfence.iam.session_token import ensure_sealing_key
 from ringfence.protocol.model import operation_model
 from ringfence.store.database import open_store

@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 from service_authorization_exceptions import EXCEPTIONS
 
-import ringfence.gateway.authorize as gate
+import ringfence.gateway.authorization.authorize as gate
 from ringfence import services
 from ringfence.core.operation import REGISTRY, Operation
 from ringfence.core.tags import set_tags

@@ -13,7 +13,7 @@ from ringfence.config import Config
 from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
-from ringfence.gateway.executions import Executions
+from ringfence.gateway.invocation.executions import Executions
 from ringfence.network.topology import Instance as Place
 from ringfence.network.topology import Topology
 from ringfence.reconcile.assemble import make_reconciler

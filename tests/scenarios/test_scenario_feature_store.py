@@ -1,4 +1,5 @@
-"""Feature Store by its interface endpoint: https://docs.aws.amazon.com/sagemaker/latest/dg/interface-vpc-endpoint.html"""
+"""Feature Store by its interface endpoint:
+https://docs.aws.amazon.com/sagemaker/latest/dg/interface-vpc-endpoint.html"""
 
 import json
 import time

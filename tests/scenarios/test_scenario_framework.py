@@ -1,6 +1,7 @@
 """AWS's framework containers, built in: script mode, requirements.txt, the XGBoost algorithm.
 
-https://docs.aws.amazon.com/sagemaker/latest/dg/sklearn.html, https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html
+https://docs.aws.amazon.com/sagemaker/latest/dg/sklearn.html,
+https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html
 """
 
 import csv

@@ -1,4 +1,5 @@
-"""Hosted endpoints and a VPC, as the page on hosting tells it: https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html"""
+"""Hosted endpoints and a VPC, as the page on hosting tells it:
+https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html"""
 
 import json
 

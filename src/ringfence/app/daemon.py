@@ -27,16 +27,16 @@ from ringfence.config import Config
 from ringfence.core.call import Principal, Request, Result
 from ringfence.core.operation import REGISTRY
 from ringfence.core.results import Forward, ForwardReply
-from ringfence.gateway import admin, session
+from ringfence.gateway.admin import api, session
+from ringfence.gateway.browser.notebook import Notebooks
+from ringfence.gateway.browser.opening import Door
+from ringfence.gateway.browser.proxy import StudioProxy
+from ringfence.gateway.browser.studio import Studio
+from ringfence.gateway.invocation.upstream import Upstream
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
-from ringfence.gateway.notebook import Notebooks
-from ringfence.gateway.opening import Door
 from ringfence.gateway.perform import Gateway
 from ringfence.gateway.platform import COMPUTE, PlatformCaller
 from ringfence.gateway.serve import serve
-from ringfence.gateway.studio import Studio
-from ringfence.gateway.studio_proxy import StudioProxy
-from ringfence.gateway.upstream import Upstream
 from ringfence.network.compile import Memory, NetworkSettings, compile_topology
 from ringfence.network.probe import Probe, Probed
 from ringfence.network.topology import Topology
@@ -85,7 +85,7 @@ class Machine:
 
 
 class App:
-    """One daemon on one state directory. `gateway.running.Running` is what the command line sees of it."""
+    """One daemon on one state directory. `gateway.admin.running.Running` is what the command line sees of it."""
 
     def __init__(self, config: Config, machine: Machine) -> None:
         services.load()  # before the store: it reads every kind of record that is imported
@@ -162,7 +162,7 @@ class App:
     async def _invoke(self, forward: Forward) -> ForwardReply:
         return await self._models.perform(forward)
 
-    # What the command line reaches: gateway.running.Running
+    # What the command line reaches: gateway.admin.running.Running
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -211,7 +211,7 @@ class App:
         self._spawn(collect_forever(self.store, self._blobs), "collect blobs")
         self._spawn(self._forget_pools(), "forget pools")
         await self._reconcile()
-        server = make_server(self._serve, self._blobs, Stamp("the loopback listener"), partial(admin.handle, app=self))
+        server = make_server(self._serve, self._blobs, Stamp("the loopback listener"), partial(api.handle, app=self))
         self._api = await open_http(server, listening)
         port = listening.getsockname()[1]
         self.url = f"http://{self.config.host}:{port}"

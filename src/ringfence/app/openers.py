@@ -14,10 +14,10 @@ from aiohttp import web
 from ringfence.core.errors import ServiceError
 from ringfence.dns.respond import Asked, respond
 from ringfence.dns.server import DnsServer
+from ringfence.gateway.admin.session import is_session
+from ringfence.gateway.browser.proxy import StudioProxy
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
 from ringfence.gateway.platform import COMPUTE, SAGEMAKER, PlatformCaller
-from ringfence.gateway.session import is_session
-from ringfence.gateway.studio_proxy import StudioProxy
 from ringfence.network.topology import Listener, ListenerKind, Topology
 from ringfence.privatelink.authority import Authority
 from ringfence.privatelink.credentials import CredentialsEndpoint, RoleCredentials, RoleRefused

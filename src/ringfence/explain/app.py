@@ -1,6 +1,7 @@
 """Everything that an app of Studio needs of its network: its home, SageMaker, its gateways, endpoint policies.
 
-Pure. Called by gateway.hosting for `ringfence explain app`; what is also true of models is in hosting's own checks.
+Pure. Called by gateway.admin.hosting for `ringfence explain app`; what is also true of models is in hosting's own
+checks.
 https://docs.aws.amazon.com/sagemaker/latest/dg/studio-notebooks-and-internet-access.html
 """
 

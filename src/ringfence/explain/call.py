@@ -1,6 +1,6 @@
 """Why a call was allowed or refused: who, what, each key, each statement, what decided, what would have to change.
 
-Pure: a logged call in, lines and a JSON structure out. Called by gateway.admin for `ringfence explain call`.
+Pure: a logged call in, lines and a JSON structure out. Called by gateway.admin.api for `ringfence explain call`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """What keeps an EC2 object from being deleted: what holds it, whose that is, and in which order to take it away. Pure.
 
-Called by gateway.answer_explain for `ringfence explain delete`. Whether it can be deleted, the delete operation itself
-has said; here is only who is in the way.
+Called by gateway.admin.answer_explain for `ringfence explain delete`. Whether it can be deleted, the delete operation
+itself has said; here is only who is in the way.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
 """Everything that hosting a model in its VPC needs, before it is tried and after it failed: a checklist in words.
 
-Pure. Called by gateway.hosting for `ringfence explain endpoint` and `explain model`; each concern is a file of
+Pure. Called by gateway.admin.hosting for `ringfence explain endpoint` and `explain model`; each concern is a file of
 explain.checks.
 """
 

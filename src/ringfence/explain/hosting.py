@@ -1,6 +1,6 @@
 """What the checks of hosting look at: the endpoint or model as it would be launched now, and all there is around it.
 
-Pure; filled in by gateway.hosting, read by explain.endpoint and explain.checks.
+Pure; filled in by gateway.admin.hosting, read by explain.endpoint and explain.checks.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Everything that a processing or training job needs of its network, role and data, before it ends or after it failed.
 
-Pure. Called by gateway.hosting for `ringfence explain job`; what a job has beyond hosting is in explain.checks.job and
-explain.checks.job_data, the rest is hosting's own checks.
+Pure. Called by gateway.admin.hosting for `ringfence explain job`; what a job has beyond hosting is in
+explain.checks.job and explain.checks.job_data, the rest is hosting's own checks.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The model's path beside the kernel's: a probe for a path, and whether what it met is what the tracer said. Pure.
 
-Called by gateway.answer_live for `ringfence explain path --live`.
+Called by gateway.admin.answer_live for `ringfence explain path --live`.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """Everything that a notebook instance needs of its role and network, and how its URL can be opened from the VPC.
 
-Pure. Called by gateway.hosting for `ringfence explain notebook`; what is true of models too is in hosting's checks.
+Pure. Called by gateway.admin.hosting for `ringfence explain notebook`; what is true of models too is in hosting's
+checks.
 """
 
 from collections.abc import Iterator

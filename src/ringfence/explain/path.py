@@ -1,6 +1,7 @@
 """The path of packets between two places that a person names: names' answers, each hop, the verdict, the remedy.
 
-Pure. Called by gateway.admin for `ringfence explain path`; the walk itself is network.trace, the words are path_lines.
+Pure. Called by gateway.admin.api for `ringfence explain path`; the walk itself is network.trace, the words are
+path_lines.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Things that are only thought of: an ENI that SageMaker would make, hosts outside, and records that say so.
 
-Called by explain.place and explain.checks, and by gateway.hosting for the records that the authorizer reads.
+Called by explain.place and explain.checks, and by gateway.admin.hosting for the records that the authorizer reads.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """One VPC endpoint as its clients meet it: policy, who may reach it from where, names, zones. Pure.
 
-Called by gateway.hosting for `ringfence explain vpc-endpoint`.
+Called by gateway.admin.hosting for `ringfence explain vpc-endpoint`.
 """
 
 from collections.abc import Iterator

@@ -17,11 +17,11 @@ from ringfence.core.operation import REGISTRY, Operation
 from ringfence.core.record import Writer
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
-from ringfence.gateway.authorize import authorize, conceal, permits
-from ringfence.gateway.decision_log import DecisionLog
-from ringfence.gateway.executions import Executions
-from ringfence.gateway.mirror import Mirror
-from ringfence.gateway.upstream import Flow
+from ringfence.gateway.authorization.authorize import authorize, conceal, permits
+from ringfence.gateway.authorization.decision_log import DecisionLog
+from ringfence.gateway.invocation.executions import Executions
+from ringfence.gateway.invocation.mirror import Mirror
+from ringfence.gateway.invocation.upstream import Flow
 from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore

@@ -1,6 +1,6 @@
 """Which service, region and bucket a request is for: from its host, its credential scope, its target and path.
 
-Not authentication: a scope is only read here, believed by `gateway.authenticate`. Called by `gateway.serve`.
+Not authentication: a scope is only read here, believed by `gateway.authentication`. Called by `gateway.serve`.
 """
 
 import re

@@ -13,13 +13,14 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.ids import uuid4
 from ringfence.core.results import Blob, Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
-from ringfence.gateway import feature_call, registry
-from ringfence.gateway.authenticate import Authenticated, authenticate
+from ringfence.gateway import registry
+from ringfence.gateway.authentication.authenticate import Authenticated, authenticate
+from ringfence.gateway.authentication.chunked import BodyVerifier
+from ringfence.gateway.authorization.decision_log import claimed_key
 from ringfence.gateway.body import Body, read, read_verified, receive
-from ringfence.gateway.chunked import BodyVerifier
-from ringfence.gateway.decision_log import claimed_key
-from ringfence.gateway.event_body import EventBody
-from ringfence.gateway.invocation import note_dropped, note_invocation
+from ringfence.gateway.feature_store import feature_call
+from ringfence.gateway.invocation.event_body import EventBody
+from ringfence.gateway.invocation.measurement import note_dropped, note_invocation
 from ringfence.gateway.perform import Caller, Gateway, find_operation, perform
 from ringfence.gateway.plain_error import internal_failure, write_plain_error
 from ringfence.gateway.route import Route, check_endpoint, expected_region, route

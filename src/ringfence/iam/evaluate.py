@@ -1,6 +1,7 @@
 """May this principal do this to that resource? All policies in, one explained Decision out. Pure.
 
-Not where policies come from or which error the client sees: gateway.authorize gathers the layers and words the refusal.
+Not where policies come from or which error the client sees: gateway.authorization gathers the layers and words the
+refusal.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 """
 

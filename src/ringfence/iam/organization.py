@@ -1,7 +1,8 @@
 """An account's place in its organization, and the control policies that limit it there.
 
-Not the policies' meaning (`evaluate`) nor their care (services.organizations). Read by gateway.policy_layers and by the
-condition keys. https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
+Not the policies' meaning (`evaluate`) nor their care (services.organizations). Read by
+gateway.authorization.policy_layers and by the condition keys.
+https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
 """
 
 import json

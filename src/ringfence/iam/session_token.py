@@ -1,6 +1,6 @@
 """Temporary credentials: what a session is and may do is sealed into its session token, so none is ever stored.
 
-Not AssumeRole's rules (services.sts). Sealed by services.sts, opened by gateway.authenticate, keyed by `SealingKey`.
+Not AssumeRole's rules (services.sts). Sealed by services.sts, opened by gateway.authentication, keyed by `SealingKey`.
 """
 
 import base64

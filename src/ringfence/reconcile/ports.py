@@ -108,7 +108,7 @@ class Images(Protocol):
 
 
 class Traffic(Protocol):
-    """The invocations under way (`gateway.upstream.Upstream`)."""
+    """The invocations under way (`gateway.invocation.upstream.Upstream`)."""
 
     def outstanding(self, instance_id: str) -> int:
         """How many are under way to the instance."""
@@ -128,7 +128,7 @@ class Traffic(Protocol):
 
 
 class Executions(Protocol):
-    """The invocations of serverless variants (`gateway.executions.Executions`)."""
+    """The invocations of serverless variants (`gateway.invocation.executions.Executions`)."""
 
     def when_wanted(self, wake: Callable[[], None]) -> None:
         """Call this whenever an invocation waits for a container that is not there."""

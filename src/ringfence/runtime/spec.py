@@ -1,7 +1,8 @@
 """A container's specification as an OCI runtime configuration and the small files that are mounted into it. Pure.
 
-What SageMaker's hosting contract asks (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html)
-is in ContainerSpec already; what every container here is denied is in this file and in seccomp.json. Called by oci.py.
+What SageMaker's hosting contract asks
+(https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html) is in ContainerSpec already; what
+every container here is denied is in this file and in seccomp.json. Called by oci.py.
 """
 
 import json

@@ -1,7 +1,8 @@
 """The online store's records in a Redis or Valkey server, in place of the daemon's own store.
 
 What is decided is decided by the same handlers as without it: they are given the records that were read here, and what
-they write is put here only if none of these has changed meanwhile. Called by `gateway.online_call` and `reconcile`.
+they write is put here only if none of these has changed meanwhile. Called by `gateway.feature_store.online_call` and
+`reconcile`.
 
 INVARIANT: a record's version changes with every write, so that a write is made on what its handler saw, or not at all.
 Keys: `ringfence:{GROUP}:record:IDENTIFIER` holds a version and the record, `…:index` the identifiers in their order,

@@ -14,7 +14,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import REGISTRY
 from ringfence.core.record import Record
 from ringfence.core.results import Forward
-from ringfence.gateway.authorize import permits
+from ringfence.gateway.authorization.authorize import permits
 from ringfence.resources.ec2 import SecurityGroup, Subnet
 from ringfence.resources.iam import Role
 from ringfence.resources.s3 import Bucket, S3Object

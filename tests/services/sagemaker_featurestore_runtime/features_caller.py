@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 from ringfence.core.call import Arrival, Call, Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import REGISTRY
-from ringfence.gateway.online_call import perform_online
+from ringfence.gateway.feature_store.online_call import perform_online
 from ringfence.gateway.perform import Caller, Gateway
 from ringfence.protocol.model import operation_model
 from ringfence.resources.feature_store import Feature, FeatureGroup, FeatureGroupStatus, OfflineRow, RecordExpiry

@@ -12,7 +12,7 @@ import pytest
 from features_caller import NOW, ServerFeatures, record
 
 from bench.redis_server import RedisServer
-from ringfence.gateway import online_call
+from ringfence.gateway.feature_store import online_call
 from ringfence.resources.feature_store import FeatureGroupStatus
 from ringfence.services.sagemaker_featurestore_runtime.event_time import nanoseconds
 from ringfence.store.online_records import Change, Place

@@ -15,7 +15,7 @@ from ringfence.explain.logged_call import Question
 from ringfence.resources.ec2 import Subnet, Vpc
 from ringfence.services.sagemaker.failure_reason import role_refused
 
-# Of the interface that is only thought of; gateway.hosting puts its records under these ids.
+# Of the interface that is only thought of; gateway.admin.hosting puts its records under these ids.
 SUPPOSED_INTERFACE, SUPPOSED_PERMISSION = "eni-00000000000000000", "eni-perm-00000000000000000"
 _SERVICE_ACCOUNT = "770088000000"  # SageMaker's: ours, as in reconcile
 # without these the interface stays behind; without the others it is never made

@@ -1,6 +1,7 @@
 """AWS managed policies: one JSON file each, named as the policy, with its path, description and document.
 
-Read by gateway.policy_layers and services.iam. https://docs.aws.amazon.com/aws-managed-policy/latest/reference/
+Read by gateway.authorization.policy_layers and services.iam.
+https://docs.aws.amazon.com/aws-managed-policy/latest/reference/
 """
 
 import functools

@@ -30,7 +30,7 @@ def attach(
 ) -> NetworkInterface:
     """Attach an interface to an `Instance` of the platform. `owner`: the account it runs in, the interface's if None.
 
-    Another account's instance may have it only by a NetworkInterfacePermission. Called by gateway.session.
+    Another account's instance may have it only by a NetworkInterfacePermission. Called by gateway.admin.session.
     """
     interface = records.get(NetworkInterface, eni_id)
     if interface is None:

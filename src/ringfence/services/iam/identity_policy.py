@@ -1,6 +1,6 @@
 """The policies that a user or role is given, inline, attached and by groups, with where each was found.
 
-Read by gateway.policy_layers for every call, and by the simulator.
+Read by gateway.authorization.policy_layers for every call, and by the simulator.
 """
 
 from ringfence.core.record import Reader

@@ -1,6 +1,6 @@
 """CreatePresignedDomainUrl: a URL that opens Studio for a profile, once, from where its maker's policies allow.
 
-Not what opens it: `gateway.studio`, which asks these policies again at every request and frame.
+Not what opens it: `gateway.browser.studio`, which asks these policies again at every request and frame.
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePresignedDomainUrl.html
 """
 

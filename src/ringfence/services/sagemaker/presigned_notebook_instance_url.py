@@ -1,6 +1,6 @@
 """CreatePresignedNotebookInstanceUrl: a URL that opens a notebook instance, from where its maker's policies allow.
 
-Not what opens it: `gateway.notebook`, which asks these policies again at every request and frame.
+Not what opens it: `gateway.browser.notebook`, which asks these policies again at every request and frame.
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePresignedNotebookInstanceUrl.html
 """
 

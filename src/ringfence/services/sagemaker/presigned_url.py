@@ -1,6 +1,6 @@
 """What presigned URLs to Studio and to notebook instances have in common: a token that is kept nowhere, and an end.
 
-Called by the operations that make them. Not what opens them: `gateway.opening`.
+Called by the operations that make them. Not what opens them: `gateway.browser.opening`.
 """
 
 import hashlib

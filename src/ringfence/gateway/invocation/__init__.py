@@ -1,0 +1,1 @@
+"""A call of sagemaker-runtime after its commit: the container asked, its reply passed on, measured, mirrored."""
