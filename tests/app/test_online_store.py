@@ -11,19 +11,19 @@ import pytest
 from botocore.exceptions import ClientError
 from daemon import Daemon, local_daemon
 
-from bench.redis_server import PROGRAM, RedisServer, redis_server
+from bench.redis_server import PROGRAMS, RedisServer, has_tls, offer_tls, redis_server
 from demo.story import Story
 from ringfence.app.online_store import OnlineStoreUnusable
 from ringfence.config import ONLINE_STORE_VARIABLE
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Redis: `apt-get install redis-tools`")
+pytestmark = pytest.mark.skipif(not PROGRAMS, reason="there is no Redis: `apt-get install redis-tools`")
 RECORD = [{"FeatureName": "id", "ValueAsString": "a"}, {"FeatureName": "at", "ValueAsString": "2026-01-02T03:04:05Z"}]
 NAMED = {"FeatureGroupName": "people", "RecordIdentifierValueAsString": "a"}
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path / "redis", "--requirepass", "p@ss") as server:
+@pytest.fixture(params=PROGRAMS)
+def redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path / "redis", "--requirepass", "p@ss", program=request.param) as server:
         yield server
 
 
@@ -152,7 +152,29 @@ def test_a_server_that_may_forget_is_warned_of(
             assert "set `appendonly yes`" in caplog.text and "set `maxmemory-policy noeviction`" in caplog.text
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_user_who_may_do_little_over_tls_is_enough(tmp_path: Path, program: str) -> None:
+    """With no more rights than the page on the feature store names; without TLS where the server has none."""
+    port, certificate, options = offer_tls(tmp_path)
+    rights = "~ringfence:* -@all +@connection +@read +@write +@scripting +info"
+    tls = has_tls(program)
+    user = ("--user", "default", "off", "--user", "app", "on", ">p@ss", *rights.split())
+    with redis_server(tmp_path / "server", *(options if tls else ()), *user, program=program) as server:
+        where = f"localhost:{port}/3?ssl_ca_certs={certificate}" if tls else f"localhost:{server.port}/3"
+        url = f"redis{'s' if tls else ''}://app:p%40ss@{where}"
+        with local_daemon(tmp_path / "state", online_store=url) as daemon:
+            assert _create(daemon)["FeatureGroupStatus"] == "Created"
+            runtime, sagemaker = (daemon.client(name) for name in ("sagemaker-featurestore-runtime", "sagemaker"))
+            runtime.put_record(FeatureGroupName="people", Record=RECORD)
+            assert runtime.get_record(**NAMED)["Record"] == RECORD
+            assert runtime.list_records(FeatureGroupName="people")["RecordIdentifiers"] == ["a"]
+            runtime.delete_record(**NAMED, EventTime="2026-01-02T03:04:06Z", DeletionMode="HardDelete")
+            sagemaker.delete_feature_group(FeatureGroupName="people")
+            assert _settled(sagemaker, "Deleting") == {}
+
+
 @pytest.mark.root
+@pytest.mark.parametrize("redis", [*PROGRAMS][:1], indirect=True)
 def test_the_command_takes_the_url_from_the_environment_and_a_purge_leaves_nothing(
     tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,23 +1,21 @@
 """The client of Redis: its words, its errors, and that no answer ever comes to another caller. On a real server."""
 
 import asyncio
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bench.redis_server import PROGRAM, RedisServer, redis_server
+from bench.redis_server import PROGRAMS, RedisServer, has_tls, offer_tls, redis_server
 from ringfence.store import redis_link
 from ringfence.store.redis_link import Redis, RedisError, RedisUnavailable, encode, read_address, read_reply
 
-needs_server = pytest.mark.skipif(PROGRAM is None, reason="there is no Redis: `apt-get install redis-tools`")
+needs_server = pytest.mark.skipif(not PROGRAMS, reason="there is no Redis: `apt-get install redis-tools`")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path / "redis") as running:
+@pytest.fixture(params=PROGRAMS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path / "redis", program=request.param) as running:
         yield running
 
 
@@ -130,9 +128,9 @@ async def test_callers_of_a_silent_server_fail_together(monkeypatch: pytest.Monk
     listening.close()
 
 
-@needs_server
-async def test_a_password_a_database_and_what_a_server_refuses(tmp_path: Path) -> None:
-    with redis_server(tmp_path / "redis", "--requirepass", "secret") as server:
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_password_a_database_and_what_a_server_refuses(tmp_path: Path, program: str) -> None:
+    with redis_server(tmp_path / "redis", "--requirepass", "secret", program=program) as server:
         base = f"127.0.0.1:{server.port}"
         redis = Redis(read_address(f"redis://:secret@{base}/3"))
         await redis.run("SET", "k", "v")
@@ -152,20 +150,12 @@ async def test_a_password_a_database_and_what_a_server_refuses(tmp_path: Path) -
         await other.close()
 
 
-@needs_server
-async def test_tls_is_verified(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate]
-    options = ["--tls-port", port, *files, "--tls-auth-clients", "no"]
-    with redis_server(tmp_path / "redis", *map(str, options)):
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_tls_is_verified(tmp_path: Path, program: str) -> None:
+    if not has_tls(program):
+        pytest.skip(f"this {program} was built without TLS")
+    port, certificate, options = offer_tls(tmp_path)
+    with redis_server(tmp_path / "redis", *options, program=program):
         redis = Redis(read_address(f"rediss://localhost:{port}?ssl_ca_certs={certificate}"))
         await redis.run("SET", "k", "v")
         assert await redis.run("GET", "k") == b"v"

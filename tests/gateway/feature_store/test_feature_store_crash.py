@@ -25,7 +25,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from daemon import ACCOUNT, REGION, Daemon, environment
 
-from bench.redis_server import PROGRAM, redis_server
+from bench.redis_server import PROGRAMS, redis_server
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
 
@@ -152,7 +152,7 @@ def test_records_are_linearizable_and_none_is_lost(tmp_path: Path) -> None:
     _judge_all(state, history)
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="there is no Redis: `apt-get install redis-tools`")
+@pytest.mark.skipif(not PROGRAMS, reason="there is no Redis: `apt-get install redis-tools`")
 def test_so_are_those_in_a_redis_server_when_it_or_the_daemon_is_killed(tmp_path: Path) -> None:
     state, history, clock = (tmp_path / "state").resolve(), History(), _clock()
     with redis_server(tmp_path / "redis") as redis:
