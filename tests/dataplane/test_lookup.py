@@ -13,7 +13,7 @@ import pytest
 
 from ringfence.dataplane import lookup
 from ringfence.dataplane.lookup import Listed
-from ringfence.network.topology import Match
+from ringfence.network.topology.filter import Match
 
 TCP, UDP, ICMP = 6, 17, 1
 FEW = 3

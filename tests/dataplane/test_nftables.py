@@ -5,7 +5,7 @@ import pytest
 from ringfence.dataplane import nftables
 from ringfence.dataplane.host import Element, Neighbour
 from ringfence.dataplane.netlink import encode
-from ringfence.network.topology import Match
+from ringfence.network.topology.filter import Match
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import pytest
 
 from ringfence.dns.rdata import make_name, make_rdata, spell_name
 from ringfence.dns.respond import Asked, respond
-from ringfence.network.topology import HostedZone, RecordSet, Topology, Vantage
+from ringfence.network.topology import Topology
+from ringfence.network.topology.hosted_zone import HostedZone, RecordSet
+from ringfence.network.topology.listener import Vantage
 
 SOA = "ns-0.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
 ASKED = Asked(Vantage("internet"), "203.0.113.7", tcp=True)

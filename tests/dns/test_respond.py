@@ -6,7 +6,8 @@ import dns.rcode
 import pytest
 
 from ringfence.dns.respond import Asked, respond
-from ringfence.network.topology import PublicService, Topology, Vantage
+from ringfence.network.topology import PublicService, Topology
+from ringfence.network.topology.listener import Vantage
 
 NAME = "runtime.sagemaker.us-west-2.amazonaws.com"
 ASKED = Asked(Vantage("internet"), "203.0.113.7", tcp=False)

@@ -14,7 +14,8 @@ from contextlib import ExitStack
 from ringfence.dataplane.apply import Dataplane
 from ringfence.dataplane.netlink import NETFILTER, attributes, dump
 from ringfence.network.packet import ICMP, TCP, UDP, Packet, Trace
-from ringfence.network.topology import INTERNET, PLATFORM, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import INTERNET, PLATFORM
 from ringfence.network.trace import trace
 
 # Hops that the kernel does not count: it has no rule for a route that is taken, and asks nobody for absent neighbours.

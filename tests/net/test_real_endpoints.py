@@ -8,7 +8,8 @@ from world import REGION, World
 
 from ringfence.dataplane.apply import Dataplane
 from ringfence.network import addresses
-from ringfence.network.topology import Listener, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Listener
 from ringfence.network.trace import Packet, trace
 from ringfence.resources import ec2
 

@@ -16,7 +16,10 @@ from ringfence.dataplane import hosts, lookup, nftables, tracking, vpc_firewall,
 from ringfence.dataplane.apply import Dataplane
 from ringfence.dataplane.host import HostState, KernelObject, Route
 from ringfence.dataplane.render import Renderer
-from ringfence.network.topology import Instance, Match, RouteTable, SecurityGroup, Vpc
+from ringfence.network.topology.filter import Match, SecurityGroup
+from ringfence.network.topology.instance import Instance
+from ringfence.network.topology.route import RouteTable
+from ringfence.network.topology.vpc import Vpc
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

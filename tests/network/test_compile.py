@@ -8,7 +8,8 @@ from world import REGION, World
 
 from ringfence.network import addresses
 from ringfence.network.compile import Memory, NetworkSettings, compile_topology
-from ringfence.network.topology import GroupRule, Match, Route
+from ringfence.network.topology.filter import GroupRule, Match
+from ringfence.network.topology.route import Route
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
 

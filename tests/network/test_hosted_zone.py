@@ -6,7 +6,8 @@ import pytest
 from world import OWNED, REGION, World
 
 from ringfence.network.resolve import Answer, resolve
-from ringfence.network.topology import Topology, Vantage
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Vantage
 from ringfence.resources import ec2, route53
 
 RUNTIME = f"runtime.sagemaker.{REGION}.amazonaws.com"

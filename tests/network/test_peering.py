@@ -6,7 +6,8 @@ from world import NOW, World
 from ringfence.network.explain import Explanation, explain
 from ringfence.network.packet import TCP, UDP, Packet
 from ringfence.network.resolve import resolve
-from ringfence.network.topology import Topology, Vantage
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Vantage
 from ringfence.network.trace import trace
 from ringfence.resources import ec2
 

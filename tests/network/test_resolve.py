@@ -5,7 +5,7 @@ from world import REGION, World
 
 from ringfence.network import addresses
 from ringfence.network.resolve import resolve, stand
-from ringfence.network.topology import Vantage
+from ringfence.network.topology.listener import Vantage
 
 RUNTIME = f"runtime.sagemaker.{REGION}.amazonaws.com"
 OUTSIDE = Vantage("internet")

@@ -6,7 +6,7 @@ import pytest
 from world import World
 
 from ringfence.network.explain import explain
-from ringfence.network.topology import NAT_PORTS
+from ringfence.network.topology.gateway import NAT_PORTS
 from ringfence.network.trace import ICMP, TCP, Packet, Trace, trace
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance

@@ -14,7 +14,10 @@ from world import NOW, OWNED, REGION, World
 
 from ringfence.network import addresses
 from ringfence.network.packet import ICMP, TCP, UDP, Packet
-from ringfence.network.topology import INTERNET, Instance, Match, Topology, Vpc
+from ringfence.network.topology import Topology
+from ringfence.network.topology.filter import Match
+from ringfence.network.topology.instance import INTERNET, Instance
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
 from ringfence.resources.instance import Instance as InstanceRecord

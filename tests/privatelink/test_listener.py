@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ringfence.network.topology import Listener, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Listener
 from ringfence.privatelink.listener import Listeners, ListenersFailed
 
 

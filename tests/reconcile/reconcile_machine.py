@@ -14,8 +14,8 @@ from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
 from ringfence.gateway.invocation.executions import Executions
-from ringfence.network.topology import Instance as Place
 from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import Instance as Place
 from ringfence.reconcile.assemble import make_reconciler
 from ringfence.reconcile.hosting.health import Pace
 from ringfence.reconcile.instance.transfer import Transfers

@@ -11,7 +11,7 @@ from reconcile_machine import Machine, variant
 
 from ringfence.dataplane.apply import Dataplane
 from ringfence.network.compile import NetworkSettings, compile_topology
-from ringfence.network.topology import Instance as Place
+from ringfence.network.topology.instance import Instance as Place
 from ringfence.privatelink.authority import open_authority
 from ringfence.reconcile.hosting.container_spec import model_directory
 from ringfence.reconcile.hosting.host_launch import Launch

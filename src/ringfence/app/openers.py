@@ -18,7 +18,8 @@ from ringfence.gateway.admin.session import is_session
 from ringfence.gateway.browser.proxy import StudioProxy
 from ringfence.gateway.listen import HttpSocket, Serve, Stamp, make_server, open_http
 from ringfence.gateway.platform import COMPUTE, SAGEMAKER, PlatformCaller
-from ringfence.network.topology import Listener, ListenerKind, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Listener, ListenerKind
 from ringfence.privatelink.authority import Authority
 from ringfence.privatelink.credentials import CredentialsEndpoint, RoleCredentials, RoleRefused
 from ringfence.privatelink.listener import Opener

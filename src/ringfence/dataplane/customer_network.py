@@ -25,7 +25,9 @@ from ringfence.dataplane.host import (
 )
 from ringfence.dataplane.naming import PUBLIC_SOURCES, UPLINK, VPC_LINK, VPN_LINK, link_name, made_up_mac
 from ringfence.network import addresses
-from ringfence.network.topology import INTERNET, Vpc, VpnGateway
+from ringfence.network.topology.gateway import VpnGateway
+from ringfence.network.topology.instance import INTERNET
+from ringfence.network.topology.vpc import Vpc
 
 _TRACKED = "ct state established,related accept"
 # Of the flow's mark, beside the bits of `tracking`: it came in by the gateway, so its answers have to leave by it.

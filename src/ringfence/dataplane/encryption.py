@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ringfence.dataplane.execute import Executor
-from ringfence.network.topology import Instance, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import Instance
 
 _RUN = Path("/run")
 _END = 5.0  # seconds

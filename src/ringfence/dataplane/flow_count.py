@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from ringfence.dataplane import nftables
 from ringfence.dataplane.naming import stable_numbers
-from ringfence.network.topology import Vpc
+from ringfence.network.topology.vpc import Vpc
 
 LOGGED = "logged"  # the map of interfaces that flow logs look at
 NUMBER_BITS = 0xFFFFFF

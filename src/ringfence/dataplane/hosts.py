@@ -18,7 +18,9 @@ from ringfence.dataplane.host import (
 )
 from ringfence.dataplane.naming import DIRECT, ETH, link_name
 from ringfence.network import addresses
-from ringfence.network.topology import Endpoint, Instance, Vpc
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.instance import Instance
+from ringfence.network.topology.vpc import Vpc
 
 _ENDPOINT_TABLE, _PLAIN_TABLE = 100, 500
 _KEYS = 500  # UDP: where the keys are agreed on

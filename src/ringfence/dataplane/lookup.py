@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from ringfence.dataplane import nftables
-from ringfence.network.topology import ANYWHERE, Match
+from ringfence.network.topology.filter import ANYWHERE, Match
 
 _COPIES = 3  # at most so many times the list's length, else it stays a list
 _PORTS_OF = {"tcp dport": 6, "udp dport": 17}

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from ringfence.dataplane.host import Element, Firewall
-from ringfence.network.topology import Match
+from ringfence.network.topology.filter import Match
 
 TABLE = "inet ringfence"
 STATE_SET = "state"

@@ -30,7 +30,7 @@ from ringfence.dataplane.host import (
 from ringfence.dataplane.naming import UPLINK, VPC_LINK
 from ringfence.dataplane.nftables import STATE_SET, TABLE
 from ringfence.dataplane.peering import is_accepters_end, is_requesters_end
-from ringfence.network.topology import INTERNET, PLATFORM
+from ringfence.network.topology.instance import INTERNET, PLATFORM
 
 OBSERVED_PART = "observed"
 _TABLES = {"main": MAIN_TABLE}

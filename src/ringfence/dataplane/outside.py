@@ -18,7 +18,8 @@ from ringfence.dataplane.host import (
 )
 from ringfence.dataplane.naming import DIRECT, ETH, PUBLIC_SOURCES, UPLINK, link_name
 from ringfence.network import addresses
-from ringfence.network.topology import INTERNET, PLATFORM, DirectInternet, Instance, PublicService
+from ringfence.network.topology import PublicService
+from ringfence.network.topology.instance import INTERNET, PLATFORM, DirectInternet, Instance
 
 _SOURCES, _PLATFORM_LINK = PUBLIC_SOURCES, "platform"
 _PEERS = "peers"  # hosts of one job, each pair in both orders

@@ -12,7 +12,9 @@ from ringfence.dataplane import nftables
 from ringfence.dataplane.host import Element, KernelObject, Neighbour, Pair, Part, Sysctl, Up
 from ringfence.dataplane.naming import link_name, made_up_mac
 from ringfence.network import addresses
-from ringfence.network.topology import GroupRule, Peering, Vpc
+from ringfence.network.topology.filter import GroupRule
+from ringfence.network.topology.gateway import Peering
+from ringfence.network.topology.vpc import Vpc
 
 
 def link_of(peering: Peering) -> str:

@@ -15,7 +15,9 @@ from ringfence.dataplane.vpc_firewall import (
 )
 from ringfence.dataplane.vpc_router import render_gateway_link, render_interface, render_router
 from ringfence.network.memory import Memory
-from ringfence.network.topology import INTERNET, PLATFORM, Instance, Topology, Vpc
+from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import INTERNET, PLATFORM, Instance
+from ringfence.network.topology.vpc import Vpc
 
 # INVARIANT: every namespace gets these before any link of it comes up. New links inherit `default`.
 _BASE_SYSCTLS = (

@@ -9,7 +9,9 @@ appliance opens nothing at the other end. Called by `vpc_firewall`.
 from collections.abc import Iterator, Sequence
 
 from ringfence.dataplane import nftables
-from ringfence.network.topology import GroupRule, Interface, Match, Vpc
+from ringfence.network.topology.filter import GroupRule, Match
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.tracking import Direction, is_always_tracked, is_forwarder, later_rules, untracked_rules
 
 # Of the flow's mark: admitted at the end that began it, at the other end; into an appliance, out of one.

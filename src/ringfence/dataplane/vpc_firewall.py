@@ -15,18 +15,11 @@ from ringfence.dataplane.host import Firewall
 from ringfence.dataplane.lookup import Listed
 from ringfence.dataplane.naming import UPLINK, link_name, stable_numbers
 from ringfence.network.memory import Memory
-from ringfence.network.topology import (
-    AclEntry,
-    Endpoint,
-    GroupRule,
-    Interface,
-    Match,
-    NetworkAcl,
-    Peering,
-    SecurityGroup,
-    Vpc,
-    implicit_deny,
-)
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.filter import AclEntry, GroupRule, Match, NetworkAcl, SecurityGroup, implicit_deny
+from ringfence.network.topology.gateway import Peering
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.tracking import Direction, is_forwarder
 
 # The mark of a packet, by incoming or outgoing interface: route table in bits 0-14, bit 15 for "from an interface of

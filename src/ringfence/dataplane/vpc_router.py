@@ -37,7 +37,10 @@ from ringfence.dataplane.vpc_firewall import (
 )
 from ringfence.dataplane.way_out import render_elastic_ip
 from ringfence.network import addresses
-from ringfence.network.topology import Endpoint, Interface, RouteTable, Vpc
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.route import RouteTable
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.tracking import (
     OTHER_TIMEOUT,
     TCP_ESTABLISHED_TIMEOUT,

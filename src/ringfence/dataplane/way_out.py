@@ -23,7 +23,10 @@ from ringfence.dataplane.host import (
     Up,
 )
 from ringfence.dataplane.naming import ETH, PUBLIC_SOURCES, UPLINK, link_name
-from ringfence.network.topology import INTERNET, NAT_CONNECTIONS, NAT_PORTS, Interface, NatGateway, Vpc
+from ringfence.network.topology.gateway import NAT_CONNECTIONS, NAT_PORTS, NatGateway
+from ringfence.network.topology.instance import INTERNET
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 
 # What the internet gateway translates: Elastic IP -> private address, and back.
 INBOUND, OUTBOUND = "inbound", "outbound"

@@ -17,7 +17,8 @@ import dns.rrset
 
 from ringfence.dns.rdata import make_name, make_rdata, spell_name
 from ringfence.network.resolve import Answer, resolve, stand
-from ringfence.network.topology import Topology, Vantage
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Vantage
 
 _PAYLOAD = 1232  # what crosses any path unfragmented: https://www.dnsflagday.net/2020/
 _PLAIN = 512

@@ -11,7 +11,8 @@ from ringfence.explain.path_lines import Path
 from ringfence.explain.place import find_interface
 from ringfence.network.packet import EPHEMERAL, ICMP, TCP, UDP, Hop, Trace
 from ringfence.network.probe import Met, Probe, Probed
-from ringfence.network.topology import INTERNET, PLATFORM, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import INTERNET, PLATFORM
 
 _PORTS = 16000  # above EPHEMERAL: a NAT gateway keeps such a port if nobody has it
 _ARRIVED = ("connected", "refused", "answered")

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from ringfence.network.addresses import PUBLIC_RESOLVER, private_dns_names, service_facts
 from ringfence.network.explain import explain
 from ringfence.network.resolve import Answer, own_zone, resolve
-from ringfence.network.topology import Endpoint, Peering, Topology, Vantage, Vpc
+from ringfence.network.topology import Topology
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.gateway import Peering
+from ringfence.network.topology.listener import Vantage
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.trace import UDP, Packet, trace
 
 _CORRECT = "correct the name, or make the endpoint or record that answers it"

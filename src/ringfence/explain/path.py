@@ -20,7 +20,9 @@ from ringfence.explain.place import (
 )
 from ringfence.network.addresses import EXAMPLE_ADDRESS
 from ringfence.network.packet import ICMP, TCP, UDP, Packet
-from ringfence.network.topology import INTERNET, Topology, Vantage
+from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import INTERNET
+from ringfence.network.topology.listener import Vantage
 from ringfence.network.trace import trace
 
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}

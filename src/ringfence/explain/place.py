@@ -13,7 +13,11 @@ from ringfence.explain.hosting import Plan, plan_endpoint, plan_model
 from ringfence.explain.supposed import suppose_customer_host, suppose_host, suppose_interface
 from ringfence.network.judge import inside
 from ringfence.network.resolve import instance_vantage
-from ringfence.network.topology import INTERNET, Interface, Topology, Vantage, Vpc
+from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import INTERNET
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.listener import Vantage
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources.instance import Instance
 from ringfence.resources.job import Job, ProcessingJob, TrainingJob, TransformJob
 

@@ -16,7 +16,9 @@ from ringfence.explain.reachability_component import Names, describe_back, descr
 from ringfence.explain.supposed import suppose_host
 from ringfence.network.addresses import EXAMPLE_ADDRESS
 from ringfence.network.packet import EPHEMERAL, Packet, Trace
-from ringfence.network.topology import Match, Topology, Vpc
+from ringfence.network.topology import Topology
+from ringfence.network.topology.filter import Match
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.trace import trace
 from ringfence.resources.network_insights import NetworkInsightsAnalysis, NetworkInsightsPath, PathFilter
 

@@ -9,7 +9,7 @@ from typing import Any
 from ringfence.explain.reachability_component import Names, describe_acl_rule, describe_route
 from ringfence.explain.rule import direction_of, find_acl_entry
 from ringfence.network.packet import TCP, Hop, Trace
-from ringfence.network.topology import Vpc
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources.network_insights import NetworkInsightsPath
 
 Explanation = dict[str, Any]

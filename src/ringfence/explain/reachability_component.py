@@ -14,7 +14,11 @@ from ringfence.explain.place import find_interface
 from ringfence.explain.rule import CitedGroupRule, direction_of, find_acl_entry, find_group_rule
 from ringfence.network.judge import inside
 from ringfence.network.packet import Hop, Packet, Trace
-from ringfence.network.topology import AclEntry, Interface, Route, Topology, Vpc
+from ringfence.network.topology import Topology
+from ringfence.network.topology.filter import AclEntry
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.route import Route
+from ringfence.network.topology.vpc import Vpc
 from ringfence.services.ec2 import noun
 
 Component = dict[str, Any]

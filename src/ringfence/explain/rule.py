@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ringfence.network.packet import ICMP, TCP, UDP, Hop
-from ringfence.network.topology import AclEntry, GroupRule, Match, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.filter import AclEntry, GroupRule, Match
 
 _PROTOCOLS = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP"}
 Direction = Literal["egress", "ingress"]

@@ -11,7 +11,9 @@ from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.supposed import suppose_interface
 from ringfence.network.addresses import PUBLIC_RESOLVER
 from ringfence.network.resolve import resolve
-from ringfence.network.topology import Subnet, Topology, Vantage, Vpc
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Vantage
+from ringfence.network.topology.vpc import Subnet, Vpc
 from ringfence.network.trace import UDP, Packet, Trace, trace
 from ringfence.resources import ec2
 

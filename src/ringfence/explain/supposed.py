@@ -21,7 +21,11 @@ from ringfence.network.addresses import (
 from ringfence.network.compile.peering import with_vpc
 from ringfence.network.compile.route import add_propagated
 from ringfence.network.compile.vpn import compile_vpn_gateways
-from ringfence.network.topology import Instance, Interface, Topology, Vpc, VpnGateway
+from ringfence.network.topology import Topology
+from ringfence.network.topology.gateway import VpnGateway
+from ringfence.network.topology.instance import Instance
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources import ec2
 from ringfence.resources import instance as records_of
 

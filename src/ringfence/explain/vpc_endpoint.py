@@ -13,7 +13,8 @@ from ringfence.explain.hosting import Ground
 from ringfence.explain.standing import Standing, stand_in
 from ringfence.network.addresses import service_of
 from ringfence.network.explain import explain
-from ringfence.network.topology import Endpoint, Vpc
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.trace import Trace
 from ringfence.resources import ec2
 

@@ -5,12 +5,10 @@ Called by `trace` for packets of the VPC and by `outside` for those from elsewhe
 
 from ringfence.network.judge import Leg, inside, judge_acl, judge_acl_answer, judge_groups
 from ringfence.network.packet import TCP, Hop
-from ringfence.network.topology import (
-    Endpoint,
-    Interface,
-    Route,
-    Vpc,
-)
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.route import Route
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.tracking import is_always_tracked
 from ringfence.network.walk import Walk, comes_one_way, meets_fence
 

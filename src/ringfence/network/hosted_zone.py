@@ -6,7 +6,7 @@ https://datatracker.ietf.org/doc/html/rfc1034#section-4.3.2 and, for wildcards, 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ringfence.network.topology import HostedZone, RecordSet
+from ringfence.network.topology.hosted_zone import HostedZone, RecordSet
 
 _MOST_ALIASES = 8
 

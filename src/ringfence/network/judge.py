@@ -9,7 +9,9 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from ringfence.network.packet import ICMP, Hop, Packet, Stage
-from ringfence.network.topology import AclEntry, GroupRule, Interface, Match, Vpc, implicit_deny
+from ringfence.network.topology.filter import AclEntry, GroupRule, Match, implicit_deny
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.tracking import Direction, untracked_rules
 
 

@@ -11,15 +11,11 @@ from ringfence.network import addresses
 from ringfence.network.arrival import answer_by, go_in
 from ringfence.network.judge import Leg, inside
 from ringfence.network.packet import TCP, UDP, Hop, Stage
-from ringfence.network.topology import (
-    INTERNET,
-    PLATFORM,
-    Instance,
-    Interface,
-    Topology,
-    Vpc,
-    VpnGateway,
-)
+from ringfence.network.topology import Topology
+from ringfence.network.topology.gateway import VpnGateway
+from ringfence.network.topology.instance import INTERNET, PLATFORM, Instance
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.walk import Walk
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from ringfence.network.judge import Leg, inside
 from ringfence.network.packet import Hop
-from ringfence.network.topology import Peering, Vpc
+from ringfence.network.topology.gateway import Peering
+from ringfence.network.topology.vpc import Vpc
 
 
 def cross(here: Vpc, there: Vpc, peering: Peering, leg: Leg) -> Iterator[Hop]:

@@ -12,7 +12,12 @@ from typing import Literal
 
 from ringfence.network import addresses
 from ringfence.network.hosted_zone import closest_zone, look_up, negative_ttl
-from ringfence.network.topology import Endpoint, HostedZone, Interface, PublicService, Topology, Vantage, Vpc
+from ringfence.network.topology import PublicService, Topology
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.hosted_zone import HostedZone
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.listener import Vantage
+from ringfence.network.topology.vpc import Vpc
 
 Code = Literal["NOERROR", "NXDOMAIN", "REFUSED", "SERVFAIL"]
 TTL = 60

@@ -20,16 +20,12 @@ from ringfence.network.judge import Leg, inside, judge_acl, judge_acl_answer, ju
 from ringfence.network.outside import come_from_outside, go_on_internet, go_to_vpn_gateway
 from ringfence.network.packet import ICMP, KEY_EXCHANGE, TCP, UDP, Hop, Packet, Stage, Trace
 from ringfence.network.peering import cross
-from ringfence.network.topology import (
-    NAT_PORTS,
-    Endpoint,
-    Interface,
-    NatGateway,
-    Peering,
-    Route,
-    Topology,
-    Vpc,
-)
+from ringfence.network.topology import Topology
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.gateway import NAT_PORTS, NatGateway, Peering
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.route import Route
+from ringfence.network.topology.vpc import Vpc
 from ringfence.network.tracking import is_always_tracked
 from ringfence.network.walk import Walk, goes_direct, passes_fence, seal
 

@@ -9,7 +9,9 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tr
 from collections.abc import Iterator
 from typing import Literal
 
-from ringfence.network.topology import GroupRule, Interface, Vpc
+from ringfence.network.topology.filter import GroupRule
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 
 Direction = Literal["egress", "ingress"]
 _TCP, _UDP = 6, 17

@@ -8,10 +8,8 @@ from ipaddress import ip_address
 
 from ringfence.network.judge import Leg, inside
 from ringfence.network.packet import ESP, KEY_EXCHANGE, UDP, Hop, Packet, Trace
-from ringfence.network.topology import (
-    Instance,
-    Topology,
-)
+from ringfence.network.topology import Topology
+from ringfence.network.topology.instance import Instance
 
 
 @dataclass(slots=True)

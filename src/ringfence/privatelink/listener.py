@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ringfence.network.topology import Listener, ListenerKind, Topology
+from ringfence.network.topology import Topology
+from ringfence.network.topology.listener import Listener, ListenerKind
 
 log = logging.getLogger("ringfence.privatelink")
 

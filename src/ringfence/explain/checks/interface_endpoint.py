@@ -8,7 +8,9 @@ from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import Standing, stand_in, standings, vpcs_of
 from ringfence.network.addresses import private_dns_names, service_of
 from ringfence.network.resolve import resolve
-from ringfence.network.topology import Endpoint, Vantage, Vpc
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.listener import Vantage
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources import ec2
 
 _HOSTING = ("sagemaker.api", "sagemaker.runtime")

@@ -7,7 +7,7 @@ from ringfence.explain.finding import Finding, Seen, ok, wrong
 from ringfence.explain.holder import describe_owner, is_sagemakers
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import vpcs_of
-from ringfence.network.topology import Vpc
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources.ec2 import NetworkInterface, SecurityGroupRule
 
 _MOST = 8

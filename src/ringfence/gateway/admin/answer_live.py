@@ -18,7 +18,7 @@ from ringfence.explain.place import Scene
 from ringfence.gateway.admin import session
 from ringfence.gateway.admin.open_session import open_session
 from ringfence.gateway.admin.running import Running, read_body
-from ringfence.network.topology import INTERNET
+from ringfence.network.topology.instance import INTERNET
 
 _MOST_PROBES = 12  # about a second each
 

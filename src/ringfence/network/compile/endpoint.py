@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from ringfence.network import addresses
-from ringfence.network.topology import Endpoint, Interface, Subnet
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Subnet
 from ringfence.resources import ec2
 
 

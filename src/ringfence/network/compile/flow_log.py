@@ -4,7 +4,8 @@ from collections import defaultdict
 from dataclasses import replace
 
 from ringfence.core.record import Reader
-from ringfence.network.topology import Interface, Vpc
+from ringfence.network.topology.interface import Interface
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources.flow_log import FlowLog
 
 

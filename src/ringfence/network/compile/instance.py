@@ -8,7 +8,8 @@ from itertools import count
 
 from ringfence.core.record import Reader
 from ringfence.network import addresses
-from ringfence.network.topology import DirectInternet, Instance, Vpc
+from ringfence.network.topology.instance import DirectInternet, Instance
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources import ec2
 from ringfence.resources import instance as records_of
 

@@ -3,17 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from ringfence.network import addresses
-from ringfence.network.topology import (
-    INTERNET,
-    PLATFORM,
-    Endpoint,
-    Instance,
-    Listener,
-    ListenerKind,
-    PublicService,
-    Vantage,
-    Vpc,
-)
+from ringfence.network.topology import PublicService
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.instance import INTERNET, PLATFORM, Instance
+from ringfence.network.topology.listener import Listener, ListenerKind, Vantage
+from ringfence.network.topology.vpc import Vpc
 
 # What speaks for a service, if not the API.
 _KINDS: dict[str, ListenerKind] = {"studio": "studio", "notebook": "notebook"}

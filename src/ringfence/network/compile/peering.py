@@ -5,7 +5,8 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from ringfence.core.record import Reader
-from ringfence.network.topology import Peering, Vpc
+from ringfence.network.topology.gateway import Peering
+from ringfence.network.topology.vpc import Vpc
 from ringfence.resources import ec2
 
 

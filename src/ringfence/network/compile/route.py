@@ -8,7 +8,8 @@ from ipaddress import IPv4Network, ip_network
 
 from ringfence.network.compile.cidr import canonical
 from ringfence.network.compile.prefix_list import PrefixLists
-from ringfence.network.topology import Route, RouteKind, RouteTable, VpnGateway
+from ringfence.network.topology.gateway import VpnGateway
+from ringfence.network.topology.route import Route, RouteKind, RouteTable
 from ringfence.resources import ec2
 
 # AWS keeps these to itself: no route inside them.

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ringfence.network.compile.cidr import canonical
 from ringfence.network.compile.prefix_list import PrefixLists
-from ringfence.network.topology import AclEntry, GroupRule, Match, NetworkAcl, SecurityGroup
+from ringfence.network.topology.filter import AclEntry, GroupRule, Match, NetworkAcl, SecurityGroup
 from ringfence.resources import ec2
 
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}

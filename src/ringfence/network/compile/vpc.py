@@ -10,20 +10,12 @@ from ringfence.network.compile.prefix_list import PrefixLists
 from ringfence.network.compile.route import compile_route_table
 from ringfence.network.compile.rule import compile_acl, compile_group
 from ringfence.network.memory import Memory
-from ringfence.network.topology import (
-    Elastic,
-    Endpoint,
-    Interface,
-    InterfaceKind,
-    NatGateway,
-    NetworkAcl,
-    RouteKind,
-    RouteTable,
-    SecurityGroup,
-    Subnet,
-    Vpc,
-    VpnGateway,
-)
+from ringfence.network.topology.endpoint import Endpoint
+from ringfence.network.topology.filter import NetworkAcl, SecurityGroup
+from ringfence.network.topology.gateway import NatGateway, VpnGateway
+from ringfence.network.topology.interface import Elastic, Interface, InterfaceKind
+from ringfence.network.topology.route import RouteKind, RouteTable
+from ringfence.network.topology.vpc import Subnet, Vpc
 from ringfence.resources import ec2
 
 

@@ -11,7 +11,7 @@ from ringfence.core.record import Reader
 from ringfence.network import addresses
 from ringfence.network.compile.cidr import canonical
 from ringfence.network.compile.route import propagated
-from ringfence.network.topology import LearnedRoute, VpnGateway
+from ringfence.network.topology.gateway import LearnedRoute, VpnGateway
 from ringfence.resources import ec2, vpn
 from ringfence.resources.direct_connect import VirtualInterface
 from ringfence.resources.instance import Instance

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from ringfence.core.record import Reader
-from ringfence.network.topology import HostedZone, RecordSet
+from ringfence.network.topology.hosted_zone import HostedZone, RecordSet
 from ringfence.resources import route53
 
 

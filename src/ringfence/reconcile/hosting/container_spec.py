@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.h
 from pathlib import Path
 
 from ringfence.config import Config
-from ringfence.network import topology
+from ringfence.network.topology import instance as compiled
 from ringfence.reconcile.hosting.model_container import INSIDE
 from ringfence.reconcile.instance.launch import LaunchFailed, container_environment
 from ringfence.resources.hosted_container import HostedContainer, containers_of
@@ -28,7 +28,7 @@ def hosting_spec(
     variant: Variant,
     container: HostedContainer,
     image: Image,
-    place: topology.Instance,
+    place: compiled.Instance,
     namespace: Path,
 ) -> ContainerSpec:
     """`docker run IMAGE serve` on that instance type; `place` is where the network put the instance.

@@ -9,7 +9,7 @@ import logging
 import msgspec
 
 from ringfence.core.record import Writer
-from ringfence.network import topology
+from ringfence.network.topology.instance import Instance
 from ringfence.reconcile.hosting.container_spec import (
     check_labels,
     hosting_spec,
@@ -104,7 +104,7 @@ class Launch:
             downloading = msgspec.structs.replace(status, phase="downloading", started=now, resolved_images=resolved)
             records.put(downloading)
 
-    async def _download(self, container: HostedContainer, role: RoleSession, place: topology.Instance) -> None:
+    async def _download(self, container: HostedContainer, role: RoleSession, place: Instance) -> None:
         if container.is_multi_model:  # when they are asked for
             models_directory(self._parts.directory(self._id), container).mkdir(parents=True, exist_ok=True)
             return

@@ -5,7 +5,7 @@ Called by `data_capture`, `async_invocation` and `multi_model`.
 
 from dataclasses import dataclass
 
-from ringfence.network import topology
+from ringfence.network.topology.instance import Instance
 from ringfence.reconcile.hosting.host_launch import hosting_wish
 from ringfence.reconcile.instance.launch import Wish
 from ringfence.reconcile.parts import Parts
@@ -19,7 +19,7 @@ class HostPlace:
     endpoint: Endpoint
     variant: Variant
     wish: Wish
-    place: topology.Instance
+    place: Instance
 
 
 def find_places(parts: Parts, endpoint_key: str, variant_name: str) -> tuple[HostPlace, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ringfence.core import ids
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Writer
-from ringfence.network import topology
+from ringfence.network.topology import instance as compiled
 from ringfence.reconcile.instance import eni
 from ringfence.reconcile.instance.eni import SESSION_NAME
 from ringfence.reconcile.parts import Parts
@@ -72,7 +72,7 @@ class Launched:
 
     instance: Instance
     role: RoleSession
-    place: topology.Instance
+    place: compiled.Instance
 
 
 async def launch_instance(

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from ringfence.network import topology
+from ringfence.network.topology.instance import Instance
 from ringfence.reconcile.instance.launch import Wish, assume_role
 from ringfence.reconcile.instance.namespace_http import connect, open_session
 from ringfence.reconcile.instance.s3_client import S3Client
@@ -32,14 +32,14 @@ class RenewedRole:
 
 
 @asynccontextmanager
-async def open_s3(parts: Parts, wish: Wish, place: topology.Instance) -> AsyncIterator[S3Client]:
+async def open_s3(parts: Parts, wish: Wish, place: Instance) -> AsyncIterator[S3Client]:
     async with open_s3_as(RenewedRole(parts, wish).current, parts, wish.id, place, wish.region) as s3:
         yield s3
 
 
 @asynccontextmanager
 async def open_s3_as(
-    role: Callable[[], RoleSession], parts: Parts, instance_id: str, place: topology.Instance, region: str
+    role: Callable[[], RoleSession], parts: Parts, instance_id: str, place: Instance, region: str
 ) -> AsyncIterator[S3Client]:
     """`role`: credentials that are valid when it is called."""
     network, bundle = parts.network, parts.config.ca_bundle

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ringfence.config import Config
-from ringfence.network import topology
+from ringfence.network.topology import instance as compiled
 from ringfence.reconcile.hosting.container_spec import hosting_spec, log_file
 from ringfence.reconcile.instance.launch import container_environment
 from ringfence.resources.instance import Instance
@@ -122,7 +122,7 @@ def wipe(directory: Path) -> None:
 
 def container_specs(
     config: Config, job: Job, plan: JobPlan, instance: Instance, images: Sequence[Image], host: str,
-    places: dict[str, topology.Instance], namespace: Path,
+    places: dict[str, compiled.Instance], namespace: Path,
 ) -> list[ContainerSpec]:  # fmt: skip
     """Of one host. `places`: where the network put each host of the job, by its name."""
     if isinstance(job, TransformJob):
@@ -132,7 +132,7 @@ def container_specs(
 
 
 def _job_spec(
-    config: Config, job: Job, plan: JobPlan, instance: Instance, image: Image, host: str, place: topology.Instance,
+    config: Config, job: Job, plan: JobPlan, instance: Instance, image: Image, host: str, place: compiled.Instance,
     namespace: Path,
 ) -> ContainerSpec:  # fmt: skip
     limit = limits(plan.instance_type)

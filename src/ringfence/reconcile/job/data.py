@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from ringfence.network import topology
+from ringfence.network.topology.instance import Instance
 from ringfence.reconcile.hosting.container_spec import model_directory
 from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.instance.launch import LaunchFailed, Wish
@@ -37,9 +37,7 @@ _AT_ONCE = 8  # files that are uploaded
 class HostData:
     """One host's. `share`: its number among how many hosts."""
 
-    def __init__(
-        self, parts: Parts, plan: JobPlan, wish: Wish, place: topology.Instance, share: tuple[int, int]
-    ) -> None:
+    def __init__(self, parts: Parts, plan: JobPlan, wish: Wish, place: Instance, share: tuple[int, int]) -> None:
         self._parts = parts
         self._plan = plan
         self._wish = wish

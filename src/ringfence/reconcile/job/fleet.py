@@ -7,7 +7,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from ringfence.network import topology
+from ringfence.network.topology import instance as compiled
 from ringfence.reconcile.hosting.container_spec import check_labels
 from ringfence.reconcile.instance.end import end_containers
 from ringfence.reconcile.instance.image_pull import find_image
@@ -199,7 +199,7 @@ class JobFleet:
             plan.encrypted,
         )  # fmt: skip
 
-    def _places(self) -> dict[str, topology.Instance]:
+    def _places(self) -> dict[str, compiled.Instance]:
         """Where the network has put the hosts that it has."""
         applied = self._parts.applied.topology
         instances = applied.instances if applied else {}

@@ -7,7 +7,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from ringfence.network import topology
+from ringfence.network.topology.instance import Instance
 from ringfence.reconcile.instance.launch import LaunchFailed, Wish
 from ringfence.reconcile.instance.s3 import open_s3
 from ringfence.reconcile.instance.s3_client import S3Client
@@ -35,7 +35,7 @@ class HostStreams:
         self._pipes: list[PipeSource] = []
         self._s3: S3Client | None = None
 
-    async def open(self, place: topology.Instance) -> None:
+    async def open(self, place: Instance) -> None:
         """Nothing if the plan streams nothing; LaunchFailed with AWS's text."""
         if not self._plan.streams:
             return

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from ringfence.network import topology
+from ringfence.network.topology import instance as compiled
 from ringfence.reconcile.hosting.ping import wait_for_ping
 from ringfence.reconcile.instance.launch import LaunchFailed, Wish, container_namespace
 from ringfence.reconcile.instance.namespace_http import open_container_session
@@ -30,7 +30,7 @@ class Placed:
     """A host and its log stream."""
 
     wish: Wish
-    place: topology.Instance
+    place: compiled.Instance
     stream: str
 
 

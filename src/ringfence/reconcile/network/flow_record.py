@@ -9,7 +9,8 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from ringfence.network.flow import FlowKey, parse_format, write_record
-from ringfence.network.topology import PublicService, Vpc
+from ringfence.network.topology import PublicService
+from ringfence.network.topology.vpc import Vpc
 from ringfence.reconcile.network.flow_window import Total, Window
 from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.flow_log import FlowLog

@@ -4,7 +4,7 @@ Sole writer of VpnGatewayStatus and VpnConnectionStatus; forgets connections tha
 """
 
 from ringfence.core.tags import drop_tags
-from ringfence.network.topology import VpnGateway as CompiledGateway
+from ringfence.network.topology.gateway import VpnGateway as CompiledGateway
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.vpn import VpnConnection, VpnConnectionStatus, VpnGateway, VpnGatewayStatus

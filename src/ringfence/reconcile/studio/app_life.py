@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ringfence.core import ids
-from ringfence.network import topology
+from ringfence.network.topology import instance as compiled
 from ringfence.reconcile.instance.end import end_instance
 from ringfence.reconcile.instance.jupyter import (
     LIFECYCLE_SECONDS,
@@ -210,7 +210,7 @@ class AppLife:
                 self._app.in_space,
             )
             if same and app.type == "KernelGateway" and app_state(records, app) == "InService" and status and applied:
-                place: topology.Instance | None = applied.instances.get(status.instance_id)
+                place: compiled.Instance | None = applied.instances.get(status.instance_id)
                 if place is not None and place.address is not None:
                     return place.address, contract.token_of(app)
         return None

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from ringfence.config import Config
-from ringfence.network import topology
+from ringfence.network.topology import instance as compiled
 from ringfence.reconcile.instance.jupyter import (
     LIFECYCLE_SECONDS,
     PAGE,
@@ -83,7 +83,7 @@ def app_spec(
     app: App,
     instance: Instance,
     image: Image,
-    place: topology.Instance,
+    place: compiled.Instance,
     namespace: Path,
     home: Path,
     gateway: tuple[str, str] | None,

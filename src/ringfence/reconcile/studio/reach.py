@@ -8,7 +8,7 @@ import socket
 
 import aiohttp
 
-from ringfence.network import topology
+from ringfence.network.topology.instance import Instance
 from ringfence.reconcile.instance.namespace_http import open_session
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.ec2 import NetworkInterface
@@ -19,7 +19,7 @@ _MOUNT_SECONDS = 5.0
 _API_SECONDS = 10.0
 
 
-def nearest(parts: Parts, place: topology.Instance, status: DomainStatus) -> MountTarget:
+def nearest(parts: Parts, place: Instance, status: DomainStatus) -> MountTarget:
     """The mount target of the app's own subnet; of any, if the domain has left that."""
     interface = parts.store.snapshot().get(NetworkInterface, place.interface_id or "")
     subnet_id = interface.subnet_id if interface is not None else None
@@ -48,7 +48,7 @@ async def reaches_mount_target(parts: Parts, instance_id: str, target: MountTarg
     return True
 
 
-async def reaches_sagemaker(parts: Parts, instance_id: str, place: topology.Instance, region: str) -> bool:
+async def reaches_sagemaker(parts: Parts, instance_id: str, place: Instance, region: str) -> bool:
     """Whether the API answers, whatever it says."""
     url = f"https://api.sagemaker.{region}.amazonaws.com/"
     try:
