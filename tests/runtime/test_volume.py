@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ringfence.reconcile.instance.end import remove_directory
 from ringfence.runtime import volume
 from ringfence.runtime.driver import volume_of
 from ringfence.runtime.fuse import unmount, unmount_below
@@ -43,6 +44,37 @@ async def test_a_volume_of_its_size_that_is_found_again(directory: Path) -> None
     assert not list(place.iterdir())
     await Volumes().make(directory, GIB)
     assert (place / "kept").read_text() == "1"
+
+
+async def test_what_is_written_is_in_memory_once(directory: Path) -> None:
+    """The kernel says so of the loop device, of a volume that is new and of one that is found again."""
+    try:
+        os.close(os.open(directory.parent / "probe", os.O_CREAT | os.O_RDWR | os.O_DIRECT))
+    except OSError:
+        pytest.skip("temporary files are on a file system without direct I/O")
+    place = volume_of(directory)
+    for _ in range(2):
+        await Volumes().make(directory, GIB)
+        assert Path(f"/sys/block/{volume.loop_device(place)}/loop/dio").read_text().strip() == "1"
+        unmount(place)
+
+
+async def test_what_goes_with_an_instance_is_not_written_to_the_disk_first(directory: Path) -> None:
+    place = volume_of(directory)
+    await Volumes().make(directory, GIB)
+    (place / "root").mkdir()
+    (place / "root" / "large").write_bytes(bytes(64 << 20))
+    name = volume.loop_device(place)
+    with Path(f"/dev/{name}").open("rb"):  # so that it stays this volume's
+        before = _written(name)
+        remove_directory(directory)
+        assert _written(name) - before < 8 << 20
+    assert not directory.exists()
+
+
+def _written(device: str) -> int:
+    """https://docs.kernel.org/block/stat.html: sectors of 512 bytes."""
+    return int(Path(f"/sys/block/{device}/stat").read_text().split()[6]) * 512
 
 
 async def test_a_plain_directory_where_nothing_can_be_mounted(

@@ -19,6 +19,7 @@ from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.hosted_container import instance_of
 from ringfence.resources.iam import Role
 from ringfence.resources.instance import Instance
+from ringfence.runtime.driver import volume_of
 from ringfence.runtime.fuse import unmount_below
 from ringfence.services.ec2.network_interface import detach
 
@@ -54,7 +55,12 @@ async def end_containers(parts: Parts, instance_id: str, grace: float) -> set[st
 
 
 def remove_directory(directory: Path) -> None:
-    """An instance's, with what a daemon that was killed has left mounted in it."""
+    """An instance's, with what a daemon that was killed has left mounted in it.
+
+    A volume's files go before its mount: the kernel would write what is in memory of them to the disk first.
+    """
+    unmount_below(volume_of(directory))
+    shutil.rmtree(volume_of(directory), ignore_errors=True)
     unmount_below(directory)
     shutil.rmtree(directory, ignore_errors=True)
 

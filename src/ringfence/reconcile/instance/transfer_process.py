@@ -19,8 +19,7 @@ from typing import Any
 _NOBODY = 65534
 _PR_SET_PDEATHSIG = 1
 _MESSAGE = 1 << 17
-_CHUNK = 1 << 20
-_RECEIVED = 256 << 10
+_CHUNK = 256 << 10  # of more, the processor's own memory holds too little by the time that it is written
 _STALL = 60_000  # milliseconds
 _LONGEST_HEAD, _LONGEST_REFUSAL = 1 << 16, 1 << 16
 
@@ -34,7 +33,7 @@ class Connection:
         plain.setblocking(False)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._buffer = memoryview(bytearray(_RECEIVED))
+        self._buffer = memoryview(bytearray(_CHUNK))
         self._ahead = bytearray()
 
     def close(self) -> None:
