@@ -101,16 +101,24 @@ def make_reconciler(
         Alarms(store, parts.edge, min(PAUSE, config.metric_period)),
         FeatureGroups(parts, OfflineStore(store, caller, blobs, parts.edge), online),
         Orphans(parts),
-        Endpoints(parts, Hosts(parts, pace or Pace(), models)),
-        models,
+        *_hosting_nouns(parts, models, measurements, captures, pace or Pace()),
         *_job_nouns(parts),
-        Scaling(store, parts.edge, config.metric_period),
-        InvocationMetrics(store, measurements, parts.edge, models.loaded),
-        DataCapture(parts, captures),
-        AsyncInvocations(parts, measurements),
         *_studio_nouns(parts),
     )
     return Reconciler(store, compile, network, listeners, applied, nouns), models
+
+
+def _hosting_nouns(
+    parts: Parts, models: MultiModels, measurements: Measurements, captures: CaptureBuffer, pace: Pace
+) -> tuple[Noun, ...]:
+    return (
+        Endpoints(parts, Hosts(parts, pace, models)),
+        models,
+        Scaling(parts.store, parts.edge, parts.config.metric_period),
+        InvocationMetrics(parts.store, measurements, parts.edge, models.loaded),
+        DataCapture(parts, captures),
+        AsyncInvocations(parts, measurements),
+    )
 
 
 def _job_nouns(parts: Parts) -> tuple[Noun, ...]:

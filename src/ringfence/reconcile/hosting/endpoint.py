@@ -8,7 +8,8 @@ import logging
 from collections import Counter
 
 from ringfence.core.results import ServerlessVariant
-from ringfence.reconcile.hosting.decision import Actions, Decision, ending
+from ringfence.reconcile.hosting.decision import Decision
+from ringfence.reconcile.hosting.fitting import Actions, Fitting, ending
 from ringfence.reconcile.hosting.host import Hosts
 from ringfence.reconcile.parts import Parts
 from ringfence.resources.sagemaker import Endpoint, HostStatus
@@ -78,11 +79,11 @@ class Endpoints:
         for host in records.all(HostStatus):
             hosts.setdefault(host.endpoint_key, []).append(host)
         for endpoint in records.all(Endpoint):
-            decision = Decision(self._parts, self._hosts, self._failures, records, endpoint, actions)
-            decision.decide(hosts.pop(endpoint.key, []))
-            serverless |= decision.serverless
-            if decision.next_look is not None:
-                looks.append(decision.next_look)
+            fitting = Fitting(self._parts, self._hosts, self._failures, records, endpoint, actions)
+            Decision(self._parts, fitting, records, endpoint).decide(hosts.pop(endpoint.key, []))
+            serverless |= fitting.serverless
+            if fitting.next_look is not None:
+                looks.append(fitting.next_look)
         self._parts.executions.keep(serverless)
         for orphans in hosts.values():
             actions.extend(ending(self._hosts, host) for host in orphans)
