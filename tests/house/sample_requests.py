@@ -18,6 +18,8 @@ from ringfence.core.operation import REGISTRY, Operation
 from ringfence.iam.session_token import ensure_sealing_key
 from ringfence.protocol.model import operation_model
 from ringfence.resources import ec2, iam, s3, studio, vpn
+from ringfence.resources.nat_gateway import NatGateway
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 from ringfence.store.database import Store, open_store
 
 ACCOUNT, REGION = "123456789012", "us-west-2"
@@ -259,11 +261,11 @@ def _network() -> Iterator[ec2.Ec2Record]:
         id=_IDS["eipalloc"], public_ip="198.51.100.200", association_id=_ASSOCIATIONS["DisassociateAddress"],
         network_interface_id=_IDS["eni"], **own,
     )  # fmt: skip
-    yield ec2.NatGateway(
+    yield NatGateway(
         id=_IDS["nat"], vpc_id=vpc, subnet_id=subnet, connectivity="public", created=NOW,
         allocation_id=_IDS["eipalloc"], **own,
     )  # fmt: skip
-    yield ec2.VpcPeeringConnection(
+    yield VpcPeeringConnection(
         id=_IDS["pcx"], requester_vpc_id=vpc, accepter_vpc_id=vpc, accepter_account=ACCOUNT, accepter_region=REGION,
         created=NOW, **own,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from world import World
 from ringfence.dataplane.apply import Dataplane
 from ringfence.network.trace import ICMP, Packet, trace
 from ringfence.resources import ec2
+from ringfence.resources.prefix_list import PrefixList, PrefixListEntry
 
 pytestmark = pytest.mark.root
 
@@ -66,7 +67,7 @@ async def test_a_changed_prefix_list_takes_effect(dataplane: Dataplane) -> None:
     with Agreement(dataplane, topology) as agreement:
         said = agreement.check(packet)
     assert said.delivered and said.forward[-1].rule == rule.id and peers.id in said.forward[-1].detail
-    world.change(ec2.PrefixList, peers.id, entries=(ec2.PrefixListEntry(cidr="203.0.113.0/24"),))
+    world.change(PrefixList, peers.id, entries=(PrefixListEntry(cidr="203.0.113.0/24"),))
     topology = world.compile()
     await dataplane.apply(topology)
     with Agreement(dataplane, topology) as agreement:

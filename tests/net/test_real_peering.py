@@ -13,6 +13,7 @@ from ringfence.network.topology import Topology
 from ringfence.network.trace import TCP, UDP, Packet, trace
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 
 pytestmark = pytest.mark.root
 EVERYBODY = "0.0.0.0/0"
@@ -207,7 +208,7 @@ async def test_deleted_while_traffic_flows(dataplane: Dataplane) -> None:
         unconcerned = wire.Counting(dataplane, beside.id, target, 8080)
         across = wire.Counting(dataplane, place.client.id, target, 8080)
         assert not across.lost
-        world.change(ec2.VpcPeeringConnection, place.pcx.id, deleting=place.pcx.created)
+        world.change(VpcPeeringConnection, place.pcx.id, deleting=place.pcx.created)
         await dataplane.apply(world.compile())
         assert not wire.ask(dataplane, place.client.id, target, 8080)
         check(dataplane, world.compile(), Packet(place.client.id, target, TCP, 8080))

@@ -16,6 +16,7 @@ from ringfence.network.topology import Topology
 from ringfence.network.trace import ICMP, TCP, UDP, Packet, trace
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
+from ringfence.resources.nat_gateway import NatGateway
 
 pytestmark = pytest.mark.root
 HOST = "203.0.113.5"
@@ -228,7 +229,7 @@ async def test_an_elastic_ip_that_moves_takes_no_connection_along(dataplane: Dat
 async def test_what_goes_leaves_a_blackhole_and_nothing_else(dataplane: Dataplane) -> None:
     ways = Ways()
     await dataplane.apply(ways.compile())
-    ways.world.change(ec2.NatGateway, ways.nat.id, deleting=ways.nat.created)
+    ways.world.change(NatGateway, ways.nat.id, deleting=ways.nat.created)
     ways.world.change(ec2.InternetGateway, ways.gateway.id, vpc_id=None)
     topology = ways.compile()
     await dataplane.apply(topology)
@@ -277,7 +278,7 @@ async def test_ways_out_come_and_go_without_a_packet_lost_elsewhere(dataplane: D
             other = world.instance(ways.public, ways.web)
             elastic, nat = world.elastic_ip(other.network_interface_id), world.nat_gateway(ways.public)
             await dataplane.apply(ways.compile())
-            world.change(ec2.NatGateway, nat.id, deleting=nat.created)
+            world.change(NatGateway, nat.id, deleting=nat.created)
             world.change(ec2.ElasticIp, elastic.id, network_interface_id=None)
             await dataplane.apply(ways.compile())
     finally:

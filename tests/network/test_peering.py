@@ -10,6 +10,7 @@ from ringfence.network.topology import Topology
 from ringfence.network.topology.listener import Vantage
 from ringfence.network.trace import trace
 from ringfence.resources import ec2
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 
 
 class Pair:
@@ -69,7 +70,7 @@ def test_not_transitive() -> None:
 )
 def test_only_accepted_connections_carry_packets(change: dict[str, object]) -> None:
     place = Pair(0, 1)
-    place.world.change(ec2.VpcPeeringConnection, place.pcx.id, **change)
+    place.world.change(VpcPeeringConnection, place.pcx.id, **change)
     topology = place.world.compile()
     assert not any(vpc.peerings for vpc in topology.vpcs.values())
     found = trace(topology, Packet(place.hosts[0].id, "10.1.1.4", TCP, 443))
@@ -100,9 +101,9 @@ def test_public_host_names_across_the_connection() -> None:
 
     public, private = (elastic.public_ip,), ("10.1.1.4",)
     assert answers() == [public, private, public]
-    world.change(ec2.VpcPeeringConnection, place.pcx.id, requester_dns=True)
+    world.change(VpcPeeringConnection, place.pcx.id, requester_dns=True)
     assert answers() == [public, private, public]  # the other direction
-    world.change(ec2.VpcPeeringConnection, place.pcx.id, accepter_dns=True)
+    world.change(VpcPeeringConnection, place.pcx.id, accepter_dns=True)
     assert answers() == [public, private, private]
     world.change(ec2.Vpc, place.vpcs[0].id, dns_hostnames=False)
     assert answers() == [public, private, public]

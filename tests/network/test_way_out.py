@@ -10,6 +10,7 @@ from ringfence.network.topology.gateway import NAT_PORTS
 from ringfence.network.trace import ICMP, TCP, Packet, Trace, trace
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
+from ringfence.resources.nat_gateway import NatGateway
 
 HOST = "203.0.113.5"
 ANYWHERE = "0.0.0.0/0"
@@ -179,7 +180,7 @@ def test_answers_must_go_back_by_the_internet_gateway(ways: Ways) -> None:
 
 def test_what_is_left_out_of_the_topology(ways: Ways) -> None:
     """Elastic IPs without an internet gateway, NAT gateways that failed: no way, never a wrong one."""
-    ways.world.change(ec2.NatGateway, ways.nat.id, failure=("a", "b"))
+    ways.world.change(NatGateway, ways.nat.id, failure=("a", "b"))
     topology = ways.world.compile()
     assert topology.vpcs[ways.vpc.id].nat_gateways == {}
     assert "which leads nowhere" in ways.said(ways.client)

@@ -21,6 +21,7 @@ from ringfence.network.topology.vpc import Vpc
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
 from ringfence.resources.instance import Instance as InstanceRecord
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 
 PORTS = (22, 53, 80, 443, 1024, 8080, 32768, 65535)
 OTHER_PROTOCOL = 89  # tracked, and without ports
@@ -267,7 +268,7 @@ def add_peerings(universe: Universe) -> None:
                 _lead_to_peer(universe, place, beyond, pcx)
 
 
-def _lead_to_peer(universe: Universe, place: Place, beyond: Place, pcx: ec2.VpcPeeringConnection) -> None:
+def _lead_to_peer(universe: Universe, place: Place, beyond: Place, pcx: VpcPeeringConnection) -> None:
     """Most tables get a route, some of them too narrow or too wide; rules get groups and addresses of the peer."""
     world, chance = universe.world, universe.chance
     for table in place.tables:

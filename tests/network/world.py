@@ -14,6 +14,9 @@ from ringfence.network.compile import NetworkSettings, compile_topology
 from ringfence.network.topology import Topology
 from ringfence.resources import ec2, vpn
 from ringfence.resources.instance import Instance
+from ringfence.resources.nat_gateway import NatGateway
+from ringfence.resources.prefix_list import PrefixList, PrefixListEntry
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 
 REGION = "us-west-2"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -147,10 +150,10 @@ class World:
         own = {"network": "vpc" if subnet else "none", "network_interface_id": interface.id if interface else None}
         return self.put(Instance(id=self.id("i"), owner="session/test", **OWNED, **(own | fields)))
 
-    def prefix_list(self, *cidrs: str, **fields: Any) -> ec2.PrefixList:
-        entries = tuple(ec2.PrefixListEntry(cidr=cidr) for cidr in cidrs)
+    def prefix_list(self, *cidrs: str, **fields: Any) -> PrefixList:
+        entries = tuple(PrefixListEntry(cidr=cidr) for cidr in cidrs)
         fields = {"address_family": "IPv4", "name": "mine", "max_entries": 10, **fields}
-        return self.put(ec2.PrefixList(id=self.id("pl"), entries=entries, **OWNED, **fields))
+        return self.put(PrefixList(id=self.id("pl"), entries=entries, **OWNED, **fields))
 
     def gateway_endpoint(self, vpc: ec2.Vpc, *tables: ec2.RouteTable, service: str = "s3") -> ec2.VpcEndpoint:
         name = f"com.amazonaws.{REGION}.{service}"
@@ -200,21 +203,21 @@ class World:
             )
         )  # fmt: skip
 
-    def nat_gateway(self, subnet: ec2.Subnet, public: bool = True) -> ec2.NatGateway:
+    def nat_gateway(self, subnet: ec2.Subnet, public: bool = True) -> NatGateway:
         interface = self.interface(subnet, interface_type="natGateway", source_dest_check=False)
         elastic = self.elastic_ip(interface.id) if public else None
         return self.put(
-            ec2.NatGateway(
+            NatGateway(
                 id=self.id("nat"), vpc_id=subnet.vpc_id, subnet_id=subnet.id, created=NOW,
                 connectivity="public" if public else "private", network_interface_id=interface.id,
                 private_ip=interface.private_ip, allocation_id=elastic.id if elastic else None, **OWNED,
             )
         )  # fmt: skip
 
-    def peering(self, requester: ec2.Vpc, accepter: ec2.Vpc, **fields: Any) -> ec2.VpcPeeringConnection:
+    def peering(self, requester: ec2.Vpc, accepter: ec2.Vpc, **fields: Any) -> VpcPeeringConnection:
         """An active one; routes are the caller's to make."""
         return self.put(
-            ec2.VpcPeeringConnection(
+            VpcPeeringConnection(
                 id=self.id("pcx"), requester_vpc_id=requester.id, accepter_vpc_id=accepter.id,
                 accepter_account=accepter.account, accepter_region=accepter.region, created=NOW,
                 **{"accepted": NOW, **OWNED, **fields},

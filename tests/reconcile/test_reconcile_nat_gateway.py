@@ -12,10 +12,11 @@ from reconcile_machine import NOW
 from ringfence.core.tags import TagSet
 from ringfence.reconcile.network.nat_gateway import NatGateways
 from ringfence.resources import ec2
+from ringfence.resources.nat_gateway import NatGateway, NatGatewayStatus
 from ringfence.store.database import Store, open_store
 
 OWNED: dict[str, Any] = {"account": "123456789012", "region": "us-west-2"}
-NAT = ec2.NatGateway(
+NAT = NatGateway(
     id="nat-1", vpc_id="vpc-1", subnet_id="subnet-1", connectivity="public", created=NOW, allocation_id="eipalloc-1",
     network_interface_id="eni-1", **OWNED,
 )  # fmt: skip
@@ -26,7 +27,7 @@ class Loop(NounLoop):
         super().__init__(store, NatGateways)
 
     def states(self) -> list[str]:
-        return [status.state for status in self.store.snapshot().all(ec2.NatGatewayStatus)]
+        return [status.state for status in self.store.snapshot().all(NatGatewayStatus)]
 
 
 @pytest.fixture
@@ -87,4 +88,4 @@ async def test_deleted_gives_back_what_it_had_and_is_forgotten_later(loop: Loop)
     loop.clock.time += timedelta(minutes=61)
     await loop.cycle()
     records = loop.store.snapshot()
-    assert records.all(ec2.NatGateway) == [] and loop.states() == [] and records.all(TagSet) == []
+    assert records.all(NatGateway) == [] and loop.states() == [] and records.all(TagSet) == []

@@ -6,7 +6,7 @@ import msgspec
 
 from ringfence.core.tags import TagSet, set_tags, tags_of
 from ringfence.reconcile.network.prefix_list import PrefixLists
-from ringfence.resources.ec2 import PrefixList, PrefixListStatus, PrefixListVersion
+from ringfence.resources.prefix_list import PrefixList, PrefixListStatus, PrefixListVersion
 from ringfence.store.database import open_store
 
 ONE = PrefixList(

@@ -11,10 +11,11 @@ from reconcile_machine import NOW
 from ringfence.core.tags import TagSet
 from ringfence.reconcile.network.vpc_peering_connection import VpcPeeringConnections
 from ringfence.resources import ec2
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection, VpcPeeringConnectionStatus
 from ringfence.store.database import Store, open_store
 
 ACCOUNT, OTHER, REGION = "123456789012", "210987654321", "us-west-2"
-PCX = ec2.VpcPeeringConnection(
+PCX = VpcPeeringConnection(
     id="pcx-1", account=ACCOUNT, region=REGION, requester_vpc_id="vpc-1", accepter_vpc_id="vpc-2",
     accepter_account=OTHER, accepter_region=REGION, created=NOW,
 )  # fmt: skip
@@ -25,7 +26,7 @@ class Loop(NounLoop):
         super().__init__(store, VpcPeeringConnections)
 
     def states(self) -> list[str]:
-        return [status.state for status in self.store.snapshot().all(ec2.VpcPeeringConnectionStatus)]
+        return [status.state for status in self.store.snapshot().all(VpcPeeringConnectionStatus)]
 
 
 @pytest.fixture
@@ -75,4 +76,4 @@ async def test_deleted_and_forgotten_when_nobody_is_shown_it(loop: Loop) -> None
     loop.clock.time += timedelta(days=2)
     await loop.cycle()
     records = loop.store.snapshot()
-    assert loop.states() == [] == records.all(ec2.VpcPeeringConnection) == records.all(TagSet)
+    assert loop.states() == [] == records.all(VpcPeeringConnection) == records.all(TagSet)

@@ -1,8 +1,9 @@
 """Whose a network interface is, and how it goes. Pure; called by explain.deletion and explain.checks.leftover."""
 
 from ringfence.core.record import Reader
-from ringfence.resources.ec2 import NatGateway, NetworkInterface, RouteTable, VpcEndpoint
+from ringfence.resources.ec2 import NetworkInterface, RouteTable, VpcEndpoint
 from ringfence.resources.instance import Instance
+from ringfence.resources.nat_gateway import NatGateway
 from ringfence.resources.notebook import NotebookInstanceStatus
 
 

@@ -102,77 +102,6 @@ class ElasticIp(Ec2Record, frozen=True, kw_only=True):
     private_ip: str | None = None
 
 
-class NatGateway(Ec2Record, frozen=True, kw_only=True):
-    """`connectivity`: public (with `allocation_id`) or private. Its interface is made with it.
-
-    `failure` (code, message): why it could not be made, instead of an interface. `deleting`: since when.
-    """
-
-    vpc_id: str
-    subnet_id: str
-    connectivity: str
-    created: datetime
-    allocation_id: str | None = None
-    association_id: str | None = None
-    public_ip: str | None = None
-    network_interface_id: str | None = None
-    private_ip: str | None = None
-    failure: tuple[str, str] | None = None
-    deleting: datetime | None = None
-    made_for: tuple[str, str] | None = None
-
-
-class NatGatewayStatus(Record, frozen=True, kw_only=True):
-    """Written by the reconciler: available, failed or deleted. Absent means pending, or deleting as the record says."""
-
-    id: str
-    state: str
-    at: datetime
-
-    @property
-    def key(self) -> str:
-        return self.id
-
-
-class VpcPeeringConnection(Ec2Record, frozen=True, kw_only=True):
-    """`account` and `region` are the requester's. What was done with it, and when; a request expires by itself.
-
-    `failure`: it could not be requested. `ended_by`: the account that deleted it. `…_dns`: the VPC of that side lets
-    the other resolve its public host names to private addresses.
-    """
-
-    requester_vpc_id: str
-    accepter_vpc_id: str
-    accepter_account: str
-    accepter_region: str
-    created: datetime
-    accepted: datetime | None = None
-    rejected: datetime | None = None
-    deleting: datetime | None = None
-    ended_by: str | None = None
-    failure: str | None = None
-    requester_dns: bool = False
-    accepter_dns: bool = False
-
-    def is_shown_to(self, account: str, region: str) -> bool:
-        return (account, region) in (
-            (self.account, self.region),
-            (self.accepter_account, self.accepter_region),
-        )
-
-
-class VpcPeeringConnectionStatus(Record, frozen=True, kw_only=True):
-    """Written by the reconciler: active once packets have a way, deleted once they have none any more."""
-
-    id: str
-    state: str
-    at: datetime
-
-    @property
-    def key(self) -> str:
-        return self.id
-
-
 class SecurityGroup(Ec2Record, frozen=True, kw_only=True):
     vpc_id: str
     name: str
@@ -265,54 +194,6 @@ class NetworkInterfacePermission(Ec2Record, frozen=True, kw_only=True):
     aws_account_id: str | None
     aws_service: str | None
     permission: str
-
-
-class PrefixListEntry(msgspec.Struct, frozen=True, kw_only=True):
-    cidr: str
-    description: str | None = None
-
-
-class PrefixList(Ec2Record, frozen=True, kw_only=True):
-    """A customer-managed prefix list: `entries` are those of `version`, earlier ones are in PrefixListVersion.
-
-    `change`: create, modify or restore; `serial` counts the changes. `failure`: why the last one was not made.
-    """
-
-    name: str
-    address_family: str  # IPv4 | IPv6
-    max_entries: int
-    entries: tuple[PrefixListEntry, ...]
-    version: int = 1
-    change: str = "create"
-    serial: int = 1
-    failure: str | None = None
-    deleting: bool = False
-    made_for: tuple[str, str] | None = None
-
-
-class PrefixListVersion(Record, frozen=True, kw_only=True):
-    """The entries that a prefix list had."""
-
-    CACHED = False
-
-    id: str
-    version: int
-    entries: tuple[PrefixListEntry, ...]
-
-    @property
-    def key(self) -> str:
-        return f"{self.id}/{self.version}"
-
-
-class PrefixListStatus(Record, frozen=True, kw_only=True):
-    """Written by the reconciler: the last change, by its serial, that the network agrees with."""
-
-    id: str
-    serial: int
-
-    @property
-    def key(self) -> str:
-        return self.id
 
 
 class VpcEndpoint(Ec2Record, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.resources.ec2 import PrefixList, PrefixListStatus
+from ringfence.resources.prefix_list import PrefixList, PrefixListStatus
 
 
 def made(ec2: Any, *cidrs: str, size: int = 10, **members: Any) -> str:

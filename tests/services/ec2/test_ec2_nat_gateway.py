@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.resources.ec2 import NatGateway, NatGatewayStatus
+from ringfence.resources.nat_gateway import NatGateway, NatGatewayStatus
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

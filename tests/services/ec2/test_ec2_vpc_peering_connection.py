@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ringfence.core.call import Principal
-from ringfence.resources.ec2 import VpcPeeringConnection, VpcPeeringConnectionStatus
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection, VpcPeeringConnectionStatus
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 OTHER = "210987654321"

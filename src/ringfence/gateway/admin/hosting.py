@@ -22,13 +22,7 @@ from ringfence.explain.vpc_endpoint import find_of_endpoint
 from ringfence.gateway.authorization.authorize import Denied, authorize
 from ringfence.gateway.perform import find_operation
 from ringfence.network.topology import Topology
-from ringfence.resources.ec2 import (
-    NetworkInterface,
-    NetworkInterfacePermission,
-    Subnet,
-    VpcEndpoint,
-    VpcEndpointStatus,
-)
+from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission, Subnet, VpcEndpoint, VpcEndpointStatus
 from ringfence.runtime.driver import Image, State
 
 Resolve = Callable[[str], Image | None]

@@ -14,6 +14,8 @@ from ringfence.iam.context import Entry
 from ringfence.iam.organization import place_of
 from ringfence.resources import ec2, vpn
 from ringfence.resources.iam import Role, User
+from ringfence.resources.nat_gateway import NatGateway
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 
 # EC2's resource types that are records here: the record, and the key that holds its id, if it has one.
 _RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
@@ -26,8 +28,8 @@ _RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
     "network-interface": (ec2.NetworkInterface, "ec2:NetworkInterfaceID"),
     "vpc-endpoint": (ec2.VpcEndpoint, None),
     "elastic-ip": (ec2.ElasticIp, "ec2:AllocationId"),
-    "natgateway": (ec2.NatGateway, None),
-    "vpc-peering-connection": (ec2.VpcPeeringConnection, "ec2:VpcPeeringConnectionID"),
+    "natgateway": (NatGateway, None),
+    "vpc-peering-connection": (VpcPeeringConnection, "ec2:VpcPeeringConnectionID"),
     "vpn-gateway": (vpn.VpnGateway, None),
     "customer-gateway": (vpn.CustomerGateway, None),
     "vpn-connection": (vpn.VpnConnection, None),
@@ -117,7 +119,7 @@ def _ec2(call: Call, arn: str) -> Iterator[Entry]:
             yield Entry(key, (place,), f"{kind} {id}")
     if isinstance(record, ec2.ElasticIp):
         yield Entry("ec2:Domain", ("vpc",), f"{kind} {id}")
-    if isinstance(record, ec2.VpcPeeringConnection):
+    if isinstance(record, VpcPeeringConnection):
         here = make_arn("ec2", record.region, record.account, f"vpc/{record.requester_vpc_id}")
         there = make_arn("ec2", record.accepter_region, record.accepter_account, f"vpc/{record.accepter_vpc_id}")
         yield Entry("ec2:RequesterVpc", (here,), f"{kind} {id}")

@@ -19,6 +19,8 @@ from ringfence.network.memory import Memory
 from ringfence.network.topology import Topology
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
+from ringfence.resources.nat_gateway import NatGateway
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def compile_topology(records: Reader, settings: NetworkSettings, memory: Memory 
 
 
 _R = TypeVar(
-    "_R", bound="ec2.Subnet | ec2.RouteTable | ec2.NetworkAcl | ec2.SecurityGroup | ec2.VpcEndpoint | ec2.NatGateway"
+    "_R", bound="ec2.Subnet | ec2.RouteTable | ec2.NetworkAcl | ec2.SecurityGroup | ec2.VpcEndpoint | NatGateway"
 )
 
 
@@ -67,12 +69,12 @@ def _by_vpc(found: Iterable[_R]) -> dict[str, list[_R]]:
     return grouped
 
 
-def _gather(records: Reader, instances: list[Instance], peerings: list[ec2.VpcPeeringConnection]) -> list[VpcRecords]:
+def _gather(records: Reader, instances: list[Instance], peerings: list[VpcPeeringConnection]) -> list[VpcRecords]:
     """The records of each VPC."""
     subnets, tables = _by_vpc(records.all(ec2.Subnet)), _by_vpc(records.all(ec2.RouteTable))
     acls, groups = _by_vpc(records.all(ec2.NetworkAcl)), _by_vpc(records.all(ec2.SecurityGroup))
     endpoints = _by_vpc(endpoint for endpoint in records.all(ec2.VpcEndpoint) if not endpoint.deleting)
-    nats = _by_vpc(nat for nat in records.all(ec2.NatGateway) if nat.deleting is None and nat.failure is None)
+    nats = _by_vpc(nat for nat in records.all(NatGateway) if nat.deleting is None and nat.failure is None)
     gateways = {gateway.vpc_id: gateway.id for gateway in records.all(ec2.InternetGateway) if gateway.vpc_id}
     elastic: dict[str, list[ec2.ElasticIp]] = defaultdict(list)
     for address in records.all(ec2.ElasticIp):

@@ -8,14 +8,15 @@ from ringfence.core.record import Reader
 from ringfence.network.topology.gateway import Peering
 from ringfence.network.topology.vpc import Vpc
 from ringfence.resources import ec2
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 
 
-def list_peerings(records: Reader) -> list[ec2.VpcPeeringConnection]:
+def list_peerings(records: Reader) -> list[VpcPeeringConnection]:
     """The accepted ones, of two VPCs that exist. INVARIANT: their addresses do not overlap, whatever came later."""
-    return [one for one in records.all(ec2.VpcPeeringConnection) if _is_live(records, one)]
+    return [one for one in records.all(VpcPeeringConnection) if _is_live(records, one)]
 
 
-def _is_live(records: Reader, one: ec2.VpcPeeringConnection) -> bool:
+def _is_live(records: Reader, one: VpcPeeringConnection) -> bool:
     if one.accepted is None or one.deleting is not None or one.rejected is not None or one.failure is not None:
         return False
     here, there = records.get(ec2.Vpc, one.requester_vpc_id), records.get(ec2.Vpc, one.accepter_vpc_id)
@@ -31,7 +32,7 @@ def _blocks(vpc: ec2.Vpc) -> list[IPv4Network]:
     return [IPv4Network(cidr) for cidr in (vpc.cidr, *(cidr for _, cidr in vpc.secondary_cidrs))]
 
 
-def with_peerings(vpcs: dict[str, Vpc], peerings: list[ec2.VpcPeeringConnection]) -> dict[str, Vpc]:
+def with_peerings(vpcs: dict[str, Vpc], peerings: list[VpcPeeringConnection]) -> dict[str, Vpc]:
     """The VPCs with `peerings`; those that have none stay the objects that they were."""
     changed: dict[str, Vpc] = {}
     for one in peerings:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, collapse_addresses
 from ringfence.core.record import Reader
 from ringfence.network import addresses
 from ringfence.network.compile.cidr import canonical
-from ringfence.resources import ec2
+from ringfence.resources.prefix_list import PrefixList
 
 
 class PrefixLists:
@@ -15,7 +15,7 @@ class PrefixLists:
     def __init__(self, records: Reader) -> None:
         self._own = {
             one.id: tuple(canonical(entry.cidr) for entry in one.entries)
-            for one in records.all(ec2.PrefixList)
+            for one in records.all(PrefixList)
             if one.address_family == "IPv4"
         }
 

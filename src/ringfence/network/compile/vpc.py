@@ -16,7 +16,7 @@ from ringfence.network.topology.gateway import NatGateway, VpnGateway
 from ringfence.network.topology.interface import Elastic, Interface, InterfaceKind
 from ringfence.network.topology.route import RouteKind, RouteTable
 from ringfence.network.topology.vpc import Subnet, Vpc
-from ringfence.resources import ec2
+from ringfence.resources import ec2, nat_gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class VpcRecords:
     endpoints: list[ec2.VpcEndpoint]
     owners: Mapping[str | None, str]
     internet_gateway: str | None
-    nats: list[ec2.NatGateway]
+    nats: list[nat_gateway.NatGateway]
     elastic: Mapping[str, list[ec2.ElasticIp]]
     prefix_lists: PrefixLists
     peerings: frozenset[str] = frozenset()
@@ -104,7 +104,7 @@ def _name_servers(options: ec2.DhcpOptions | None, own: str) -> tuple[tuple[str,
     return tuple(dict.fromkeys(found)), tuple(" ".join(options.options.get("domain-name", ())).split())
 
 
-def _compile_nats(records: list[ec2.NatGateway], interfaces: Mapping[str, Interface]) -> Iterator[NatGateway]:
+def _compile_nats(records: list[nat_gateway.NatGateway], interfaces: Mapping[str, Interface]) -> Iterator[NatGateway]:
     for record in records:
         if (interface := interfaces.get(record.network_interface_id or "")) is not None:
             yield NatGateway(record.id, interface.id, interface.address, record.connectivity)

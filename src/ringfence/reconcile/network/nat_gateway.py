@@ -7,7 +7,8 @@ the ones that ended an hour ago.
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Edge
-from ringfence.resources.ec2 import NatGateway, NatGatewayStatus, NetworkInterface
+from ringfence.resources.ec2 import NetworkInterface
+from ringfence.resources.nat_gateway import NatGateway, NatGatewayStatus
 from ringfence.services.ec2.elastic_ip import associated, disassociate
 from ringfence.services.ec2.nat_gateway import SHOWN_AFTER_END
 from ringfence.store.database import Snapshot, Store, Transaction

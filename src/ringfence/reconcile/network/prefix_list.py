@@ -5,7 +5,7 @@ Sole writer of PrefixListStatus.
 
 from ringfence.core.arn import make_arn
 from ringfence.core.tags import drop_tags
-from ringfence.resources.ec2 import PrefixList, PrefixListStatus, PrefixListVersion
+from ringfence.resources.prefix_list import PrefixList, PrefixListStatus, PrefixListVersion
 from ringfence.store.database import Snapshot, Store, Transaction
 
 

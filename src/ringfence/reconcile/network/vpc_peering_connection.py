@@ -7,7 +7,7 @@ from ringfence.core.arn import make_arn
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Edge
-from ringfence.resources.ec2 import VpcPeeringConnection, VpcPeeringConnectionStatus
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection, VpcPeeringConnectionStatus
 from ringfence.services.ec2.peering_state import last_shown
 from ringfence.store.database import Snapshot, Store, Transaction
 

@@ -10,9 +10,11 @@ import msgspec
 
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import NatGateway, NetworkAcl, NetworkInterface, PrefixList, RouteTable, VpcEndpoint
+from ringfence.resources.ec2 import NetworkAcl, NetworkInterface, RouteTable, VpcEndpoint
 from ringfence.resources.flow_log import FlowLog
+from ringfence.resources.nat_gateway import NatGateway
 from ringfence.resources.network_insights import NetworkInsightsAnalysis, NetworkInsightsPath
+from ringfence.resources.prefix_list import PrefixList
 from ringfence.services.ec2 import noun
 
 T = TypeVar(

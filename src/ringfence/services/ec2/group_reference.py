@@ -8,7 +8,8 @@ from typing import Any
 
 from ringfence.core.call import Call, Result
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import SecurityGroup, SecurityGroupRule, VpcPeeringConnection
+from ringfence.resources.ec2 import SecurityGroup, SecurityGroupRule
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.peering_state import connections_of, is_live
 

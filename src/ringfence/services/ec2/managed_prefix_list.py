@@ -10,12 +10,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import (
-    PrefixList,
-    PrefixListEntry,
-    PrefixListStatus,
-    PrefixListVersion,
-)
+from ringfence.resources.prefix_list import PrefixList, PrefixListEntry, PrefixListStatus, PrefixListVersion
 from ringfence.services.ec2 import client_token, noun, quota
 from ringfence.services.ec2.listing import Filters, page, paged, select
 from ringfence.services.ec2.operation import operation

@@ -10,14 +10,8 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.record import Reader
-from ringfence.resources.ec2 import (
-    Attachment,
-    ElasticIp,
-    NatGateway,
-    NatGatewayStatus,
-    NetworkInterface,
-    Subnet,
-)
+from ringfence.resources.ec2 import Attachment, ElasticIp, NetworkInterface, Subnet
+from ringfence.resources.nat_gateway import NatGateway, NatGatewayStatus
 from ringfence.services.ec2 import client_token, elastic_ip, noun, quota
 from ringfence.services.ec2.listing import Filters, page, paged, select
 from ringfence.services.ec2.network_interface import new_interface

@@ -9,14 +9,7 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.ids import Entropy, resource_id
 from ringfence.core.record import Writer
 from ringfence.network.addresses import private_name
-from ringfence.resources.ec2 import (
-    Attachment,
-    NetworkInterface,
-    NetworkInterfacePermission,
-    SecurityGroup,
-    Subnet,
-    Vpc,
-)
+from ringfence.resources.ec2 import Attachment, NetworkInterface, NetworkInterfacePermission, SecurityGroup, Subnet, Vpc
 from ringfence.services.ec2 import client_token, elastic_ip, noun, private_ip_address, quota
 from ringfence.services.ec2.availability_zone import zone
 from ringfence.services.ec2.listing import Filters, describe, flag, paged

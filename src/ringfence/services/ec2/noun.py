@@ -9,7 +9,10 @@ from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
+from ringfence.resources.nat_gateway import NatGateway
 from ringfence.resources.network_insights import NetworkInsightsAnalysis, NetworkInsightsPath
+from ringfence.resources.prefix_list import PrefixList
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 from ringfence.resources.vpn import CustomerGateway, VpnConnection, VpnGateway
 
 T = TypeVar("T", bound=ec2.Ec2Record)
@@ -37,7 +40,7 @@ _ALL = (
     Noun(ec2.InternetGateway, "igw", "internet-gateway", "InvalidInternetGatewayID", "internetGateway ID"),
     Noun(ec2.ElasticIp, "eipalloc", "elastic-ip", "InvalidAllocationID", "allocation ID"),
     Noun(
-        ec2.NatGateway,
+        NatGateway,
         "nat",
         "natgateway",
         "NatGateway",
@@ -45,7 +48,7 @@ _ALL = (
         missing="NatGatewayNotFound: NAT gateway {id} was not found",
     ),
     Noun(
-        ec2.VpcPeeringConnection,
+        VpcPeeringConnection,
         "pcx",
         "vpc-peering-connection",
         "InvalidVpcPeeringConnectionID",
@@ -63,7 +66,7 @@ _ALL = (
         "network interface permission ID",
     ),
     Noun(ec2.VpcEndpoint, "vpce", "vpc-endpoint", "InvalidVpcEndpointId", "Vpc Endpoint Id"),
-    Noun(ec2.PrefixList, "pl", "prefix-list", "InvalidPrefixListID", "prefix list ID"),
+    Noun(PrefixList, "pl", "prefix-list", "InvalidPrefixListID", "prefix list ID"),
     Noun(VpnGateway, "vgw", "vpn-gateway", "InvalidVpnGatewayID", "vpnGateway ID"),
     Noun(CustomerGateway, "cgw", "customer-gateway", "InvalidCustomerGatewayID", "customerGateway ID"),
     Noun(VpnConnection, "vpn", "vpn-connection", "InvalidVpnConnectionID", "vpnConnection ID"),

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from ringfence.core.call import Call
 from ringfence.core.record import Reader
-from ringfence.resources.ec2 import Vpc, VpcPeeringConnection, VpcPeeringConnectionStatus
+from ringfence.resources.ec2 import Vpc
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection, VpcPeeringConnectionStatus
 from ringfence.services.ec2 import noun
 
 EXPIRY = timedelta(days=7)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ringfence.core.call import Call, Request, Result
 from ringfence.network import addresses
 from ringfence.resources import ec2
+from ringfence.resources.prefix_list import PrefixList
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.listing import Filters, page, paged, select
 from ringfence.services.ec2.operation import operation
@@ -27,16 +28,16 @@ def aws_lists(call: Call) -> list[AwsPrefixList]:
     return sorted(AwsPrefixList(id, name, tuple(cidrs)) for id, (name, cidrs) in known)
 
 
-def find(call: Call, id: str) -> AwsPrefixList | ec2.PrefixList:
+def find(call: Call, id: str) -> AwsPrefixList | PrefixList:
     """The region's or the caller's prefix list of this id, or AWS's error."""
     known = next((one for one in aws_lists(call) if one.id == id), None)
-    return known or noun.find(call, ec2.PrefixList, id)
+    return known or noun.find(call, PrefixList, id)
 
 
 def arn_of(call: Call, id: str) -> str:
     if id in addresses.prefix_lists(call.region):
         return f"arn:aws:ec2:{call.region}:aws:prefix-list/{id}"
-    return noun.arn(call, ec2.PrefixList, id)
+    return noun.arn(call, PrefixList, id)
 
 
 def weigh(call: Call, ids: Iterable[str | None]) -> int:
@@ -44,7 +45,7 @@ def weigh(call: Call, ids: Iterable[str | None]) -> int:
 
     S3's and DynamoDB's weigh 1. https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html
     """
-    own = (call.records.get(ec2.PrefixList, id) if id else None for id in ids)
+    own = (call.records.get(PrefixList, id) if id else None for id in ids)
     return sum(1 if one is None else one.max_entries for one in own)
 
 

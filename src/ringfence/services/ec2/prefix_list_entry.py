@@ -3,7 +3,7 @@
 from typing import Any
 
 from ringfence.core.errors import ServiceError
-from ringfence.resources.ec2 import PrefixList, PrefixListEntry
+from ringfence.resources.prefix_list import PrefixList, PrefixListEntry
 from ringfence.services.ec2.cidr import parse_block, parse_block6
 
 _MOST_PER_REQUEST = 100

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from ringfence.core.call import Call
-from ringfence.resources.ec2 import PrefixList, RouteTable, SecurityGroupRule
+from ringfence.resources.ec2 import RouteTable, SecurityGroupRule
+from ringfence.resources.prefix_list import PrefixList
 from ringfence.services.ec2 import noun, quota, rule_quota
 from ringfence.services.ec2.prefix_list import weigh
 

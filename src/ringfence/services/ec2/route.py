@@ -6,17 +6,10 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
-from ringfence.resources.ec2 import (
-    InternetGateway,
-    NatGateway,
-    NetworkInterface,
-    PrefixList,
-    Route,
-    RouteTable,
-    Subnet,
-    Vpc,
-    VpcPeeringConnection,
-)
+from ringfence.resources.ec2 import InternetGateway, NetworkInterface, Route, RouteTable, Subnet, Vpc
+from ringfence.resources.nat_gateway import NatGateway
+from ringfence.resources.prefix_list import PrefixList
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 from ringfence.resources.vpn import VpnGateway
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.cidr import parse_block

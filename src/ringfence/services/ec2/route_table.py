@@ -7,7 +7,6 @@ from ringfence.core.errors import ServiceError
 from ringfence.network.compile.vpn import propagated_routes
 from ringfence.resources.ec2 import (
     InternetGateway,
-    NatGateway,
     NetworkInterface,
     Route,
     RouteTable,
@@ -15,8 +14,9 @@ from ringfence.resources.ec2 import (
     Subnet,
     Vpc,
     VpcEndpoint,
-    VpcPeeringConnection,
 )
+from ringfence.resources.nat_gateway import NatGateway
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 from ringfence.resources.vpn import VpnGateway
 from ringfence.services.ec2 import client_token, noun, quota
 from ringfence.services.ec2.listing import Filters, describe, flag, paged

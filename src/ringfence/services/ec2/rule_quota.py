@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limi
 from collections.abc import Iterable
 
 from ringfence.core.call import Call
-from ringfence.resources.ec2 import PrefixList, SecurityGroupRule
+from ringfence.resources.ec2 import SecurityGroupRule
+from ringfence.resources.prefix_list import PrefixList
 from ringfence.services.ec2 import quota
 from ringfence.services.ec2.ip_permission import RuleSpec
 

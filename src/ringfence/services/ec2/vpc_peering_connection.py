@@ -12,7 +12,8 @@ from ringfence.core.arn import make_arn
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.network.compile.peering import overlap
-from ringfence.resources.ec2 import Vpc, VpcPeeringConnection
+from ringfence.resources.ec2 import Vpc
+from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.availability_zone import REGIONS
 from ringfence.services.ec2.listing import Filters, page, paged, select
