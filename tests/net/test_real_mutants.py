@@ -12,10 +12,11 @@ import pytest
 from agreement import Agreement, Disagreement
 from universe import draw_packets, make_universe
 
-from ringfence.dataplane import hosts, lookup, nftables, tracking, vpc_firewall, vpc_router, way_out
+from ringfence.dataplane import hosts, lookup, nftables, outside, tracking, vpc_firewall, vpc_router, way_out
 from ringfence.dataplane.apply import Dataplane
 from ringfence.dataplane.host import HostState, KernelObject, Route
 from ringfence.dataplane.render import Renderer
+from ringfence.network.addresses import PLATFORM_RESOLVER
 from ringfence.network.topology.filter import Match, SecurityGroup
 from ringfence.network.topology.instance import Instance
 from ringfence.network.topology.route import RouteTable
@@ -238,6 +239,20 @@ def everything_goes_by_the_interface_in_the_vpc(patch: pytest.MonkeyPatch) -> No
     patch.setattr(hosts, "_render_ways", lambda one, gateway: honest(dataclasses.replace(one, direct=None), gateway))
 
 
+def the_platforms_resolver_is_asked_by_the_interface(patch: pytest.MonkeyPatch) -> None:
+    honest = hosts._render_ways
+
+    def ways(instance: Instance, gateway: str) -> list[KernelObject]:
+        found = honest(instance, gateway)
+        return [one for one in found if not (isinstance(one, Route) and one.destination == PLATFORM_RESOLVER)]
+
+    patch.setattr(hosts, "_render_ways", ways)
+
+
+def a_kernel_gateway_is_kept_apart_too(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(outside, "_render_peers", lambda address, instance: iter(()))
+
+
 def what_comes_from_outside_the_vpc_is_taken(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(hosts, "_render_direct", lambda instance: None)
 
@@ -251,6 +266,7 @@ MUTANTS: tuple[Plant, ...] = (
     answers_need_a_rule, acls_let_answers_pass, the_most_specific_route_is_lost, members_of_groups_are_unknown,
     a_nat_gateway_keeps_the_sender, elastic_ips_are_not_needed, endpoints_answer_any_port,
     a_second_interface_takes_only_the_vpcs_first_block, everything_goes_by_the_interface_in_the_vpc,
+    the_platforms_resolver_is_asked_by_the_interface, a_kernel_gateway_is_kept_apart_too,
     what_comes_from_outside_the_vpc_is_taken,
 )  # fmt: skip
 

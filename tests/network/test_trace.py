@@ -5,6 +5,8 @@ from world import REGION, World
 
 from ringfence.network import addresses
 from ringfence.network.explain import explain
+from ringfence.network.resolve import instance_vantage
+from ringfence.network.topology.listener import Vantage
 from ringfence.network.trace import UDP, Packet, trace
 from ringfence.resources import ec2
 
@@ -126,6 +128,32 @@ def test_direct_internet_takes_what_is_not_for_the_vpc(story: Story, notebook: s
     assert inside.deciding.rule == f"ingress {story.server_group.id}"
     resolver = trace(topology, Packet(notebook, "10.0.0.2", UDP, 53))
     assert resolver.reached == story.vpc.id
+
+
+def test_an_app_with_public_internet_only_asks_sagemakers_resolver(story: Story) -> None:
+    """Which knows no private name, so that AWS's services are reached over the internet whatever the VPC has."""
+    world, resolver = story.world, "100.64.0.2"
+    vpc = world.vpc("100.64.0.0/16")
+    app = world.instance(
+        world.subnet(vpc, "100.64.1.0/24"), world.group(vpc), direct_internet=True, platform_names=True
+    )
+    topology = world.compile()
+    place = topology.instances[app.id]
+    assert (place.resolvers, place.search) == ((resolver,), ())
+    assert instance_vantage(topology, app.id) == Vantage("platform")
+    assert trace(topology, Packet(app.id, resolver, UDP, 53)).reached == "platform"  # though it is the VPC's block
+    assert trace(topology, Packet(app.id, resolver, port=80)).deciding.stage == "resolver"
+
+
+def test_an_app_with_public_internet_only_reaches_its_kernel_gateway(story: Story, notebook: str) -> None:
+    world = story.world
+    server = world.instance(story.near, story.group, direct_internet=True, platform_names=True, peers=(notebook,))
+    topology = world.compile()
+    (gateway,) = topology.instances[server.id].peers
+    assert gateway == topology.instances[notebook].platform_address
+    assert trace(topology, Packet(server.id, gateway, port=8888)).reached == notebook
+    back = str(topology.instances[server.id].platform_address)
+    assert trace(topology, Packet(notebook, back, port=8888)).deciding.rule == "platform/neighbours"
 
 
 def test_direct_internet_answers_nobody_outside_the_vpc(story: Story, notebook: str) -> None:

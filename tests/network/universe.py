@@ -333,10 +333,17 @@ def add_long_lists(universe: Universe) -> None:
 
 
 def add_direct_internet(universe: Universe) -> None:
-    """Hosts that have SageMaker's own network beside their ENI, as notebook instances have."""
+    """Hosts that have SageMaker's own network beside their ENI, as notebook instances have; and as apps of Studio have,
+    which ask that network for names and of which one may reach the other there."""
+    before: dict[str, str] = {}
     for one in universe.world.all(InstanceRecord):
         if one.network == "vpc" and universe.often(0.25):
-            universe.world.change(InstanceRecord, one.id, direct_internet=True)
+            interface = universe.world.get(ec2.NetworkInterface, one.network_interface_id or "")
+            vpc = interface.vpc_id if interface is not None else ""
+            peers = (before[vpc],) if vpc in before and universe.often(0.5) else ()
+            names = universe.often(0.5)
+            universe.world.change(InstanceRecord, one.id, direct_internet=True, platform_names=names, peers=peers)
+            before[vpc] = one.id
 
 
 FEATURES: tuple[Callable[[Universe], None], ...] = (
@@ -385,6 +392,9 @@ class _Edges:
         """Mostly to somebody, so that the rules and not the routes decide."""
         known = chance.random() < 0.85 and self._hosts
         target = chance.choice(self._hosts if known else self._neighbours)
+        beside = (*source.peers, source.direct.resolver or "") if source.direct is not None else ("",)
+        if any(beside) and chance.random() < 0.3:
+            target = chance.choice([one for one in beside if one])
         own = chance.choice([None, *source.secondary]) if source.secondary else None
         protocol = chance.choices([TCP, UDP, ICMP, OTHER_PROTOCOL], [6, 3, 1, 0.5])[0]
         if protocol in (TCP, UDP):

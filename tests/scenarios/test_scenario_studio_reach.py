@@ -156,31 +156,94 @@ def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it
     assert found["NetworkInterfaces"] == []
 
 
-def test_an_app_outside_the_vpc_has_the_internet_and_nothing_of_the_vpc(lab: tuple[Studio, str], story: Story) -> None:
-    """PublicInternetOnly: SageMaker's network, as for models without a VpcConfig."""
-    studio, _ = lab
-    domain = studio.make_domain("public", AppNetworkAccessType="PublicInternetOnly")
-    studio.make_profile(domain, "bob")
-    made = studio.make_app(domain, "bob")
-    assert made["Status"] == "InService", made
-    (endpoint, *_) = [
-        one
-        for one in story.client("ec2").describe_network_interfaces()["NetworkInterfaces"]
-        if one["InterfaceType"] == "vpc_endpoint"
-    ]
-    cell = f"""
+OUTSIDE = """
 import socket, boto3
-def reaches(host):
+def reaches(host, port=443):
     try:
-        socket.create_connection((host, 443), 2).close()
+        socket.create_connection((host, port), 2).close()
         return True
     except OSError:
         return False
-print(reaches("example.com"), reaches("{endpoint["PrivateIpAddress"]}"))
-print(len(boto3.client("sagemaker").list_domains()["Domains"]))
+def lists(**where):
+    try:
+        return len(boto3.client("sagemaker", **where).list_apps()["Apps"]) > 0
+    except Exception as error:
+        return type(error).__name__
+print(reaches("example.com"), reaches("{address}"), lists())
 """
-    told = studio.browse(make={"DomainId": domain, "UserProfileName": "bob"}, run=cell)
-    assert told["output"] == "True False\n2\n"
-    explanation = story.ringfence("explain", "app", domain, "bob", "default").stdout
-    assert "outside the VPC" in explanation
+
+
+@pytest.fixture
+def outside(lab: tuple[Studio, str], story: Story) -> Iterator[str]:
+    """A domain with PublicInternetOnly, whose settings name no groups; what comes out of the VPC lists no apps."""
+    studio, _ = lab
+    iam = story.client("iam")
+    condition = {"StringEquals": {"aws:SourceVpc": story.facts["vpc"]}}
+    deny = {"Effect": "Deny", "Action": "sagemaker:ListApps", "Resource": "*", "Condition": condition}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    iam.put_role_policy(RoleName="studio", PolicyName="outside", PolicyDocument=document)
+    domain = studio.make_domain(
+        "public", AppNetworkAccessType="PublicInternetOnly", DefaultUserSettings={"ExecutionRole": studio.role}
+    )
+    yield domain
     studio.delete_domain(domain)
+    iam.delete_role_policy(RoleName="studio", PolicyName="outside")
+
+
+def interfaces(story: Story, **filters: str) -> list[dict[str, Any]]:
+    asked = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
+    found: list[dict[str, Any]] = story.client("ec2").describe_network_interfaces(Filters=asked)["NetworkInterfaces"]
+    return found
+
+
+def test_an_app_with_public_internet_only_has_its_home_in_the_vpc(
+    lab: tuple[Studio, str], outside: str, story: Story
+) -> None:
+    """Its interface is for NFS; everything else goes by SageMaker's own network, a JupyterServer's kernels too."""
+    studio, domain, ec2 = lab[0], outside, story.client("ec2")
+    studio.make_profile(domain, "bob")
+    nfs = studio.nfs_groups(domain)["outbound"]
+    rules = {"GroupId": nfs["GroupId"], "IpPermissions": nfs["IpPermissionsEgress"]}
+    ec2.revoke_security_group_egress(**rules)
+    made = studio.make_app(domain, "bob", "KernelGateway")
+    assert (made["Status"], "The home directory could not be mounted" in made["FailureReason"]) == ("Failed", True)
+    assert {*faults(explained(studio, domain))} == {"home"}
+    ec2.authorize_security_group_egress(**rules)
+    studio.delete_app(domain, "bob", "KernelGateway")
+    assert studio.make_app(domain, "bob", "KernelGateway")["Status"] == "InService"
+    (own,) = interfaces(story, group_id=nfs["GroupId"])
+    assert own["Description"].startswith(f"[DO NOT DELETE] ENI managed by SageMaker for Studio Domain({domain}) - ")
+    assert ([one["GroupId"] for one in own["Groups"]], own["Status"]) == ([nfs["GroupId"]], "in-use")
+    assert studio.make_app(domain, "bob", "JupyterServer")["Status"] == "InService"
+    address = interfaces(story, interface_type="vpc_endpoint")[0]["PrivateIpAddress"]
+    wanted = {"DomainId": domain, "UserProfileName": "bob"}
+    cell = ADDRESS + OUTSIDE.replace("{address}", address)
+    told = studio.browse(make=wanted, lab="/jupyter/default", run=cell)
+    assert told["output"] == f"{own['PrivateIpAddress']}\nTrue False True\n"
+    explanation = story.ringfence("explain", "app", domain, "bob", "default").stdout
+    assert "by its interface goes what is for 10.0.0.0/16" in explanation
+    assert "is not used: with PublicInternetOnly com.amazonaws.us-west-2.sagemaker.api" in explanation
+    studio.delete_app(domain, "bob", "JupyterServer")
+    studio.delete_app(domain, "bob", "KernelGateway")
+    assert interfaces(story, group_id=nfs["GroupId"]) == []
+
+
+def test_groups_of_the_settings_let_an_app_with_public_internet_only_into_the_vpc(
+    lab: tuple[Studio, str], outside: str, story: Story
+) -> None:
+    """What is for the VPC's addresses leaves by the interface, so that calls there come from the VPC."""
+    studio, domain = lab[0], outside
+    settings = {"SecurityGroups": [studio.group]}
+    studio.sagemaker.create_user_profile(DomainId=domain, UserProfileName="bob", UserSettings=settings)
+    studio.settle(lambda: studio.sagemaker.describe_user_profile(DomainId=domain, UserProfileName="bob"))
+    assert studio.make_app(domain, "bob")["Status"] == "InService"
+    (api,) = story.client("ec2").describe_vpc_endpoints(
+        Filters=[{"Name": "service-name", "Values": ["com.amazonaws.us-west-2.sagemaker.api"]}]
+    )["VpcEndpoints"]
+    address = interfaces(story, interface_type="vpc_endpoint")[0]["PrivateIpAddress"]
+    name = f"https://{api['DnsEntries'][0]['DnsName']}"
+    cell = f"{OUTSIDE.replace('{address}', address)}print(lists(endpoint_url='{name}'))"
+    told = studio.browse(make={"DomainId": domain, "UserProfileName": "bob"}, run=cell)
+    assert told["output"] == "True True True\nClientError\n"
+    seen = story.ringfence("explain", "call", "--last", "--denied").stdout
+    assert story.facts["vpc"] in seen

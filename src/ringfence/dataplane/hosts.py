@@ -51,8 +51,10 @@ def _render_ways(instance: Instance, gateway: str) -> list[KernelObject]:
     name, direct = instance.id, instance.direct
     if direct is None:
         return [Route(name, MAIN_TABLE, "default", ETH, gateway)]
+    own = [Route(name, MAIN_TABLE, direct.resolver, DIRECT, addresses.PLATFORM_ROUTER)] if direct.resolver else []
     return [
         *(Route(name, MAIN_TABLE, block, ETH, gateway) for block in direct.inside),
+        *own,
         Address(name, DIRECT, f"{direct.address}/32"),
         Up(name, DIRECT),
         Route(name, MAIN_TABLE, "default", DIRECT, addresses.PLATFORM_ROUTER),

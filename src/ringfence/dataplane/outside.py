@@ -22,7 +22,7 @@ from ringfence.network.topology import PublicService
 from ringfence.network.topology.instance import INTERNET, PLATFORM, DirectInternet, Instance
 
 _SOURCES, _PLATFORM_LINK = PUBLIC_SOURCES, "platform"
-_PEERS = "peers"  # hosts of one job, each pair in both orders
+_PEERS = "peers"  # (from, to): hosts of one job, each pair in both orders; an app and its kernel gateway
 _PLATFORM_MAC = "02:00:00:00:00:01"
 _TRACKED = "ct state established,related accept"
 _NO_SPOOFING = (
@@ -121,7 +121,8 @@ def render_host(instance: Instance) -> Part:
 
 def render_direct(instance: Instance, direct: DirectInternet) -> Part:
     """The side of SageMaker's network of an instance that has an ENI too."""
-    return frozenset(_render_link(PLATFORM, instance.id, DIRECT, direct.address, direct.mac))
+    link = _render_link(PLATFORM, instance.id, DIRECT, direct.address, direct.mac)
+    return frozenset((*link, *_render_peers(direct.address, instance)))
 
 
 def _render_link(router: str, instance_id: str, name: str, address: str, mac: str) -> Iterator[KernelObject]:
@@ -138,4 +139,8 @@ def _render_host(instance: Instance) -> Iterator[KernelObject]:
         return
     yield from _render_link(instance.router, instance.id, ETH, instance.address, instance.mac)
     if instance.router == PLATFORM:
-        yield from (Element(PLATFORM, _PEERS, (instance.address, peer)) for peer in instance.peers)
+        yield from _render_peers(instance.address, instance)
+
+
+def _render_peers(address: str, instance: Instance) -> Iterator[KernelObject]:
+    return (Element(PLATFORM, _PEERS, (address, peer)) for peer in instance.peers)

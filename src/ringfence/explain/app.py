@@ -11,9 +11,15 @@ from ringfence.core.record import Reader
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.names import check_names
-from ringfence.explain.checks.studio import check_home, check_kernels, check_policies, check_sagemaker
+from ringfence.explain.checks.studio import (
+    check_home,
+    check_kernels,
+    check_outside,
+    check_policies,
+    check_sagemaker,
+)
 from ringfence.explain.endpoint import HostingExplanation, tell
-from ringfence.explain.finding import Finding, note
+from ringfence.explain.finding import Finding
 from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.studio import App, Domain, DomainStatus
 from ringfence.services.sagemaker.studio import app_state, app_status
@@ -38,12 +44,10 @@ def domain_of(records: Reader, app: App) -> Domain | None:
 def place_of_app(records: Reader, app: App) -> Plan:
     """The app as hosting's checks see instances."""
     domain = domain_of(records, app)
-    inside = domain is not None and domain.access == "VpcOnly"
     status = records.get(DomainStatus, domain.key) if domain is not None else None
     nfs = (status.outbound_group_id,) if status is not None and status.outbound_group_id else ()
-    subnets = domain.subnet_ids if domain is not None and inside else ()
-    groups = (*app.group_ids, *nfs) if inside else ()
-    return plan_alone(app.name, app.role_arn, app.instance_type, subnets, groups)
+    subnets = domain.subnet_ids if domain is not None else ()
+    return plan_alone(app.name, app.role_arn, app.instance_type, subnets, (*app.group_ids, *nfs))
 
 
 def explain_app(ground: Ground, app: App) -> HostingExplanation:
@@ -56,18 +60,18 @@ def explain_app(ground: Ground, app: App) -> HostingExplanation:
 
 
 def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Iterator[Finding]:
-    if domain is None or domain.access != "VpcOnly":
-        sentence = "AppNetworkAccessType is PublicInternetOnly: the app is in SageMaker's network, outside the VPC"
-        yield note("network", app.name, sentence, "make a domain with VpcOnly to keep its traffic in the VPC")
+    if domain is None:
+        return
+    yield from check_home(ground, place, ground.records.get(DomainStatus, domain.key))
+    if domain.access == "PublicInternetOnly":
+        yield from check_outside(ground, place)
     else:
-        yield from check_home(ground, place, ground.records.get(DomainStatus, domain.key))
         yield from check_names(ground, place)
         yield from check_sagemaker(ground, place)
         yield from check_kernels(ground, place)
         yield from check_calls(ground, place)
         yield from check_endpoint_policies(ground, place)
-    if domain is not None:
-        yield from check_policies(ground, app, domain)
+    yield from check_policies(ground, app, domain)
 
 
 def _head(ground: Ground, app: App, domain: Domain | None, faults: list[Finding]) -> Iterator[str]:
@@ -76,8 +80,9 @@ def _head(ground: Ground, app: App, domain: Domain | None, faults: list[Finding]
     reason = status.failure_reason if status is not None else None
     if reason:
         yield f"FailureReason: {reason}"
-    if domain is not None and domain.access == "VpcOnly":
-        yield f"  {app.instance_type}, {', '.join(domain.subnet_ids)} with {', '.join(app.group_ids)}"
+    if domain is not None:
+        groups = ", ".join(app.group_ids) or "no groups of the settings"
+        yield f"  {app.instance_type}, {domain.access}, {', '.join(domain.subnet_ids)} with {groups}"
     if not reason:
         return
     likely = [one for one in faults if one.failure_reason and reason.startswith(one.failure_reason)]

@@ -9,7 +9,7 @@ _PROTOCOLS = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ESP: "ESP (protocol 50)"}
 
 _REMEDIES = {
     "customer network": "check the address: nobody in the customer's network has it",
-    "direct internet": "turn DirectInternetAccess off if hosts outside the VPC are to connect to it",
+    "direct internet": "turn DirectInternetAccess off, or have VpcOnly, if hosts outside the VPC are to connect to it",
     "encryption": "hosts of a job with EnableInterContainerTrafficEncryption exchange nothing that is not encrypted",
     "isolation": "create the job without EnableNetworkIsolation if its code must speak with anything else",
 }

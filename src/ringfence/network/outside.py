@@ -51,7 +51,7 @@ def _inside_platform(walk: Walk, source: Instance) -> Hop | None:
     neighbours = walk.topology.instances.values()
     found = next((one for one in neighbours if one.platform_address == packet.destination), None)
     if found is not None and packet.destination in source.peers:
-        return Hop("platform", True, f"{PLATFORM}/peers", found.id, "is a host of the same job")
+        return Hop("platform", True, f"{PLATFORM}/peers", found.id, "is one of its own job or user")
     if found is not None:
         return Hop("platform", False, f"{PLATFORM}/neighbours", PLATFORM, "keeps its hosts apart")
     return None

@@ -82,12 +82,14 @@ def stand(topology: Topology, vantage: Vantage, source_ip: str) -> Vantage:
 
 
 def instance_vantage(topology: Topology, instance_id: str) -> Vantage | None:
-    """Where an instance stands; None without a network."""
+    """Where an instance stands that asks for a name; None without a network."""
     instance = topology.instances[instance_id]
     match instance.network:
         case "vpc":
             vpc = topology.vpcs.get(instance.vpc_id or "")
             interface = vpc.interfaces.get(instance.interface_id or "") if vpc else None
+            if instance.direct is not None and instance.direct.resolver is not None:
+                return Vantage("platform")
             return Vantage("vpc", vpc.id, interface.subnet_id) if vpc and interface else None
         case "none":
             return None

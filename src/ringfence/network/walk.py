@@ -63,7 +63,7 @@ def goes_direct(sender: Instance, destination: str) -> bool:
     """Whether the sender's second interface takes it."""
     if sender.direct is None or ip_address(destination).is_loopback:
         return False
-    return not inside(destination, sender.direct.inside)
+    return destination == sender.direct.resolver or not inside(destination, sender.direct.inside)
 
 
 def comes_one_way(walk: Walk, leg: Leg, reached: str) -> bool:
@@ -71,7 +71,8 @@ def comes_one_way(walk: Walk, leg: Leg, reached: str) -> bool:
     target = walk.topology.instances.get(reached)
     if target is None or target.direct is None or inside(leg.source, target.direct.inside):
         return True
-    detail = f"has DirectInternetAccess: by its interface it takes from {', '.join(target.direct.inside)} alone"
+    access = "DirectInternetAccess" if target.direct.resolver is None else "PublicInternetOnly"
+    detail = f"has {access}: by its interface it takes from {', '.join(target.direct.inside)} alone"
     return walk.step(Hop("direct internet", False, target.one_way, target.id, detail))
 
 

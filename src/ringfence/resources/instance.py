@@ -23,9 +23,11 @@ class Instance(Record, frozen=True, kw_only=True):
     credentials. `credentials_path`: the unguessable URI path there. `public_ip`: the source address on the internet.
     `customer_cidr`, `vpn_gateway_id`: of a host in a customer's network, the block that it is in and the gateway.
     `direct_internet`: in a VPC, SageMaker's own network is attached too: by the ENI goes what is for the VPC, by that
-    network everything else, as with a notebook instance's DirectInternetAccess.
+    network everything else, as with a notebook instance's DirectInternetAccess. `platform_names`: then names are asked
+    of that network's resolver, which knows no private ones, and not of the VPC's.
     `owner`: ARN of the endpoint or job, or `session/…` of a `ringfence exec`. `peers`: ids of the other hosts of the
-    same job; an isolated container that has some shares the namespace `id`, and a fence lets it speak with them alone.
+    same job, or of the kernel gateway of a JupyterServer, which SageMaker's own network lets it reach; an isolated
+    container that has some shares the namespace `id`, and a fence lets it speak with them alone.
     `encrypted`: what it exchanges with them is.
     """
 
@@ -45,6 +47,7 @@ class Instance(Record, frozen=True, kw_only=True):
     peers: tuple[str, ...] = ()
     encrypted: bool = False
     direct_internet: bool = False
+    platform_names: bool = False
 
     @property
     def key(self) -> str:

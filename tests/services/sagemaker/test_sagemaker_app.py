@@ -151,8 +151,8 @@ def test_groups_of_domain_and_profile_together_are_four_at_most(studio: SageMake
     assert sorted(kept(studio, arn).group_ids) == ["sg-1", "sg-2", "sg-3", "sg-4"]
     assert "at most 4 can be used" in studio.error("CreateApp", **bob, **JUPYTER).message
     outside = settle(studio, make(studio, DomainName="out", AppNetworkAccessType="PublicInternetOnly"))
-    arn = studio("CreateApp", **profile(studio, outside, "ann"), **JUPYTER)["AppArn"]
-    assert kept(studio, arn).group_ids == ()
+    arn = studio("CreateApp", **profile(studio, outside, "ann", SecurityGroups=["sg-3"]), **JUPYTER)["AppArn"]
+    assert sorted(kept(studio, arn).group_ids) == ["sg-1", "sg-3"]  # of its interface, which it has too
 
 
 def test_lifecycle_configurations_of_apps(studio: SageMaker, ann: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from ringfence.explain import aws_message
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.policy_lint import reach
-from ringfence.explain.standing import Standing, standings
+from ringfence.explain.standing import Standing, standings, vpcs_of
 from ringfence.explain.supposed import suppose_interface
 from ringfence.network.explain import explain
 from ringfence.network.trace import Packet, trace
@@ -41,6 +41,20 @@ def check_home(ground: Ground, plan: Plan, status: DomainStatus | None) -> Itera
         seen = Seen("", no_home(target.id, target.subnet_id))
         sentence = f"the app does not reach its home directory: {said.sentence}"
         yield wrong("home", standing.subnet.id, sentence, said.remedy, seen, walked.deciding.owner)
+
+
+def check_outside(ground: Ground, plan: Plan) -> Iterator[Finding]:
+    """What PublicInternetOnly means for the VPC: AWS promises its interface to the home directory alone."""
+    for vpc in vpcs_of(ground, plan):
+        shown = ", ".join(vpc.cidrs)
+        sentence = f"PublicInternetOnly: by its interface goes what is for {shown}, the rest by SageMaker's own network"
+        remedy = "make a domain with VpcOnly to keep its traffic in the VPC"
+        yield note("network", vpc.id, sentence, remedy, vpc.id)
+        for endpoint in vpc.endpoints.values():
+            if endpoint.kind == "Gateway" or endpoint.private_names:
+                named = endpoint.service_name or endpoint.service
+                sentence = f"{endpoint.id} is not used: with PublicInternetOnly {named} is reached over the internet"
+                yield note("network", endpoint.id, sentence, remedy, endpoint.id)
 
 
 def check_sagemaker(ground: Ground, plan: Plan) -> Iterator[Finding]:

@@ -25,11 +25,14 @@ def compile_instances(
     made = {instance.id: _compile_instance(instance, vpcs, records, taken) for instance in instances}
     for instance in instances:
         if instance.peers:
-            peers = (made[id].address for id in instance.peers if id in made)
+            own = made[instance.id]
+            others = [made[id] for id in instance.peers if id in made]
+            # with two interfaces, as SageMaker's own network knows them
+            peers = (one.platform_address if own.direct is not None else one.address for one in others)
             present = tuple(sorted(address for address in peers if address is not None))
             isolated = instance.isolated and not instance.fenced
             made[instance.id] = replace(
-                made[instance.id], peers=present, isolated=isolated, fenced=instance.fenced,
+                own, peers=present, isolated=isolated, fenced=instance.fenced,
                 encrypted=instance.encrypted, job=instance.owner,
             )  # fmt: skip
     return made
@@ -65,6 +68,8 @@ def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Rea
     if vpc is None or interface is None or interface.namespace != instance.id:
         return _alone(instance)
     subnet = vpc.subnets[interface.subnet_id]
+    direct = _direct(instance, vpc, taken) if instance.direct_internet else None
+    names = (vpc.name_servers, vpc.search) if direct is None or direct.resolver is None else ((direct.resolver,), ())
     return Instance(
         instance.id,
         "vpc",
@@ -74,22 +79,22 @@ def _in_vpc(instance: records_of.Instance, vpcs: Mapping[str, Vpc], records: Rea
         interface.mac,
         vpc.id,
         interface.id,
-        vpc.name_servers,
-        vpc.search,
+        *names,
         addresses.private_name(interface.address, vpc.region),
         instance.isolated,
         instance.role_arn is not None,
         secondary=interface.secondary,
-        direct=_direct(instance.id, vpc, taken) if instance.direct_internet else None,
+        direct=direct,
     )
 
 
-def _direct(instance_id: str, vpc: Vpc, taken: set[str]) -> DirectInternet:
+def _direct(instance: records_of.Instance, vpc: Vpc, taken: set[str]) -> DirectInternet:
     """Its address is none of the VPC's, whose blocks may lie in SageMaker's range."""
     blocks = (*vpc.cidrs, _LINK_LOCAL)
-    found = (addresses.pick(f"{instance_id}/{n}", addresses.PLATFORM_RANGE, taken) for n in count())
+    found = (addresses.pick(f"{instance.id}/{n}", addresses.PLATFORM_RANGE, taken) for n in count())
     address = next(one for one in found if not any(IPv4Address(one) in IPv4Network(block) for block in blocks))
-    return DirectInternet(address, _made_up_mac(f"{instance_id}/direct"), blocks)
+    resolver = addresses.PLATFORM_RESOLVER if instance.platform_names else None
+    return DirectInternet(address, _made_up_mac(f"{instance.id}/direct"), blocks, resolver)
 
 
 def _in_customer_network(instance: records_of.Instance, vpcs: Mapping[str, Vpc], taken: set[str]) -> Instance:

@@ -13,13 +13,15 @@ PLATFORM = "platform"
 class DirectInternet:
     """SageMaker's own interface of an instance that has an ENI too: `address` in SageMaker's network.
 
-    `inside`: by the ENI go the VPC's own blocks and link-local addresses, everything else goes by this one.
+    `inside`: by the ENI go the VPC's own blocks and link-local addresses, everything else goes by this one, and so does
+    `resolver`, SageMaker's own, if that is whom the instance asks: its address may lie in a block of the VPC.
     https://docs.aws.amazon.com/sagemaker/latest/dg/appendix-notebook-and-internet-access.html
     """
 
     address: str
     mac: str
     inside: tuple[str, ...]
+    resolver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

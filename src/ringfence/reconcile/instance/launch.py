@@ -45,7 +45,7 @@ class Wish:
     it exchanges with them is.
     `managed_for`: ARN of the Studio domain, for whose apps a role of SageMaker's own makes the interface.
     `interface_id`: one that there is already, else one is made, with this `description` if one is given.
-    `direct_internet`: beside the interface, SageMaker's own network.
+    `direct_internet`: beside the interface, SageMaker's own network. `platform_names`: names as that knows them.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Wish:
     interface_id: str | None = None
     description: str | None = None
     direct_internet: bool = False
+    platform_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def _appear(parts: Parts, wish: Wish, interface_id: str | None, then: Callable[[
         encrypted=wish.encrypted,
         credentials_path=None if wish.isolated else f"/v2/credentials/{secret}",
         direct_internet=wish.direct_internet and interface_id is not None,
+        platform_names=wish.platform_names,
     )
     with parts.store.transaction() as records:
         if interface_id is not None:

@@ -6,7 +6,7 @@ an app that was not InService yet, or that `ringfence down` ended.
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -63,6 +63,15 @@ _LOG_GROUP = "/aws/sagemaker/studio"
 _NOT_INSTALLED = "JupyterLab is not installed on this machine: run `make studio` there, then create the app again."
 
 
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """A kernel gateway that runs."""
+
+    instance_id: str
+    address: str
+    token: str
+
+
 class AppLife:
     """`run` once; `stop` when the user deletes the app."""
 
@@ -105,7 +114,9 @@ class AppLife:
         image = studio_image(parts.config.images, parts.config.studio)
         if image is None:
             raise LaunchFailed(_NOT_INSTALLED)
-        made = await launch_instance(parts, self._wish(domain, status.instance_id), zones_of(parts, self._others()))
+        gateway = self._gateway()
+        wish = self._wish(domain, status.instance_id, gateway)
+        made = await launch_instance(parts, wish, zones_of(parts, self._others()))
         await self._check_reach(domain, made)
         directory = parts.directory(made.instance.id)
         config = self._lifecycle_config()
@@ -119,7 +130,7 @@ class AppLife:
             made.place,
             parts.network.namespace_path(namespace),
             home_of(parts, domain, owner),
-            self._gateway(),
+            (gateway.address, gateway.token) if gateway is not None else None,
         )
         try:
             await start_container(parts, spec)
@@ -131,14 +142,14 @@ class AppLife:
         return self._put(status="InService", healthy=parts.edge.now())
 
     async def _check_reach(self, domain: Domain, made: Launched) -> None:
-        if domain.access != "VpcOnly":
-            return
+        """The home directory by the interface, whatever the access; SageMaker by it too with VpcOnly."""
         status = self._parts.store.snapshot().get(DomainStatus, domain.key)
         assert status is not None, "the domain is InService"
         target = nearest(self._parts, made.place, status)
         if not await reaches_mount_target(self._parts, made.instance.id, target):
             raise LaunchFailed(no_home(target.id, target.subnet_id))
-        if not await reaches_sagemaker(self._parts, made.instance.id, made.place, domain.region):
+        inside = domain.access == "VpcOnly"
+        if inside and not await reaches_sagemaker(self._parts, made.instance.id, made.place, domain.region):
             raise LaunchFailed(NO_SAGEMAKER)
 
     async def _healthy(self, instance: Instance) -> None:
@@ -170,15 +181,16 @@ class AppLife:
         if status is not None:
             await end_instance(self._parts, status.instance_id, _GRACE)
 
-    def _wish(self, domain: Domain, instance_id: str) -> Wish:
-        app = self._app
-        inside = domain.access == "VpcOnly"
+    def _wish(self, domain: Domain, instance_id: str, gateway: _Gateway | None) -> Wish:
+        """An interface in the domain's subnets always; with PublicInternetOnly SageMaker's own network beside it."""
+        app, outside = self._app, domain.access == "PublicInternetOnly"
         status = self._parts.store.snapshot().get(DomainStatus, domain.key)
         nfs = (status.outbound_group_id,) if status is not None and status.outbound_group_id else ()
         return Wish(
             instance_id, app.arn, app.account, app.region, "Studio Domain", domain.id, app.role_arn,
-            domain.subnet_ids if inside else (), (*app.group_ids, *nfs) if inside else (), False,
-            managed_for=domain.arn,
+            domain.subnet_ids, (*app.group_ids, *nfs), False,
+            peers=(gateway.instance_id,) if gateway is not None and outside else (),
+            managed_for=domain.arn, direct_internet=outside, platform_names=outside,
         )  # fmt: skip
 
     def _records(self) -> tuple[Domain, Owner]:
@@ -197,8 +209,9 @@ class AppLife:
         scope = f"{self._app.account}/{self._app.region}"
         return self._parts.store.snapshot().get(StudioLifecycleConfig, f"{scope}/{name}")
 
-    def _gateway(self) -> tuple[str, str] | None:
-        """The owner's kernel gateway, for a JupyterServer that starts while there is one."""
+    def _gateway(self) -> _Gateway | None:
+        """The owner's kernel gateway, for a JupyterServer that starts while there is one: with PublicInternetOnly it is
+        reached in SageMaker's own network, where no group of the user's is asked."""
         if self._app.type != "JupyterServer":
             return None
         records, applied = self._parts.store.snapshot(), self._parts.applied.topology
@@ -211,8 +224,9 @@ class AppLife:
             )
             if same and app.type == "KernelGateway" and app_state(records, app) == "InService" and status and applied:
                 place: compiled.Instance | None = applied.instances.get(status.instance_id)
-                if place is not None and place.address is not None:
-                    return place.address, contract.token_of(app)
+                address = (place.platform_address or place.address) if place is not None else None
+                if address is not None:
+                    return _Gateway(status.instance_id, address, contract.token_of(app))
         return None
 
     def _others(self) -> list[str]:

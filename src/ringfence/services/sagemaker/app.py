@@ -97,7 +97,7 @@ def _make(call: Call, request: Request, domain: Domain, owner: Owner, given: dic
         check_instance_limit(instance_type, 1, f"Studio {app_type} app")
     if role is None:
         raise null_member("defaultSpaceSettings.executionRole")
-    groups = groups_of(domain, layers)
+    groups = groups_of(layers)
     if len(groups) >= MOST_GROUPS:
         # one slot is SageMaker's
         # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UserSettings.html ; the text is ours

@@ -4,7 +4,7 @@ from typing import Any
 
 from ringfence.core.call import Call
 from ringfence.resources.ec2 import Subnet
-from ringfence.resources.studio import Domain, StudioLifecycleConfig
+from ringfence.resources.studio import StudioLifecycleConfig
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
@@ -114,10 +114,8 @@ def role_of(layers: list[dict[str, Any]]) -> str | None:
     return next((str(layer["ExecutionRole"]) for layer in layers if layer.get("ExecutionRole")), None)
 
 
-def groups_of(domain: Domain, layers: list[dict[str, Any]]) -> tuple[str, ...]:
+def groups_of(layers: list[dict[str, Any]]) -> tuple[str, ...]:
     """Those of every layer together, in AWS's words "a combination of the domain and user profile security groups"."""
-    if domain.access != "VpcOnly":
-        return ()
     return tuple(dict.fromkeys(group for layer in layers for group in layer.get("SecurityGroups", ())))
 
 
