@@ -16,7 +16,6 @@ from ringfence.services.logs.filter_pattern import parse_pattern
 from ringfence.services.logs.log_group import expiry, find_group, streams_of
 from ringfence.services.logs.log_stream import find_stream, sequence_token
 from ringfence.services.logs.parameter import (
-    accept_only,
     group_name,
     invalid_parameter,
     make_token,
@@ -56,9 +55,8 @@ def append(records: Writer, stream: LogStream, events: Iterable[tuple[int, str]]
     return added
 
 
-@operation("PutLogEvents", on=on_stream)
+@operation("PutLogEvents", takes="logGroupName logStreamName logEvents sequenceToken", on=on_stream)
 def put_log_events(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName", "logStreamName", "logEvents", "sequenceToken")
     group = find_group(call, request["logGroupName"])
     stream = find_stream(call, group, request["logStreamName"])
     events = [(event["timestamp"], event["message"]) for event in request["logEvents"]]
@@ -104,12 +102,12 @@ def _scan(records: Reader, stream: LogStream, after: Position, first: int) -> It
     return records.scan(LogEvent, start, f"{start}{begin[0]:015d}\0{begin[1]:012d}")
 
 
-@operation("GetLogEvents", on=on_stream)
+@operation(
+    "GetLogEvents",
+    takes="logGroupName logGroupIdentifier logStreamName startTime endTime nextToken limit startFromHead unmask",
+    on=on_stream,
+)
 def get_log_events(call: Call, request: Request) -> Result:
-    accept_only(
-        request, "logGroupName", "logGroupIdentifier", "logStreamName", "startTime", "endTime", "nextToken", "limit",
-        "startFromHead", "unmask",
-    )  # fmt: skip
     group = find_group(call, group_name(call, request))
     stream = find_stream(call, group, request["logStreamName"])
     forward, position = _read_position(request)
@@ -183,12 +181,15 @@ def _last(events: Iterable[LogEvent], before: Position, limit: int) -> list[LogE
     return list(held)
 
 
-@operation("FilterLogEvents", on=on_group)
+@operation(
+    "FilterLogEvents",
+    takes=(
+        "logGroupName logGroupIdentifier logStreamNames logStreamNamePrefix startTime "
+        "endTime filterPattern nextToken limit interleaved unmask"
+    ),
+    on=on_group,
+)
 def filter_log_events(call: Call, request: Request) -> Result:
-    accept_only(
-        request, "logGroupName", "logGroupIdentifier", "logStreamNames", "logStreamNamePrefix", "startTime", "endTime",
-        "filterPattern", "nextToken", "limit", "interleaved", "unmask",
-    )  # fmt: skip
     group = find_group(call, group_name(call, request))
     matches = parse_pattern(request.get("filterPattern", ""))
     streams = {stream.key: stream for stream in _choose_streams(call, group, request)}

@@ -11,7 +11,6 @@ from ringfence.core.record import Reader
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.logs import LogEvent, LogGroup, LogStream
 from ringfence.services.logs.parameter import (
-    accept_only,
     group_arn,
     invalid_parameter,
     make_token,
@@ -44,9 +43,13 @@ def _tagged(call: Call, request: Request) -> list[str]:
     return [group_arn(call, request["logGroupName"])] if request.get("tags") else []
 
 
-@operation("CreateLogGroup", on=on_group, also=(("logs:TagResource", _tagged),))
+@operation(
+    "CreateLogGroup",
+    takes="logGroupName tags logGroupClass deletionProtectionEnabled",
+    on=on_group,
+    also=(("logs:TagResource", _tagged),),
+)
 def create_log_group(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName", "tags", "logGroupClass", "deletionProtectionEnabled")
     if request.get("logGroupClass", "STANDARD") != "STANDARD":
         raise not_implemented(f"the log group class {request['logGroupClass']}")
     if request.get("deletionProtectionEnabled"):
@@ -60,9 +63,8 @@ def create_log_group(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("DeleteLogGroup", on=on_group)
+@operation("DeleteLogGroup", takes="logGroupName", on=on_group)
 def delete_log_group(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName")
     group = find_group(call, request["logGroupName"])
     # every key below the group's; a group whose name goes on has another character than NUL there
     for event in list(call.records.scan(LogEvent, f"{group.key}\0")):
@@ -79,12 +81,12 @@ def streams_of(records: Reader, group: LogGroup) -> list[LogStream]:
     return list(records.scan(LogStream, f"{group.key}\0"))
 
 
-@operation("DescribeLogGroups", on=lambda call, request: [call.arn("logs", "log-group::log-stream:")])
+@operation(
+    "DescribeLogGroups",
+    takes="logGroupNamePrefix logGroupNamePattern nextToken limit includeLinkedAccounts logGroupClass",
+    on=lambda call, request: [call.arn("logs", "log-group::log-stream:")],
+)
 def describe_log_groups(call: Call, request: Request) -> Result:
-    accept_only(
-        request, "logGroupNamePrefix", "logGroupNamePattern", "nextToken", "limit", "includeLinkedAccounts",
-        "logGroupClass",
-    )  # fmt: skip
     if request.get("includeLinkedAccounts"):
         raise not_implemented("linked accounts")
     prefix, pattern = request.get("logGroupNamePrefix", ""), request.get("logGroupNamePattern", "")
@@ -127,9 +129,8 @@ def _describe(call: Call, group: LogGroup) -> dict[str, Any]:
     return shown if group.retention_days is None else {**shown, "retentionInDays": group.retention_days}
 
 
-@operation("PutRetentionPolicy", on=on_group)
+@operation("PutRetentionPolicy", takes="logGroupName retentionInDays", on=on_group)
 def put_retention_policy(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName", "retentionInDays")
     days = request["retentionInDays"]
     if days not in _RETENTION:
         allowed = ", ".join(map(str, _RETENTION))
@@ -143,9 +144,8 @@ def put_retention_policy(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("DeleteRetentionPolicy", on=on_group)
+@operation("DeleteRetentionPolicy", takes="logGroupName", on=on_group)
 def delete_retention_policy(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName")
     group = find_group(call, request["logGroupName"])
     call.records.put(msgspec.structs.replace(group, retention_days=None))
     return {}

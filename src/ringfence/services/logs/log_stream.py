@@ -8,7 +8,6 @@ from ringfence.core.operation import operation
 from ringfence.resources.logs import LogEvent, LogGroup, LogStream
 from ringfence.services.logs.log_group import find_group, streams_of
 from ringfence.services.logs.parameter import (
-    accept_only,
     group_arn,
     group_name,
     invalid_parameter,
@@ -28,9 +27,8 @@ def find_stream(call: Call, group: LogGroup, name: str) -> LogStream:
     return stream
 
 
-@operation("CreateLogStream", on=on_stream)
+@operation("CreateLogStream", takes="logGroupName logStreamName", on=on_stream)
 def create_log_stream(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName", "logStreamName")
     group = find_group(call, request["logGroupName"])
     stream = LogStream(group_key=group.key, name=request["logStreamName"], created=milliseconds(call.now))
     if "\0" in stream.name:
@@ -41,9 +39,8 @@ def create_log_stream(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("DeleteLogStream", on=on_stream)
+@operation("DeleteLogStream", takes="logGroupName logStreamName", on=on_stream)
 def delete_log_stream(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName", "logStreamName")
     stream = find_stream(call, find_group(call, request["logGroupName"]), request["logStreamName"])
     for event in list(call.records.scan(LogEvent, f"{stream.key}\0")):
         call.records.delete(event)
@@ -51,12 +48,12 @@ def delete_log_stream(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("DescribeLogStreams", on=on_group)
+@operation(
+    "DescribeLogStreams",
+    takes="logGroupName logGroupIdentifier logStreamNamePrefix orderBy descending nextToken limit",
+    on=on_group,
+)
 def describe_log_streams(call: Call, request: Request) -> Result:
-    accept_only(
-        request, "logGroupName", "logGroupIdentifier", "logStreamNamePrefix", "orderBy", "descending", "nextToken",
-        "limit",
-    )  # fmt: skip
     group = find_group(call, group_name(call, request))
     prefix, order = request.get("logStreamNamePrefix", ""), request.get("orderBy", "LogStreamName")
     if order == "LastEventTime" and prefix:

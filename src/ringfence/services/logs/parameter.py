@@ -11,13 +11,6 @@ from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError, not_implemented
 
 
-def accept_only(request: Request, *members: str) -> None:
-    """Refuse loudly any member other than these."""
-    for name in request:
-        if name not in members:
-            raise not_implemented(f"the parameter {name} here")
-
-
 def invalid_parameter(message: str) -> ServiceError:
     return ServiceError("InvalidParameterException", message)
 

@@ -6,7 +6,7 @@ from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags, tags_of
 from ringfence.resources.logs import LogGroup
 from ringfence.services.logs.log_group import find_group
-from ringfence.services.logs.parameter import accept_only, group_arn, invalid_parameter, on_group
+from ringfence.services.logs.parameter import group_arn, invalid_parameter, on_group
 
 
 def _on_arn(call: Call, request: Request) -> list[str]:
@@ -30,41 +30,35 @@ def _add(call: Call, arn: str, tags: dict[str, str]) -> None:
     set_tags(call.records, arn, tags)
 
 
-@operation("TagResource", on=_on_arn)
+@operation("TagResource", takes="resourceArn tags", on=_on_arn)
 def tag_resource(call: Call, request: Request) -> Result:
-    accept_only(request, "resourceArn", "tags")
     _add(call, _find(call, request), request["tags"])
     return {}
 
 
-@operation("UntagResource", on=_on_arn)
+@operation("UntagResource", takes="resourceArn tagKeys", on=_on_arn)
 def untag_resource(call: Call, request: Request) -> Result:
-    accept_only(request, "resourceArn", "tagKeys")
     drop_tags(call.records, _find(call, request), request["tagKeys"])
     return {}
 
 
-@operation("ListTagsForResource", on=_on_arn)
+@operation("ListTagsForResource", takes="resourceArn", on=_on_arn)
 def list_tags_for_resource(call: Call, request: Request) -> Result:
-    accept_only(request, "resourceArn")
     return {"tags": dict(tags_of(call.records, _find(call, request)))}
 
 
-@operation("TagLogGroup", on=on_group)
+@operation("TagLogGroup", takes="logGroupName tags", on=on_group)
 def tag_log_group(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName", "tags")
     _add(call, group_arn(call, find_group(call, request["logGroupName"]).name), request["tags"])
     return {}
 
 
-@operation("UntagLogGroup", on=on_group)
+@operation("UntagLogGroup", takes="logGroupName tags", on=on_group)
 def untag_log_group(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName", "tags")
     drop_tags(call.records, group_arn(call, find_group(call, request["logGroupName"]).name), request["tags"])
     return {}
 
 
-@operation("ListTagsLogGroup", on=on_group)
+@operation("ListTagsLogGroup", takes="logGroupName", on=on_group)
 def list_tags_log_group(call: Call, request: Request) -> Result:
-    accept_only(request, "logGroupName")
     return {"tags": dict(tags_of(call.records, group_arn(call, find_group(call, request["logGroupName"]).name)))}

@@ -13,7 +13,7 @@ from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.multipart_upload import discard_uploads
-from ringfence.services.s3.parameter import accept_only, bucket_arn, invalid_argument
+from ringfence.services.s3.parameter import SHARED, accept_only, bucket_arn, invalid_argument, with_shared
 from ringfence.services.s3.public_access import BLOCK_ALL
 from ringfence.services.s3.tagging import read_tags
 
@@ -25,6 +25,7 @@ _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
 
 @operation(
     "CreateBucket",
+    takes=with_shared("ACL CreateBucketConfiguration ObjectOwnership ObjectLockEnabledForBucket"),
     on=("{Bucket}",),
     keys=policy_keys.NEW_BUCKET,
     also=(
@@ -35,7 +36,6 @@ _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
     ),
 )
 def create_bucket(call: Call, request: Request) -> Result:
-    accept_only(request, "ACL", "CreateBucketConfiguration", "ObjectOwnership", "ObjectLockEnabledForBucket")
     name: str = request["Bucket"]
     _check_name(name)
     _check_creation(request)
@@ -113,23 +113,20 @@ def _check_location(constraint: str | None, region: str) -> None:
         raise ServiceError("IllegalLocationConstraintException", f"The {constraint or 'unspecified'} {message}", 400)
 
 
-@operation("HeadBucket", action="ListBucket", on=("{Bucket}",))
+@operation("HeadBucket", takes=SHARED, action="ListBucket", on=("{Bucket}",))
 def head_bucket(call: Call, request: Request) -> Result:
-    accept_only(request)
     bucket = find_bucket(call, request)
     return {"BucketArn": bucket_arn(bucket.name), "BucketRegion": bucket.region, "AccessPointAlias": False}
 
 
-@operation("GetBucketLocation", on=("{Bucket}",))
+@operation("GetBucketLocation", takes=SHARED, on=("{Bucket}",))
 def get_bucket_location(call: Call, request: Request) -> Result:
-    accept_only(request)
     bucket = find_bucket(call, request)
     return {} if bucket.region == "us-east-1" else {"LocationConstraint": bucket.region}
 
 
-@operation("DeleteBucket", on=("{Bucket}",))
+@operation("DeleteBucket", takes=SHARED, on=("{Bucket}",))
 def delete_bucket(call: Call, request: Request) -> Result:
-    accept_only(request)
     bucket = find_bucket(call, request)
     if next(call.records.scan(S3Object, f"{bucket.name}\0"), None) is not None:
         message = "The bucket you tried to delete is not empty"
@@ -140,9 +137,10 @@ def delete_bucket(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("ListBuckets", action="ListAllMyBuckets")
+@operation(
+    "ListBuckets", takes=with_shared("MaxBuckets ContinuationToken Prefix BucketRegion"), action="ListAllMyBuckets"
+)
 def list_buckets(call: Call, request: Request) -> Result:
-    accept_only(request, "MaxBuckets", "ContinuationToken", "Prefix", "BucketRegion")
     prefix: str = request.get("Prefix", "")
     region = request.get("BucketRegion")
     limit = request.get("MaxBuckets")

@@ -13,14 +13,13 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.operation import operation
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, find_object, owner
-from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, check_version
+from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, accept_only, check_version, with_shared
 
 _MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 
 
-@operation("GetBucketEncryption", action="GetEncryptionConfiguration", on=("{Bucket}",))
+@operation("GetBucketEncryption", takes=SHARED, action="GetEncryptionConfiguration", on=("{Bucket}",))
 def get_bucket_encryption(call: Call, request: Request) -> Result:
-    accept_only(request)
     found = find_bucket(call, request).encryption or {"SSEAlgorithm": "AES256", "BucketKeyEnabled": False}
     rule: dict[str, Any] = {
         "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": found["SSEAlgorithm"]},
@@ -29,9 +28,13 @@ def get_bucket_encryption(call: Call, request: Request) -> Result:
     return {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
 
 
-@operation("PutBucketEncryption", action="PutEncryptionConfiguration", on=("{Bucket}",))
+@operation(
+    "PutBucketEncryption",
+    takes=with_shared(*BODY_CHECKS, "ServerSideEncryptionConfiguration"),
+    action="PutEncryptionConfiguration",
+    on=("{Bucket}",),
+)
 def put_bucket_encryption(call: Call, request: Request) -> Result:
-    accept_only(request, *BODY_CHECKS, "ServerSideEncryptionConfiguration")
     bucket = find_bucket(call, request)
     rules = request["ServerSideEncryptionConfiguration"]["Rules"]
     if len(rules) != 1:
@@ -48,16 +51,14 @@ def put_bucket_encryption(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("DeleteBucketEncryption", action="PutEncryptionConfiguration", on=("{Bucket}",))
+@operation("DeleteBucketEncryption", takes=SHARED, action="PutEncryptionConfiguration", on=("{Bucket}",))
 def delete_bucket_encryption(call: Call, request: Request) -> Result:
-    accept_only(request)
     call.records.put(msgspec.structs.replace(find_bucket(call, request), encryption=None))
     return {}
 
 
-@operation("GetBucketOwnershipControls", on=("{Bucket}",))
+@operation("GetBucketOwnershipControls", takes=SHARED, on=("{Bucket}",))
 def get_bucket_ownership_controls(call: Call, request: Request) -> Result:
-    accept_only(request)
     bucket = find_bucket(call, request)
     if not bucket.has_ownership_controls:
         message = "The bucket ownership controls were not found"
@@ -65,9 +66,8 @@ def get_bucket_ownership_controls(call: Call, request: Request) -> Result:
     return {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}
 
 
-@operation("PutBucketOwnershipControls", on=("{Bucket}",))
+@operation("PutBucketOwnershipControls", takes=with_shared(*BODY_CHECKS, "OwnershipControls"), on=("{Bucket}",))
 def put_bucket_ownership_controls(call: Call, request: Request) -> Result:
-    accept_only(request, *BODY_CHECKS, "OwnershipControls")
     bucket = find_bucket(call, request)
     rules = request["OwnershipControls"]["Rules"]
     if len(rules) != 1:
@@ -79,10 +79,9 @@ def put_bucket_ownership_controls(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("DeleteBucketOwnershipControls", action="PutBucketOwnershipControls", on=("{Bucket}",))
+@operation("DeleteBucketOwnershipControls", takes=SHARED, action="PutBucketOwnershipControls", on=("{Bucket}",))
 def delete_bucket_ownership_controls(call: Call, request: Request) -> Result:
     """Without controls S3 would honour lists of grants; here none can be put, so nothing else changes."""
-    accept_only(request)
     call.records.put(msgspec.structs.replace(find_bucket(call, request), has_ownership_controls=False))
     return {}
 
@@ -93,29 +92,27 @@ def _grants(account: str) -> Result:
     return {"Owner": owner(account), "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
 
 
-@operation("GetBucketAcl", on=("{Bucket}",))
+@operation("GetBucketAcl", takes=SHARED, on=("{Bucket}",))
 def get_bucket_acl(call: Call, request: Request) -> Result:
-    accept_only(request)
     return _grants(find_bucket(call, request).account)
 
 
 @operation(
     "GetObjectAcl",
+    takes=with_shared("VersionId"),
     on=("{Bucket}/{Key}",),
     keys=policy_keys.VERSION,
     instead={"VersionId": "s3:GetObjectVersionAcl"},
 )
 def get_object_acl(call: Call, request: Request) -> Result:
-    accept_only(request, "VersionId")
     check_version(request)
     bucket = find_bucket(call, request)
     find_object(call.records, bucket.name, request["Key"])
     return _grants(bucket.account)
 
 
-@operation("GetBucketVersioning", on=("{Bucket}",))
+@operation("GetBucketVersioning", takes=SHARED, on=("{Bucket}",))
 def get_bucket_versioning(call: Call, request: Request) -> Result:
-    accept_only(request)
     find_bucket(call, request)
     return {}
 
@@ -127,40 +124,37 @@ def put_bucket_versioning(call: Call, request: Request) -> Result:
     raise not_implemented("versioning of buckets")
 
 
-@operation("GetBucketRequestPayment", on=("{Bucket}",))
+@operation("GetBucketRequestPayment", takes=SHARED, on=("{Bucket}",))
 def get_bucket_request_payment(call: Call, request: Request) -> Result:
-    accept_only(request)
     find_bucket(call, request)
     return {"Payer": "BucketOwner"}
 
 
 def _nothing(call: Call, request: Request) -> Result:
-    accept_only(request)
     find_bucket(call, request)
     return {}
 
 
-@operation("GetBucketLogging", on=("{Bucket}",))
+@operation("GetBucketLogging", takes=SHARED, on=("{Bucket}",))
 def get_bucket_logging(call: Call, request: Request) -> Result:
     return _nothing(call, request)
 
 
-@operation("GetBucketAccelerateConfiguration", action="GetAccelerateConfiguration", on=("{Bucket}",))
+@operation("GetBucketAccelerateConfiguration", takes=SHARED, action="GetAccelerateConfiguration", on=("{Bucket}",))
 def get_bucket_accelerate_configuration(call: Call, request: Request) -> Result:
     return _nothing(call, request)
 
 
-@operation("GetBucketNotificationConfiguration", action="GetBucketNotification", on=("{Bucket}",))
+@operation("GetBucketNotificationConfiguration", takes=SHARED, action="GetBucketNotification", on=("{Bucket}",))
 def get_bucket_notification_configuration(call: Call, request: Request) -> Result:
     return _nothing(call, request)
 
 
 def _absent(call: Call, request: Request, code: str, message: str) -> ServiceError:
-    accept_only(request)
     return ServiceError(code, message, 404, {"BucketName": find_bucket(call, request).name})
 
 
-@operation("GetBucketCors", action="GetBucketCORS", on=("{Bucket}",))
+@operation("GetBucketCors", takes=SHARED, action="GetBucketCORS", on=("{Bucket}",))
 def get_bucket_cors(call: Call, request: Request) -> Result:
     raise _absent(call, request, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
 
@@ -171,7 +165,7 @@ def get_bucket_website(call: Call, request: Request) -> Result:
     raise _absent(call, request, "NoSuchWebsiteConfiguration", message)
 
 
-@operation("GetBucketLifecycleConfiguration", action="GetLifecycleConfiguration", on=("{Bucket}",))
+@operation("GetBucketLifecycleConfiguration", takes=SHARED, action="GetLifecycleConfiguration", on=("{Bucket}",))
 def get_bucket_lifecycle_configuration(call: Call, request: Request) -> Result:
     raise _absent(call, request, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
 

@@ -11,15 +11,14 @@ from ringfence.iam.policy import PolicyError, parse_policy
 from ringfence.iam.principals import UnknownPrincipal, bind_principals, shown_text
 from ringfence.resources.s3 import Bucket
 from ringfence.services.s3.find import find_bucket
-from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, bucket_arn
+from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, bucket_arn, with_shared
 from ringfence.services.s3.public_access import is_public
 
 _LARGEST = 20 * 1024
 
 
-@operation("PutBucketPolicy", on=("{Bucket}",))
+@operation("PutBucketPolicy", takes=with_shared(*BODY_CHECKS, "ConfirmRemoveSelfBucketAccess Policy"), on=("{Bucket}",))
 def put_bucket_policy(call: Call, request: Request) -> Result:
-    accept_only(request, *BODY_CHECKS, "ConfirmRemoveSelfBucketAccess", "Policy")
     bucket = _own_bucket(call, request)
     policy: str = request["Policy"]
     _check(policy, bucket.name)
@@ -78,16 +77,14 @@ def _malformed(message: str) -> ServiceError:
     return ServiceError("MalformedPolicy", message, 400)
 
 
-@operation("GetBucketPolicy", on=("{Bucket}",))
+@operation("GetBucketPolicy", takes=SHARED, on=("{Bucket}",))
 def get_bucket_policy(call: Call, request: Request) -> Result:
-    accept_only(request)
     bucket = _own_bucket(call, request)
     return {"Policy": shown_text(call.records, _policy_of(bucket), bucket.policy_principals)}
 
 
-@operation("GetBucketPolicyStatus", on=("{Bucket}",))
+@operation("GetBucketPolicyStatus", takes=SHARED, on=("{Bucket}",))
 def get_bucket_policy_status(call: Call, request: Request) -> Result:
-    accept_only(request)
     return {"PolicyStatus": {"IsPublic": is_public(_policy_of(_own_bucket(call, request)))}}
 
 
@@ -98,8 +95,7 @@ def _policy_of(bucket: Bucket) -> str:
     return bucket.policy
 
 
-@operation("DeleteBucketPolicy", on=("{Bucket}",))
+@operation("DeleteBucketPolicy", takes=SHARED, on=("{Bucket}",))
 def delete_bucket_policy(call: Call, request: Request) -> Result:
-    accept_only(request)
     call.records.put(msgspec.structs.replace(_own_bucket(call, request), policy=None, policy_principals={}))
     return {}

@@ -8,10 +8,10 @@ from ringfence.core.record import Reader
 from ringfence.resources.s3 import Bucket, S3Object
 
 
-def find_bucket(call: Call, request: Request, *, owner_member: str = "ExpectedBucketOwner") -> Bucket:
+def find_bucket(call: Call, request: Request) -> Bucket:
     """The bucket of `request`. Its owner must be the one that the client expects, if it says so."""
     bucket = get_bucket(call.records, request["Bucket"])
-    check_owner(bucket, request.get(owner_member))
+    check_owner(bucket, request.get("ExpectedBucketOwner"))
     if bucket.region != call.region:
         # boto3 and the CLI read `Region` here and try again there.
         message = f"The authorization header is malformed; the region '{call.region}' is wrong; expecting "

@@ -23,7 +23,7 @@ from ringfence.services.s3.object_attributes import (
     tagging_arn,
 )
 from ringfence.services.s3.object_listing import key_encoder
-from ringfence.services.s3.parameter import accept_only, check_key, page_size
+from ringfence.services.s3.parameter import accept_only, check_key, page_size, with_shared
 from ringfence.services.s3.tagging import read_tagging_header
 from ringfence.store.blob_reference import drop
 
@@ -34,13 +34,13 @@ _ON_OBJECT = ("{Bucket}/{Key}",)
 
 @operation(
     "CreateMultipartUpload",
+    takes=with_shared(*MEMBERS, "ChecksumAlgorithm ChecksumType"),
     action="PutObject",
     on=_ON_OBJECT,
     keys={**policy_keys.NEW_OBJECT, **policy_keys.CREATES_NOTHING},
     also=(("s3:PutObjectTagging", tagging_arn), policy_keys.NEW_OBJECT_ACL),
 )
 def create_multipart_upload(call: Call, request: Request) -> Result:
-    accept_only(request, *MEMBERS, "ChecksumAlgorithm", "ChecksumType")
     bucket = find_bucket(call, request)
     check_acl(request)
     check_key(request["Key"])
@@ -107,24 +107,20 @@ def discard_uploads(records: Writer, bucket: str) -> None:
         discard(records, upload)
 
 
-@operation("AbortMultipartUpload", on=_ON_OBJECT)
+@operation("AbortMultipartUpload", takes=with_shared("UploadId"), on=_ON_OBJECT)
 def abort_multipart_upload(call: Call, request: Request) -> Result:
-    accept_only(request, "UploadId")
     discard(call.records, find_upload(call, request)[1])
     return {}
 
 
 @operation(
     "CompleteMultipartUpload",
+    takes=with_shared("MultipartUpload UploadId", *checksum.MEMBERS, "ChecksumType MpuObjectSize IfMatch IfNoneMatch"),
     action="PutObject",
     on=_ON_OBJECT,
     keys=policy_keys.CREATES,
 )
 def complete_multipart_upload(call: Call, request: Request) -> Result:
-    accept_only(
-        request, "MultipartUpload", "UploadId", *checksum.MEMBERS, "ChecksumType", "MpuObjectSize", "IfMatch",
-        "IfNoneMatch",
-    )  # fmt: skip
     bucket, upload = find_upload(call, request)
     chosen = _choose_parts(call.records, upload, request.get("MultipartUpload", {}).get("Parts", []))
     made = _assemble(call, upload, chosen)
@@ -149,7 +145,7 @@ def _choose_parts(records: Reader, upload: MultipartUpload, asked: Sequence[Mapp
     have = {part.number: part for part in parts_of(records, upload)}
     chosen: list[Part] = []
     for item in asked:
-        accept_only(dict(item), "PartNumber", "ETag", *checksum.MEMBERS)
+        accept_only(item, "PartNumber", "ETag", *checksum.MEMBERS)
         number = item.get("PartNumber", 0)
         if chosen and number <= chosen[-1].number:
             message = "The list of parts was not in ascending order. Parts must be ordered by part number."
@@ -221,9 +217,13 @@ def _check_whole(request: Request, upload: MultipartUpload, made: S3Object) -> N
         raise ServiceError("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.", 400)
 
 
-@operation("ListMultipartUploads", action="ListBucketMultipartUploads", on=("{Bucket}",))
+@operation(
+    "ListMultipartUploads",
+    takes=with_shared("Delimiter EncodingType KeyMarker UploadIdMarker MaxUploads Prefix"),
+    action="ListBucketMultipartUploads",
+    on=("{Bucket}",),
+)
 def list_multipart_uploads(call: Call, request: Request) -> Result:
-    accept_only(request, "Delimiter", "EncodingType", "KeyMarker", "UploadIdMarker", "MaxUploads", "Prefix")
     bucket = find_bucket(call, request)
     limit = page_size(request, "MaxUploads", "max-uploads")
     prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")

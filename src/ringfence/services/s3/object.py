@@ -25,11 +25,11 @@ from ringfence.services.s3.object_attributes import (
 )
 from ringfence.services.s3.parameter import (
     BODY_CHECKS,
-    accept_only,
     check_key,
     check_version,
     invalid_argument,
     object_arn,
+    with_shared,
 )
 from ringfence.services.s3.tagging import read_tagging_header, replace_tags
 from ringfence.store.blob_reference import drop, keep
@@ -51,13 +51,13 @@ CONCEALS = {"NoSuchKey": ("s3:ListBucket", ("{Bucket}",))}
 
 @operation(
     "PutObject",
+    takes=with_shared("Body ContentLength", *BODY_CHECKS, *checksum.MEMBERS, *MEMBERS, *_WRITE_CONDITIONS),
     on=("{Bucket}/{Key}",),
     keys={**policy_keys.NEW_OBJECT, **policy_keys.CREATES},
     also=(("s3:PutObjectTagging", tagging_arn), policy_keys.NEW_OBJECT_ACL),
     conceals=CONCEALS,
 )
 def put_object(call: Call, request: Request) -> Result:
-    accept_only(request, "Body", "ContentLength", *BODY_CHECKS, *checksum.MEMBERS, *MEMBERS, *_WRITE_CONDITIONS)
     bucket = find_bucket(call, request)
     check_acl(request)
     blob = body_of(request)
@@ -99,7 +99,14 @@ def store_object(call: Call, made: S3Object, tags: Mapping[str, str]) -> None:
 _VERSION = {"VersionId": "s3:GetObjectVersion"}
 
 
-@operation("GetObject", on=("{Bucket}/{Key}",), keys=policy_keys.VERSION, conceals=CONCEALS, instead=_VERSION)
+@operation(
+    "GetObject",
+    takes=with_shared(*_READ),
+    on=("{Bucket}/{Key}",),
+    keys=policy_keys.VERSION,
+    conceals=CONCEALS,
+    instead=_VERSION,
+)
 def get_object(call: Call, request: Request) -> Result:
     found, (offset, length), shown = _read(call, request)
     return {**shown, "Body": Stream(cut(found.extents, offset, length))}
@@ -107,6 +114,7 @@ def get_object(call: Call, request: Request) -> Result:
 
 @operation(
     "HeadObject",
+    takes=with_shared(*_READ),
     action="GetObject",
     on=("{Bucket}/{Key}",),
     keys=policy_keys.VERSION,
@@ -119,7 +127,6 @@ def head_object(call: Call, request: Request) -> Result:
 
 def _read(call: Call, request: Request) -> tuple[S3Object, tuple[int, int], dict[str, Any]]:
     """The object, the (offset, length) asked for, and the result without a body."""
-    accept_only(request, *_READ)
     bucket = find_bucket(call, request)
     check_version(request)
     found = find_object(call.records, bucket.name, request["Key"])
@@ -171,13 +178,13 @@ def _overrides(call: Call, request: Request) -> dict[str, Any]:
 
 @operation(
     "DeleteObject",
+    takes=with_shared("VersionId IfMatch"),
     on=("{Bucket}/{Key}",),
     keys={"s3:if-match": "IfMatch", **policy_keys.VERSION},
     conceals=CONCEALS,
     instead={"VersionId": "s3:DeleteObjectVersion"},
 )
 def delete_object(call: Call, request: Request) -> Result:
-    accept_only(request, "VersionId", "IfMatch")
     bucket = find_bucket(call, request)
     check_version(request)
     existing = get_object_or_none(call.records, bucket.name, request["Key"])
@@ -207,12 +214,12 @@ def _versions_to_delete(call: Call, request: Request) -> list[str]:
 # version `null` must be allowed both actions.
 @operation(
     "DeleteObjects",
+    takes=with_shared(*BODY_CHECKS, "Delete"),
     action="DeleteObject",
     on=_arns_to_delete,
     also=(("s3:DeleteObjectVersion", _versions_to_delete),),
 )
 def delete_objects(call: Call, request: Request) -> Result:
-    accept_only(request, *BODY_CHECKS, "Delete")
     bucket = find_bucket(call, request)
     items = request["Delete"]["Objects"]
     if not 1 <= len(items) <= 1000:

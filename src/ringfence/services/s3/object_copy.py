@@ -22,7 +22,7 @@ from ringfence.services.s3.object_attributes import (
     read_attributes,
     read_storage_class,
 )
-from ringfence.services.s3.parameter import accept_only, check_version, invalid_argument, object_arn
+from ringfence.services.s3.parameter import check_version, invalid_argument, object_arn, with_shared
 from ringfence.services.s3.tagging import read_tagging_header
 
 SOURCE_CONDITIONS = (
@@ -100,6 +100,7 @@ _COPY = ("CopySource", "MetadataDirective", "TaggingDirective", "ExpectedSourceB
 
 @operation(
     "CopyObject",
+    takes=with_shared(*_COPY, *SOURCE_CONDITIONS, *MEMBERS, "IfMatch IfNoneMatch"),
     action="PutObject",
     on=("{Bucket}/{Key}",),
     keys={
@@ -117,7 +118,6 @@ _COPY = ("CopySource", "MetadataDirective", "TaggingDirective", "ExpectedSourceB
     conceals={"NoSuchKey": ("s3:ListBucket", source_bucket_arns)},
 )
 def copy_object(call: Call, request: Request) -> Result:
-    accept_only(request, *_COPY, *SOURCE_CONDITIONS, *MEMBERS, "IfMatch", "IfNoneMatch")
     bucket = find_bucket(call, request)
     check_acl(request)
     source = find_source(call, request)

@@ -13,7 +13,7 @@ from ringfence.core.record import Reader
 from ringfence.resources.s3 import S3Object
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
-from ringfence.services.s3.parameter import accept_only, invalid_argument, page_size
+from ringfence.services.s3.parameter import invalid_argument, page_size, with_shared
 
 # Sorts after every key that a prefix has, but for keys that go on with this character itself.
 _LAST = "\U0010ffff"
@@ -94,9 +94,8 @@ def _describe(found: S3Object, encode: Any, owned: dict[str, str] | None) -> dic
 _V1 = ("Delimiter", "EncodingType", "Marker", "MaxKeys", "Prefix", "OptionalObjectAttributes")
 
 
-@operation("ListObjects", action="ListBucket", on=("{Bucket}",), keys=policy_keys.LISTING)
+@operation("ListObjects", takes=with_shared(*_V1), action="ListBucket", on=("{Bucket}",), keys=policy_keys.LISTING)
 def list_objects(call: Call, request: Request) -> Result:
-    accept_only(request, *_V1)
     marker = request.get("Marker", "")
     result, last = list_page(call, request, marker)
     encode = key_encoder(request)
@@ -118,9 +117,8 @@ _V2 = (
 )
 
 
-@operation("ListObjectsV2", action="ListBucket", on=("{Bucket}",), keys=policy_keys.LISTING)
+@operation("ListObjectsV2", takes=with_shared(*_V2), action="ListBucket", on=("{Bucket}",), keys=policy_keys.LISTING)
 def list_objects_v2(call: Call, request: Request) -> Result:
-    accept_only(request, *_V2)
     token, start_after = request.get("ContinuationToken"), request.get("StartAfter", "")
     after = start_after if token is None else _read_token(token)
     result, last = list_page(call, {"FetchOwner": False, **request}, after)

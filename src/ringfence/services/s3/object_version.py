@@ -10,7 +10,7 @@ from ringfence.core.operation import operation
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.object_listing import key_encoder, list_page
-from ringfence.services.s3.parameter import accept_only, check_version, invalid_argument
+from ringfence.services.s3.parameter import check_version, invalid_argument, with_shared
 
 _MEMBERS = (
     "Delimiter",
@@ -23,9 +23,14 @@ _MEMBERS = (
 )
 
 
-@operation("ListObjectVersions", action="ListBucketVersions", on=("{Bucket}",), keys=policy_keys.LISTING)
+@operation(
+    "ListObjectVersions",
+    takes=with_shared(*_MEMBERS),
+    action="ListBucketVersions",
+    on=("{Bucket}",),
+    keys=policy_keys.LISTING,
+)
 def list_object_versions(call: Call, request: Request) -> Result:
-    accept_only(request, *_MEMBERS)
     marker, version = request.get("KeyMarker", ""), request.get("VersionIdMarker", "")
     if version and not marker:
         message = "A version-id marker cannot be specified without a key marker."

@@ -1,22 +1,29 @@
 """Request members that S3's operations share, and the refusal of those that an operation does not implement.
 
-Every handler names what it understands, so a member that a newer client sends is refused and never ignored.
+Every operation names what it understands, so a member that a newer client sends is refused and never ignored.
 """
+
+from collections.abc import Mapping
 
 from ringfence.core.arn import make_arn
 from ringfence.core.call import Request
 from ringfence.core.errors import ServiceError, not_implemented
 
 # Understood everywhere: find_bucket checks the owner; no bucket here is a Requester Pays bucket, where S3 ignores it.
-_EVERYWHERE = frozenset({"Bucket", "Key", "ExpectedBucketOwner", "RequestPayer"})
+SHARED = "Bucket Key ExpectedBucketOwner RequestPayer"
 # The gateway verifies these against the bytes of a body that is not an object's content.
 BODY_CHECKS = ("ContentMD5", "ChecksumAlgorithm")
 
 
-def accept_only(request: Request, *members: str) -> None:
-    """Refuse loudly any member other than these and those that every operation understands."""
-    for name in request:
-        if name not in _EVERYWHERE and name not in members:
+def with_shared(*members: str) -> str:
+    """What an operation `takes`: these, and what all of S3's operations do."""
+    return " ".join((SHARED, *members))
+
+
+def accept_only(structure: Mapping[str, object], *members: str) -> None:
+    """Refuse loudly any member of a structure inside a request other than these."""
+    for name in structure:
+        if name not in members:
             raise not_implemented(f"the parameter {name} here")
 
 

@@ -15,7 +15,7 @@ from ringfence.services.s3.find import owner
 from ringfence.services.s3.multipart_upload import find_upload, parts_of
 from ringfence.services.s3.object import body_of
 from ringfence.services.s3.object_copy import READS_SOURCE, SOURCE_CONDITIONS, find_source, source_bucket_arns
-from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, invalid_argument, page_size
+from ringfence.services.s3.parameter import BODY_CHECKS, invalid_argument, page_size, with_shared
 from ringfence.store.blob_reference import drop, keep
 
 _ON_OBJECT = ("{Bucket}/{Key}",)
@@ -23,9 +23,14 @@ _LARGEST = 5 * 1024**3
 _COPY_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
-@operation("UploadPart", action="PutObject", on=_ON_OBJECT, keys=policy_keys.CREATES_NOTHING)
+@operation(
+    "UploadPart",
+    takes=with_shared("Body ContentLength PartNumber UploadId", *BODY_CHECKS, *checksum.MEMBERS),
+    action="PutObject",
+    on=_ON_OBJECT,
+    keys=policy_keys.CREATES_NOTHING,
+)
 def upload_part(call: Call, request: Request) -> Result:
-    accept_only(request, "Body", "ContentLength", "PartNumber", "UploadId", *BODY_CHECKS, *checksum.MEMBERS)
     _, upload = find_upload(call, request)
     number = _part_number(request)
     blob = body_of(request)
@@ -72,6 +77,7 @@ def _store_part(call: Call, part: Part) -> None:
 
 @operation(
     "UploadPartCopy",
+    takes=with_shared("CopySource CopySourceRange PartNumber UploadId ExpectedSourceBucketOwner", *SOURCE_CONDITIONS),
     action="PutObject",
     on=_ON_OBJECT,
     keys={**policy_keys.COPY, **policy_keys.CREATES_NOTHING},
@@ -79,8 +85,6 @@ def _store_part(call: Call, part: Part) -> None:
     conceals={"NoSuchKey": ("s3:ListBucket", source_bucket_arns)},
 )
 def upload_part_copy(call: Call, request: Request) -> Result:
-    members = ("CopySource", "CopySourceRange", "PartNumber", "UploadId", "ExpectedSourceBucketOwner")
-    accept_only(request, *members, *SOURCE_CONDITIONS)
     _, upload = find_upload(call, request)
     number = _part_number(request)
     source = find_source(call, request)
@@ -132,9 +136,13 @@ def _own_checksum(upload: MultipartUpload, part: Part) -> dict[str, str]:
     return {algorithm: part.checksums[algorithm]} if algorithm in part.checksums else {}
 
 
-@operation("ListParts", action="ListMultipartUploadParts", on=_ON_OBJECT)
+@operation(
+    "ListParts",
+    takes=with_shared("MaxParts PartNumberMarker UploadId"),
+    action="ListMultipartUploadParts",
+    on=_ON_OBJECT,
+)
 def list_parts(call: Call, request: Request) -> Result:
-    accept_only(request, "MaxParts", "PartNumberMarker", "UploadId")
     bucket, upload = find_upload(call, request)
     limit, marker = page_size(request, "MaxParts", "max-parts"), request.get("PartNumberMarker", 0)
     left = [part for part in parts_of(call.records, upload) if part.number > marker]

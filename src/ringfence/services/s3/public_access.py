@@ -15,7 +15,7 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.services.s3.find import find_bucket
-from ringfence.services.s3.parameter import BODY_CHECKS, accept_only
+from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, with_shared
 
 SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 # Every bucket made since April 2023 starts so.
@@ -33,9 +33,13 @@ _NARROWING = frozenset(
 _POSITIVE = ("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress")
 
 
-@operation("PutPublicAccessBlock", action="PutBucketPublicAccessBlock", on=("{Bucket}",))
+@operation(
+    "PutPublicAccessBlock",
+    takes=with_shared(*BODY_CHECKS, "PublicAccessBlockConfiguration"),
+    action="PutBucketPublicAccessBlock",
+    on=("{Bucket}",),
+)
 def put_public_access_block(call: Call, request: Request) -> Result:
-    accept_only(request, *BODY_CHECKS, "PublicAccessBlockConfiguration")
     bucket = find_bucket(call, request)
     asked = request["PublicAccessBlockConfiguration"]
     settings = {name: bool(asked.get(name, False)) for name in SETTINGS}
@@ -43,9 +47,8 @@ def put_public_access_block(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("GetPublicAccessBlock", action="GetBucketPublicAccessBlock", on=("{Bucket}",))
+@operation("GetPublicAccessBlock", takes=SHARED, action="GetBucketPublicAccessBlock", on=("{Bucket}",))
 def get_public_access_block(call: Call, request: Request) -> Result:
-    accept_only(request)
     bucket = find_bucket(call, request)
     if bucket.public_access_block is None:
         message = "The public access block configuration was not found"
@@ -53,9 +56,8 @@ def get_public_access_block(call: Call, request: Request) -> Result:
     return {"PublicAccessBlockConfiguration": dict(bucket.public_access_block)}
 
 
-@operation("DeletePublicAccessBlock", action="PutBucketPublicAccessBlock", on=("{Bucket}",))
+@operation("DeletePublicAccessBlock", takes=SHARED, action="PutBucketPublicAccessBlock", on=("{Bucket}",))
 def delete_public_access_block(call: Call, request: Request) -> Result:
-    accept_only(request)
     call.records.put(msgspec.structs.replace(find_bucket(call, request), public_access_block=None))
     return {}
 

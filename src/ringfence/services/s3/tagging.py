@@ -9,7 +9,7 @@ from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, find_object
-from ringfence.services.s3.parameter import BODY_CHECKS, accept_only, bucket_arn, check_version, object_arn
+from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, bucket_arn, check_version, object_arn, with_shared
 
 
 def read_tags(tags: Sequence[Mapping[str, str]], *, most: int) -> dict[str, str]:
@@ -51,17 +51,15 @@ def replace_tags(call: Call, arn: str, tags: Mapping[str, str]) -> None:
     set_tags(call.records, arn, tags)
 
 
-@operation("PutBucketTagging", on=("{Bucket}",))
+@operation("PutBucketTagging", takes=with_shared(*BODY_CHECKS, "Tagging"), on=("{Bucket}",))
 def put_bucket_tagging(call: Call, request: Request) -> Result:
-    accept_only(request, *BODY_CHECKS, "Tagging")
     bucket = find_bucket(call, request)
     replace_tags(call, bucket_arn(bucket.name), read_tags(request["Tagging"]["TagSet"], most=50))
     return {}
 
 
-@operation("GetBucketTagging", on=("{Bucket}",))
+@operation("GetBucketTagging", takes=SHARED, on=("{Bucket}",))
 def get_bucket_tagging(call: Call, request: Request) -> Result:
-    accept_only(request)
     bucket = find_bucket(call, request)
     tags = tags_of(call.records, bucket_arn(bucket.name))
     if not tags:
@@ -69,44 +67,43 @@ def get_bucket_tagging(call: Call, request: Request) -> Result:
     return {"TagSet": to_list(tags)}
 
 
-@operation("DeleteBucketTagging", action="PutBucketTagging", on=("{Bucket}",))
+@operation("DeleteBucketTagging", takes=SHARED, action="PutBucketTagging", on=("{Bucket}",))
 def delete_bucket_tagging(call: Call, request: Request) -> Result:
-    accept_only(request)
     drop_tags(call.records, bucket_arn(find_bucket(call, request).name))
     return {}
 
 
 @operation(
     "PutObjectTagging",
+    takes=with_shared(*BODY_CHECKS, "Tagging VersionId"),
     on=("{Bucket}/{Key}",),
     keys={**policy_keys.OBJECT_TAGS, **policy_keys.VERSION},
     instead={"VersionId": "s3:PutObjectVersionTagging"},
 )
 def put_object_tagging(call: Call, request: Request) -> Result:
-    accept_only(request, *BODY_CHECKS, "Tagging", "VersionId")
     replace_tags(call, _object_of(call, request), read_tags(request["Tagging"]["TagSet"], most=10))
     return {}
 
 
 @operation(
     "GetObjectTagging",
+    takes=with_shared("VersionId"),
     on=("{Bucket}/{Key}",),
     keys=policy_keys.VERSION,
     instead={"VersionId": "s3:GetObjectVersionTagging"},
 )
 def get_object_tagging(call: Call, request: Request) -> Result:
-    accept_only(request, "VersionId")
     return {"TagSet": to_list(tags_of(call.records, _object_of(call, request)))}
 
 
 @operation(
     "DeleteObjectTagging",
+    takes=with_shared("VersionId"),
     on=("{Bucket}/{Key}",),
     keys=policy_keys.VERSION,
     instead={"VersionId": "s3:DeleteObjectVersionTagging"},
 )
 def delete_object_tagging(call: Call, request: Request) -> Result:
-    accept_only(request, "VersionId")
     drop_tags(call.records, _object_of(call, request))
     return {}
 
