@@ -11,7 +11,7 @@ from daemon import REGION
 from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Stream
-from ringfence.gateway.listen import Stamp, make_server
+from ringfence.gateway.listen import Stamp, make_server, open_http
 from ringfence.privatelink.authority import open_authority
 from ringfence.protocol.message import HttpResponse
 from ringfence.store.blobs import BlobStore
@@ -50,15 +50,14 @@ def echo():
 async def serving(serve, tmp_path, stamp=None, admin=None, tls=None):
     listening = socket.create_server(("127.0.0.1", 0))
     factory = make_server(serve, BlobStore(tmp_path / "blobs"), stamp or Stamp("test"), admin)
-    server = await asyncio.get_running_loop().create_server(factory, sock=listening, ssl=tls)
+    opened = await open_http(factory, listening, tls)
     trusting = ssl._create_unverified_context() if tls else None
     reader, writer = await asyncio.open_connection(*listening.getsockname(), limit=2**20, ssl=trusting)
     try:
         yield reader, writer
     finally:
         writer.close()
-        server.close()
-        await factory.shutdown(1)
+        await opened.close()
 
 
 async def read_response(reader, head=False):

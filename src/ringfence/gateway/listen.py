@@ -18,6 +18,8 @@ from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Pieces, Stream
 from ringfence.gateway.body import Body
+from ringfence.gateway.pump import Pumps
+from ringfence.gateway.tls_connection import TlsConnection
 from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.store.blobs import BlobStore
 
@@ -30,13 +32,13 @@ ADMIN_PATHS = ("/_ringfence/", "/moto-api/")
 _IDLE_SECONDS = 75.0
 _STALL_SECONDS = 60.0
 _LOOK_SECONDS = 0.5  # how often it is looked whether the client of an answer that is still being made is there
-_HANDSHAKE_SECONDS = 10.0
 _BACKLOG = 1024
 # How long a refused client may go on sending before it is cut off, which can cost it the refusal.
 _LINGER_SECONDS = 2.0
 _LINE_LIMIT = 32 * 1024
 _HEADER_LIMIT = 32 * 1024
 _CHUNK = 256 * 1024
+_LARGE = 1024 * 1024  # bytes of an answer that are worth a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,11 @@ async def _write(blobs: BlobStore, raw: web.BaseRequest, response: HttpResponse)
             return web.Response(status=response.status, headers=headers, body=body)
         answer = web.StreamResponse(status=response.status, headers=headers)
         await answer.prepare(raw)
+        if response.body.length > _LARGE and isinstance(raw.transport, TlsConnection) and raw.transport.may_lend:
+            await answer.write(b"")  # the head
+            await raw.transport.send(blobs.extents(response.body))
+            await answer.write_eof()
+            return answer
         async for chunk in chunks:
             async with asyncio.timeout(_STALL_SECONDS):
                 await answer.write(chunk)
@@ -191,22 +198,22 @@ def _stalled() -> ServiceError:
 class HttpSocket:
     """A listening socket with a server behind it, until it is closed."""
 
-    def __init__(self, factory: web.Server, server: asyncio.Server) -> None:
+    def __init__(self, factory: web.Server, server: asyncio.Server, pumps: Pumps) -> None:
         self._factory = factory
         self._server = server
+        self._pumps = pumps
 
     async def close(self, patience: float = 1.0) -> None:
         """Accept no more, let what is being answered finish for so many seconds, cut the rest off."""
         self._server.close()
         self._factory.pre_shutdown()  # idle connections would otherwise be waited for
         await self._factory.shutdown(patience)
+        self._pumps.close()
 
 
 async def open_http(factory: web.Server, listening: socket.socket, tls: ssl.SSLContext | None = None) -> HttpSocket:
     """Serve on a socket that is bound; returns when it answers."""
-    loop = asyncio.get_running_loop()
-    patience = _HANDSHAKE_SECONDS if tls else None
-    server = await loop.create_server(
-        factory, sock=listening, ssl=tls, backlog=_BACKLOG, ssl_handshake_timeout=patience
-    )
-    return HttpSocket(factory, server)
+    pumps = Pumps()
+    make = factory if tls is None else lambda: TlsConnection(tls, factory, pumps)
+    server = await asyncio.get_running_loop().create_server(make, sock=listening, backlog=_BACKLOG)
+    return HttpSocket(factory, server, pumps)

@@ -34,6 +34,9 @@ ALGORITHMS = frozenset((*_CRCS, *_HASHES))
 _INLINE = 64 * 1024
 _READ = 1024 * 1024
 
+# (file, offset, length) of what a thread reads by itself
+Extent = tuple[Path, int, int]
+
 
 class _Sink:
     """A blob on its way in: the temporary file and the digests so far."""
@@ -116,14 +119,21 @@ class BlobStore:
 
     @contextmanager
     def read(self, stream: Stream) -> Iterator[AsyncIterator[bytes]]:
-        """`with blobs.read(stream) as chunks: async for chunk in chunks: …`
+        """`with blobs.read(stream) as chunks: async for chunk in chunks: …`; `hold` as well."""
+        with self.hold(stream):
+            yield self._chunks(stream)
 
-        Enter it in the same step of the event loop as the commit: from then on the blobs outlive a deletion.
-        """
+    def extents(self, stream: Stream) -> list[Extent]:
+        """For a thread, while they are held."""
+        return [(self.path(blob_id), offset, length) for blob_id, offset, length in stream.parts]
+
+    @contextmanager
+    def hold(self, stream: Stream) -> Iterator[None]:
+        """Enter it in the same step of the event loop as the commit: from then on the blobs outlive a deletion."""
         names = [blob_id for blob_id, _, _ in stream.parts]
         self._held.update(names)
         try:
-            yield self._chunks(stream)
+            yield
         finally:
             self._held.subtract(names)
             for blob_id in {name for name in names if self._held[name] <= 0}:
