@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian 12 or Ubuntu machine: `make demo` and `make test`.
-.PHONY: setup studio browser demo docs check test soak bench sdk lock
+.PHONY: setup studio pytorch browser demo docs check test soak bench sdk lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,6 +19,21 @@ studio: setup .venv-studio/.done
 .venv-studio/.done: requirements/studio.txt
 	$(PYTHON) -m venv .venv-studio
 	.venv-studio/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/studio.txt
+	touch $@
+
+# PyTorch for the built-in image, in an environment of its own (1 GB). PYTORCH: a line of a requirements file that names
+# the CPU build as your index has it; `--hash=sha256:…` in it is held to. The index and its options are pip's own
+# (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, pip.conf), what else is installed has hashes.
+PYTORCH ?= torch==2.13.0+cpu
+pytorch: setup .venv-pytorch/.done
+
+.venv-pytorch/.done: requirements/pytorch.txt
+	$(PYTHON) -m venv .venv-pytorch
+	.venv-pytorch/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/pytorch.txt
+	printf '%s\n' '$(PYTORCH)' >.venv-pytorch/torch.txt
+	.venv-pytorch/bin/python -m pip install -q --disable-pip-version-check --no-deps -r .venv-pytorch/torch.txt || \
+		{ echo "pytorch: name the CPU build of your index: make pytorch PYTORCH='torch==VERSION'"; exit 1; }
+	.venv-pytorch/bin/python -c "import torch; torch.zeros(1)"
 	touch $@
 
 # For the tests of Studio in a browser, which are skipped without: Debian's Chromium, and Playwright to drive it (700 MB).
@@ -68,6 +83,8 @@ lock:
 		requirements/studio.in -o requirements/studio.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		requirements/browser.in -o requirements/browser.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		requirements/pytorch.in -o requirements/pytorch.txt
 
 .venv-bench/.done: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench

@@ -8,6 +8,8 @@ from pathlib import Path
 DEFAULT_STATE = Path("/var/lib/ringfence")
 # beside the daemon's own environment: `make studio` makes it
 DEFAULT_STUDIO = Path(sys.prefix).with_name(".venv-studio")
+# likewise `make pytorch`
+DEFAULT_PYTORCH = Path(sys.prefix).with_name(".venv-pytorch")
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-west-2"
 # https://docs.aws.amazon.com/sagemaker/latest/dg/hosting-faqs.html (botocore's shape still says 6 MB)
@@ -30,8 +32,8 @@ class Config:
     `metric_period`: seconds of one datapoint of the platform's own metrics, and of target tracking's alarms; for tests.
     `online_store`: URL of the Redis or Valkey server that has Feature Store's online records; None for the store.
     `serverless_idle`: seconds that a serverless endpoint's container is kept without an invocation.
-    `python_prefix`: the Python environment that the built-in image mounts; the daemon's own by default.
-    `studio`: the Python environment with JupyterLab that Studio's apps run; it need not be there.
+    `studio`: the Python environment with JupyterLab that Studio's apps run; it need not be there. `pytorch`: likewise
+    that of the built-in PyTorch image.
     """
 
     state: Path
@@ -41,6 +43,7 @@ class Config:
     account: str = DEFAULT_ACCOUNT
     private_dns_per_zone: bool = False
     studio: Path = DEFAULT_STUDIO
+    pytorch: Path = DEFAULT_PYTORCH
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     offline_store_delay: float = DEFAULT_OFFLINE_STORE_DELAY
     metric_period: int = DEFAULT_METRIC_PERIOD

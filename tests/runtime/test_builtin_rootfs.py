@@ -82,3 +82,41 @@ def test_a_framework_that_is_not_installed_has_no_image(tmp_path: Path, monkeypa
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
     assert resolve(NAME, tmp_path) is None
     assert resolve("123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3", tmp_path) is not None
+
+
+PYTORCH = "763104351884.dkr.ecr.us-west-2.amazonaws.com/pytorch-inference:2.6.0-cpu-py312"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        PYTORCH,
+        "763104351884.dkr.ecr.eu-west-3.amazonaws.com/pytorch-training:2.8.0-cpu-py312",
+        "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn/pytorch-training:2.1.0-cpu-py310",
+        "626614931356.dkr.ecr.af-south-1.amazonaws.com/pytorch-inference:2.1.0-cpu-py310",
+    ],
+)
+def test_pytorch_has_an_environment_of_its_own(name: str, tmp_path: Path) -> None:
+    environment = tmp_path / "pytorch"
+    assert resolve(name, tmp_path / "images", pytorch=environment) is None
+    assert "`make pytorch`" in str(registry.what_to_install(name))
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin/python").touch()
+    (environment / "pyvenv.cfg").write_text("home = /opt/python/bin\n")
+    assert resolve(name, tmp_path / "images", pytorch=environment) is None, "make was not done"
+    (environment / ".done").touch()
+    image = resolve(name, tmp_path / "images", pytorch=environment)
+    assert image is not None and image.env["RINGFENCE_FRAMEWORK"] == "torch"
+    assert {str(environment), "/opt/python"} <= {mount.target for mount in image.mounts}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "763104351884.dkr.ecr.af-south-1.amazonaws.com/pytorch-training:2.1.0-cpu-py310",
+        "763104351884.dkr.ecr.us-west-2.amazonaws.com/huggingface-pytorch-training:2.1.0",
+        "123456789012.dkr.ecr.us-west-2.amazonaws.com/pytorch-training:2.1.0",
+    ],
+)
+def test_names_that_are_not_pytorchs(name: str) -> None:
+    assert registry.what_to_install(name) is None

@@ -260,3 +260,29 @@ def test_missing_script_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("SAGEMAKER_PROGRAM", "mine.py")
     with pytest.raises(FileNotFoundError, match=r"code/mine\.py"):
         handler.load_module(str(tmp_path))
+
+
+def test_functions_with_a_parameter_more_are_given_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As AWS's PyTorch container does; its scikit-learn one has no context."""
+    seen: list[Any] = []
+    own = handler.Defaults(context=lambda directory: {"model_dir": directory}, accept_status=415)
+    monkeypatch.setattr(handler, "defaults", lambda: own)
+    user = SimpleNamespace(
+        pre_model_fn=lambda directory: seen.append(("before", directory)),
+        model_fn=lambda directory, context: context["model_dir"],
+        model_warmup_fn=lambda directory, model: seen.append(("after", model)),
+        input_fn=lambda data, content_type: data,
+        predict_fn=lambda data, model, context: f"{data} {model} {sorted(context)}",
+    )
+    model = handler.Model(user, "/model")
+    assert seen == [("before", "/model"), ("after", "/model")]
+    assert json.loads(model.invoke(b"x", "application/json", "").body) == "x /model ['model_dir']"
+    assert model.invoke(b"x", "application/json", "image/png").status == 415
+
+
+def test_pytorch_needs_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(handler, "log", lines.append)
+    monkeypatch.setenv("RINGFENCE_FRAMEWORK", "torch")
+    assert vars(handler.load_module(str(tmp_path), str(tmp_path / "scratch"))) == {}
+    assert "the default handlers are used" in lines[0]

@@ -1,12 +1,13 @@
 """The built-in image's training program: AWS's contract of script mode, held against the toolkit's documented words."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringfence.runtime.builtin import train
+from ringfence.runtime.builtin import torch_hosts, train
 
 RESOURCES = {
     "current_host": "algo-2",
@@ -121,3 +122,44 @@ def test_requirements_that_cannot_be_installed(world: Path, monkeypatch: pytest.
 def test_a_script_that_is_not_there(world: Path) -> None:
     assert train.main() == 1
     assert "no file fit.py" in (world / "output/failure").read_text()
+
+
+@pytest.mark.parametrize(
+    ("told", "framework", "expected"),
+    [
+        ({}, "torch", False),
+        ({"sagemaker_torch_distributed_enabled": True}, "torch", True),
+        ({"sagemaker_torch_distributed_enabled": "true"}, "torch", True),
+        ({"sagemaker_mpi_enabled": False}, "sklearn", False),
+    ],
+)
+def test_torchrun_is_asked_for(told: dict[str, Any], framework: str, expected: bool) -> None:
+    assert train.asks_for_torchrun(told, framework) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "framework"), [("sagemaker_mpi_enabled", "torch"), ("sagemaker_torch_distributed_enabled", "sklearn")]
+)
+def test_other_distributions_are_refused(name: str, framework: str) -> None:
+    with pytest.raises(train.TrainingFailed, match=f"do not implement {name}"):
+        train.asks_for_torchrun({name: True}, framework)
+
+
+def test_torchrun_runs_scripts_only(tmp_path: Path) -> None:
+    launcher = torch_hosts.torchrun(["algo-1", "algo-2"], "algo-2")
+    assert launcher[1:3] == ["-m", "torch.distributed.run"]
+    assert launcher[-6:] == ["--master_addr", "algo-1", "--master_port", "7777", "--node_rank", "1"]
+    assert train.command_of("fit.py", tmp_path, ["--n", "1"], launcher) == [*launcher, "fit.py", "--n", "1"]
+    with pytest.raises(train.TrainingFailed, match="Unsupported entry point type"):
+        train.command_of("fit.sh", tmp_path, [], launcher)
+
+
+def test_hosts_are_waited_for_until_they_have_names() -> None:
+    torch_hosts.await_hosts(["localhost"])
+    with pytest.raises(socket.gaierror):
+        torch_hosts.await_hosts(["no-such-host.invalid"], seconds=0)
+
+
+def test_variables_of_pytorch() -> None:
+    found = torch_hosts.variables(["algo-1", "algo-2"], "eth1")
+    assert (found["MASTER_ADDR"], found["MASTER_PORT"], found["NCCL_SOCKET_IFNAME"]) == ("algo-1", "7777", "eth1")

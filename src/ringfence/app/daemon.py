@@ -99,7 +99,7 @@ class App:
             mark_scratch(config, self.store)
         told = prepare(self.store, config, self.now(), os.urandom)
         self.admin_token = told.token
-        self.images = ImageStore(config.images)
+        self.images = ImageStore(config.images, config.pytorch)
         self._blobs = BlobStore(config.blobs)
         self._blobs.sweep(Kept(self.store))
         self._online = open_online(config, os.urandom)

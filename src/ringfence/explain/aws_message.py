@@ -38,8 +38,8 @@ def no_ping(variant: str) -> Seen:
     return Seen("M6", failure_reason.no_ping(variant))
 
 
-def image_missing(variant: str) -> Seen:
-    return Seen("M7", failure_reason.image_missing(variant))
+def image_missing(variant: str, image: str) -> Seen:
+    return Seen("M7", failure_reason.image_missing(variant, image))
 
 
 def cannot_start(variant: str) -> Seen:

@@ -35,10 +35,11 @@ class InvalidImage(Exception):
 
 
 class ImageStore:
-    """`directory`: all state. Several processes may read it; one at a time writes."""
+    """`directory`: all state. Several processes may read it; one at a time writes. `pytorch`: see builtin.rootfs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, pytorch: Path | None = None) -> None:
         self._directory = directory
+        self._pytorch = pytorch
         self._adopting: dict[str, asyncio.Lock] = {}
 
     def resolve(self, name: str) -> Image | None:
@@ -50,7 +51,7 @@ class ImageStore:
             imported = self._by_tag(name, f"{match['repository']}:{match['tag'] or 'latest'}")
         else:
             imported = self._by_digest(name, match["repository"], match["digest"])
-        return imported or builtin.resolve(name, self._directory)
+        return imported or builtin.resolve(name, self._directory, pytorch=self._pytorch)
 
     def names(self) -> tuple[str, ...]:
         """The imported images' names, sorted; the built-in one answers to a pattern: builtin.PATTERN."""

@@ -7,6 +7,7 @@ from ringfence.explain.denial import because, mend
 from ringfence.explain.finding import Finding, ok, wrong
 from ringfence.explain.hosting import Ground, role_record, role_session
 from ringfence.resources.sagemaker import Variant
+from ringfence.runtime.builtin.registry import what_to_install
 from ringfence.services.ecr.manifest import read_manifest
 from ringfence.services.ecr.reference import NamedImage, named_image
 
@@ -22,13 +23,20 @@ def check_image(ground: Ground, variant: Variant) -> Finding:
     image = ground.image(name)
     if image is not None:
         return ok("image", variant.name, f"image {name} is here ({image.digest[:19]}…)", name)
-    remedy = f"`ringfence image import docker-archive:FILE {name}`; see `ringfence image list`"
-    sentence = f"no image on this machine is called {name}"
-    return wrong("image", variant.name, sentence, remedy, aws_message.image_missing(variant.name), name)
+    seen = aws_message.image_missing(variant.name, name)
+    return wrong("image", variant.name, f"no image on this machine is called {name}", how_to_get(name), seen, name)
+
+
+def how_to_get(name: str) -> str:
+    """An image that is not here, built in or not."""
+    imported = f"`ringfence image import docker-archive:FILE {name}`; see `ringfence image list`"
+    todo = what_to_install(name)
+    return f"{todo}; or {imported}" if todo else imported
 
 
 def _in_repository(ground: Ground, variant: Variant, named: NamedImage) -> Finding:
-    name, repository, seen = variant.container["Image"], named.repository, aws_message.image_missing(variant.name)
+    name, repository = variant.container["Image"], named.repository
+    seen = aws_message.image_missing(variant.name, name)
     if named.manifest is None:
         (wanted,) = named.wanted.values()
         sentence = f"repository {repository.name} has no image {wanted}"

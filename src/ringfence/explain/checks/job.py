@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ringfence.explain.checks.image import how_to_get
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground
 from ringfence.explain.standing import stand_in
@@ -43,9 +44,8 @@ def check_image(ground: Ground, plan: JobPlan) -> Iterator[Finding]:
         if image is not None:
             yield ok("image", name, f"image {name} is here ({image.digest[:19]}…)")
             continue
-        remedy = f"`ringfence image import docker-archive:FILE {name}`; see `ringfence image list`"
         seen = Seen("M12", job_failure.image_missing(name))
-        yield wrong("image", name, f"no image on this machine is called {name}", remedy, seen)
+        yield wrong("image", name, f"no image on this machine is called {name}", how_to_get(name), seen)
 
 
 def check_peers(ground: Ground, plan: JobPlan) -> Iterator[Finding]:

@@ -94,7 +94,7 @@ class Launch:
         name = container.definition["Image"]
         image = await find_image(self._parts, self._wish(), name)
         if image is None:
-            raise LaunchFailed(failure_reason.image_missing(self._variant.name))
+            raise LaunchFailed(failure_reason.image_missing(self._variant.name, name))
         check_labels(container, image)
         return image
 

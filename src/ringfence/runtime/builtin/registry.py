@@ -22,6 +22,19 @@ ACCOUNTS = {
    "us-east-1": "683313688378", "us-east-2": "257758044811", "us-gov-east-1": "237065988967",
    "us-gov-west-1": "414596584902", "us-west-1": "746614075791", "us-west-2": "246618743249",
 }  # fmt: skip
+# Of pytorch-training and pytorch-inference in most regions: AWS's Deep Learning Containers.
+# https://github.com/aws/deep-learning-containers/blob/master/available_images.md
+_DEEP_LEARNING = "763104351884"
+_DEEP_LEARNING_ELSEWHERE = {
+   "af-south-1": "626614931356", "ap-east-1": "871362719292", "ap-east-2": "975050140332",
+   "ap-northeast-3": "364406365360", "ap-south-2": "772153158452", "ap-southeast-3": "907027046896",
+   "ap-southeast-4": "457447274322", "ap-southeast-5": "550225433462", "ap-southeast-6": "633930458069",
+   "ap-southeast-7": "590183813437", "ca-west-1": "204538143572", "cn-north-1": "727897471807",
+   "cn-northwest-1": "727897471807", "eu-central-2": "380420809688", "eu-south-1": "692866216735",
+   "eu-south-2": "503227376785", "il-central-1": "780543022126", "me-central-1": "914824155844",
+   "me-south-1": "217643126080", "mx-central-1": "637423239942", "us-gov-east-1": "446045086412",
+   "us-gov-west-1": "442386744353",
+}  # fmt: skip
 _NAME = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?P<china>\.cn)?"
     r"/(?P<repository>[a-z-]+)(?::[\w.-]+)?"
@@ -30,15 +43,25 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """`module`: what the container is for, as Python imports it; `python` for none."""
+    """`module`: what the container is for, as Python imports it; `python` for none. `own`: it has an environment of its
+    own, which `install` makes; else it is in the daemon's.
+    """
 
     module: str
+    title: str
+    install: str
+    own: bool = False
 
     def installed(self) -> bool:
+        """Of one in the daemon's environment."""
         return self.module == "python" or find_spec(self.module) is not None
 
 
-_REPOSITORIES = {"sagemaker-scikit-learn": Framework("sklearn"), "sagemaker-xgboost": Framework("xgboost")}
+_SCIKIT_LEARN = Framework("sklearn", "scikit-learn", "make setup")
+_XGBOOST = Framework("xgboost", "XGBoost", "pip install 'ringfence[xgboost]'")
+_PYTORCH = Framework("torch", "PyTorch", "make pytorch", own=True)
+_REPOSITORIES = {"sagemaker-scikit-learn": _SCIKIT_LEARN, "sagemaker-xgboost": _XGBOOST}
+_DEEP_LEARNING_REPOSITORIES = {"pytorch-training": _PYTORCH, "pytorch-inference": _PYTORCH}
 # Ours, in whatever account: AWS has no container that is only Python.
 _PLAIN = "ringfence-python"
 
@@ -48,8 +71,19 @@ def framework_of(name: str) -> Framework | None:
     match = _NAME.fullmatch(name)
     if match is None or (match["china"] is not None) != match["region"].startswith("cn-"):
         return None
-    if match["repository"] == _PLAIN:
-        return Framework("python")
-    if ACCOUNTS.get(match["region"]) != match["account"]:
+    account, region, repository = match["account"], match["region"], match["repository"]
+    if repository == _PLAIN:
+        return Framework("python", "Python", "make setup")
+    if repository in _REPOSITORIES and ACCOUNTS.get(region) == account:
+        return _REPOSITORIES[repository]
+    if _DEEP_LEARNING_ELSEWHERE.get(region, _DEEP_LEARNING) == account:
+        return _DEEP_LEARNING_REPOSITORIES.get(repository)
+    return None
+
+
+def what_to_install(name: str) -> str | None:
+    """What makes an image of this name be there, if it is a built-in one and is not there; for people."""
+    framework = framework_of(name)
+    if framework is None:
         return None
-    return _REPOSITORIES.get(match["repository"])
+    return f"{framework.title} is not installed on the machine of Ringfence: run `{framework.install}` there"

@@ -1,20 +1,20 @@
-"""The built-in images: AWS's scikit-learn and XGBoost containers, and a plain Python, made of this machine without a
-download.
+"""The built-in images: AWS's scikit-learn, XGBoost and PyTorch containers, and a plain Python, made of this machine
+without a download.
 
-Its root is a small directory of ours; /usr and the daemon's Python environment are mounted read-only over it, at their
-own paths, and nothing else of this machine is there: no /home, no /root but a Python environment that lies there, no
-/var, of /etc only what programs need to run. What it serves and trains with lies beside this file. The tag of a name
-selects no version: what the Python environment has is what runs. Called by image.py.
+Its root is a small directory of ours; /usr and a Python environment, the daemon's or PyTorch's own, are mounted
+read-only over it, at their own paths, and nothing else of this machine is there: no /home, no /root but a Python
+environment that lies there, no /var, of /etc only what programs need to run. What it serves and trains with lies beside
+this file. The tag of a name selects no version: what the Python environment has is what runs. Called by image.py.
 """
 
 import hashlib
 import json
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from ringfence.runtime.builtin.environment import Python, find_python
 from ringfence.runtime.builtin.registry import framework_of
 from ringfence.runtime.driver import Image, Mount
 
@@ -43,14 +43,6 @@ _CAPABLE = "com.amazonaws.sagemaker.capabilities"
 LABELS = {f"{_CAPABLE}.accept-bind-to-port": "true", f"{_CAPABLE}.multi-models": "true"}
 
 
-@dataclass(frozen=True, slots=True)
-class Python:
-    """The environment that the image mounts: the interpreter, and the directories that it needs."""
-
-    executable: Path
-    prefixes: tuple[Path, ...]
-
-
 def this_python() -> Python:
     """The environment that runs the daemon; a prefix inside /usr is there anyway."""
     wanted = {Path(sys.prefix), Path(sys.base_prefix)}
@@ -58,12 +50,21 @@ def this_python() -> Python:
     return Python(Path(sys.executable), tuple(sorted(outside)))
 
 
-def resolve(name: str, directory: Path, python: Python | None = None) -> Image | None:
-    """The image if the name is of one of these containers and its framework is installed; made on first use."""
+def resolve(name: str, directory: Path, python: Python | None = None, pytorch: Path | None = None) -> Image | None:
+    """The image if the name is of one of these containers and its framework is installed; made on first use.
+
+    `pytorch`: where `make pytorch` puts its environment.
+    """
     framework = framework_of(name)
-    if framework is None or not framework.installed():
+    if framework is None:
         return None
-    return build_image(name, directory, python or this_python(), framework.module)
+    if framework.own:
+        python = find_python(pytorch) if pytorch else None
+    elif framework.installed():
+        python = python or this_python()
+    else:
+        python = None
+    return build_image(name, directory, python, framework.module) if python else None
 
 
 def build_image(name: str, directory: Path, python: Python, module: str) -> Image:

@@ -5,7 +5,8 @@ The environment is installed by `make studio`; the daemon itself needs nothing o
 
 from pathlib import Path
 
-from ringfence.runtime.builtin.rootfs import Python, build_image
+from ringfence.runtime.builtin.environment import find_python
+from ringfence.runtime.builtin.rootfs import build_image
 from ringfence.runtime.driver import Image
 
 _NAME = "sagemaker-distribution"
@@ -13,16 +14,5 @@ _NAME = "sagemaker-distribution"
 
 def studio_image(directory: Path, environment: Path) -> Image | None:
     """`directory`: where roots are built. None if the environment has not been installed."""
-    executable = environment / "bin" / "python"
-    settings = environment / "pyvenv.cfg"
-    if not executable.exists() or not settings.is_file():
-        return None
-    return build_image(_NAME, directory, Python(executable, _prefixes(environment, settings)), "jupyterlab")
-
-
-def _prefixes(environment: Path, settings: Path) -> tuple[Path, ...]:
-    """The environment, and the installation of Python that it was made of."""
-    lines = (line.partition("=") for line in settings.read_text().splitlines())
-    home = next((value.strip() for name, _, value in lines if name.strip() == "home"), "/usr/bin")
-    wanted = {environment, Path(home).parent}
-    return tuple(sorted(path for path in wanted if not path.is_relative_to("/usr")))
+    python = find_python(environment)
+    return build_image(_NAME, directory, python, "jupyterlab") if python else None

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,12 @@ ML = Path("/opt/ml")
 # what the toolkit keeps of stderr for the failure's text
 _TAIL = 4096
 _PREFIX = "sagemaker_"
+_TORCHRUN = "sagemaker_torch_distributed_enabled"
+# what the SDK's `distribution` asks of a container, and these have not
+_DISTRIBUTIONS = (
+    "sagemaker_mpi_enabled", "sagemaker_parameter_server_enabled", "sagemaker_distributed_dataparallel_enabled",
+    "sagemaker_pytorch_ddp_enabled", "sagemaker_multi_worker_mirrored_strategy_enabled", _TORCHRUN,
+)  # fmt: skip
 
 
 class TrainingFailed(Exception):
@@ -134,8 +140,15 @@ def _as_text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def command_of(program: str, directory: Path, arguments: list[str]) -> list[str]:
-    """A package (setup.py) is run as a module, a script by this Python, anything else by the shell."""
+def command_of(program: str, directory: Path, arguments: list[str], launcher: Sequence[str] = ()) -> list[str]:
+    """A package (setup.py) is run as a module, a script by this Python, anything else by the shell.
+
+    `launcher`: a program that runs the script, and nothing but a script.
+    """
+    if launcher:
+        if (directory / "setup.py").exists() or not program.endswith(".py"):
+            raise TrainingFailed("ClientError", 1, "Unsupported entry point type for torch_distributed", program)
+        return [*launcher, program, *arguments]
     if not program.endswith(".sh") and (directory / "setup.py").exists():
         return [sys.executable, "-m", program.removesuffix(".py"), *arguments]
     if program.endswith(".py"):
@@ -143,7 +156,9 @@ def command_of(program: str, directory: Path, arguments: list[str]) -> list[str]
     return ["/bin/sh", "-c", f'exec ./{shlex.quote(program)} "$@"', "sh", *arguments]
 
 
-def run_script(program: str, source: str, arguments: list[str], variables: Mapping[str, str]) -> None:
+def run_script(
+    program: str, source: str, arguments: list[str], variables: Mapping[str, str], launcher: Sequence[str] = ()
+) -> None:
     directory = Path(fetch_code(source, str(ML / "code-archive")))
     if not (directory / program).exists() and not (directory / "setup.py").exists():
         raise TrainingFailed("ImportModuleError", 1, f"no file {program} in {source}", program)
@@ -153,7 +168,7 @@ def run_script(program: str, source: str, arguments: list[str], variables: Mappi
         install_requirements(str(directory))
     except subprocess.CalledProcessError as error:
         raise TrainingFailed("InstallRequirementsError", 1, "", shlex.join(error.cmd)) from None
-    command = command_of(program, directory, arguments)
+    command = command_of(program, directory, arguments, launcher)
     log(f"Invoking script with the following command:\n\n{shlex.join(command)}\n")
     paths = os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))
     if program.endswith(".sh"):
@@ -184,15 +199,42 @@ def _pass_on(stream: IO[bytes], tail: bytearray) -> None:
         del tail[:-_TAIL]
 
 
+def asks_for_torchrun(told: Mapping[str, Any], framework: str | None) -> bool:
+    """Whether the hyperparameters do; any other distribution is refused."""
+    asked = [name for name in _DISTRIBUTIONS if told.get(name) in (True, "true", "True")]
+    for name in asked:
+        if (name, framework) != (_TORCHRUN, "torch"):
+            raise TrainingFailed("ClientError", 1, f"the built-in images do not implement {name}", "train")
+    return bool(asked)
+
+
+def meet_hosts(by_torchrun: bool) -> tuple[dict[str, str], list[str]]:
+    """PyTorch's variables and, if it is asked for, its launcher; once the hosts have names."""
+    from ringfence.runtime.builtin import torch_hosts
+
+    resources = read_config("resourceconfig")
+    hosts, current = sorted(resources["hosts"]), resources["current_host"]
+    torch_hosts.await_hosts(hosts)
+    launcher = torch_hosts.torchrun(hosts, current) if by_torchrun else []
+    return torch_hosts.variables(hosts, resources.get("network_interface_name", "eth0")), launcher
+
+
 def train() -> None:
     decoded = decode_hyperparameters(read_config("hyperparameters"))
     hyperparameters, told = split_hyperparameters(decoded)
     program = told.get("sagemaker_program") or os.environ.get("SAGEMAKER_PROGRAM")
     source = told.get("sagemaker_submit_directory") or os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or str(ML / "code")
     told["sagemaker_program"] = program
+    framework = os.environ.get("RINGFENCE_FRAMEWORK")
+    torchrun = asks_for_torchrun(told, framework)
     if program:
-        run_script(str(program), str(source), to_arguments(hyperparameters), environment(hyperparameters, told))
-    elif os.environ.get("RINGFENCE_FRAMEWORK") == "xgboost":
+        variables = environment(hyperparameters, told)
+        launcher: list[str] = []
+        if framework == "torch":
+            added, launcher = meet_hosts(torchrun)
+            variables |= added
+        run_script(str(program), str(source), to_arguments(hyperparameters), variables, launcher)
+    elif framework == "xgboost":
         from ringfence.runtime.builtin import xgboost_algorithm
 
         xgboost_algorithm.train(hyperparameters, ML)

@@ -6,6 +6,8 @@ somebody met it.
 
 from collections.abc import Sequence
 
+from ringfence.runtime.builtin.registry import what_to_install
+
 # https://github.com/aws/sagemaker-python-sdk/issues/3026
 INTERNAL_ERROR = "InternalServerError: We encountered an internal error.  Please try again."
 
@@ -35,12 +37,19 @@ def not_stood_up() -> str:
     )
 
 
-def image_missing(variant: str) -> str:
+def image_missing(variant: str, image: str) -> str:
     """https://github.com/aws/amazon-sagemaker-examples/issues/275"""
-    return (
+    text = (
         f"Please make sure all images included in the model for the production variant {variant} exist, and that the "
         "execution role used to create the model has permissions to access them."
     )
+    return text + not_installed(image)
+
+
+def not_installed(image: str) -> str:
+    """Ours, after AWS's text, of a built-in image that is not there; of any other image nothing."""
+    todo = what_to_install(image)
+    return f" {todo}, then try again." if todo else ""
 
 
 def dhcp_incomplete(options_id: str, servers: Sequence[str], domain: Sequence[str]) -> str:

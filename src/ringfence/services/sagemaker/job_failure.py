@@ -4,6 +4,8 @@ Written by `reconcile` when it has happened, by `explain` when it is going to. E
 which somebody met it.
 """
 
+from ringfence.services.sagemaker.failure_reason import not_installed
+
 # What such a reason begins with is no fault of the job's: RetryStrategy is for it.
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_RetryStrategy.html
 INTERNAL = "InternalServerError"
@@ -18,7 +20,9 @@ HOST_LOST = "InternalServerError: The instance that ran the container was lost. 
 
 def image_missing(image: str) -> str:
     """https://github.com/aws/amazon-sagemaker-examples/issues/2333"""
-    return f"ClientError: API error (404): manifest for {image} not found: manifest unknown: Requested image not found"
+    text = f"ClientError: API error (404): manifest for {image} not found: manifest unknown: Requested image not found"
+    more = not_installed(image)
+    return f"{text}.{more}" if more else text
 
 
 def cannot_start(image: str, why: str) -> str:

@@ -56,12 +56,17 @@ _HARMLESS: dict[str, Any] = {
     "SessionChainingConfig": {"EnableSessionTagChaining": False},
 }
 _ALGORITHM = frozenset(
-    {"TrainingImage", "TrainingInputMode", "MetricDefinitions", "ContainerEntrypoint", "ContainerArguments"}
+    {
+        "TrainingImage",
+        "TrainingInputMode",
+        "MetricDefinitions",
+        # what MetricDefinitions find is in CloudWatch either way
+        "EnableSageMakerMetricsTimeSeries",
+        "ContainerEntrypoint",
+        "ContainerArguments",
+    }
 )
-_ALGORITHM_HARMLESS: dict[str, Any] = {
-    "EnableSageMakerMetricsTimeSeries": False,
-    "TrainingImageConfig": {"TrainingRepositoryAccessMode": "Platform"},
-}
+_ALGORITHM_HARMLESS: dict[str, Any] = {"TrainingImageConfig": {"TrainingRepositoryAccessMode": "Platform"}}
 _RESOURCES = frozenset({"InstanceType", "InstanceCount", "VolumeSizeInGB"})
 
 
