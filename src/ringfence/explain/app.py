@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/studio-notebooks-and-internet-ac
 from collections.abc import Iterator
 
 from ringfence.core.record import Reader
+from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.names import check_names
@@ -18,7 +19,6 @@ from ringfence.explain.checks.studio import (
     check_policies,
     check_sagemaker,
 )
-from ringfence.explain.endpoint import HostingExplanation, tell
 from ringfence.explain.finding import Finding
 from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.studio import App, Domain, DomainStatus
@@ -50,13 +50,14 @@ def place_of_app(records: Reader, app: App) -> Plan:
     return plan_alone(app.name, app.role_arn, app.instance_type, subnets, (*app.group_ids, *nfs))
 
 
-def explain_app(ground: Ground, app: App) -> HostingExplanation:
+def explain_app(ground: Ground, app: App) -> Checklist:
     """State, findings, and which of them is behind the FailureReason."""
     place, domain = place_of_app(ground.records, app), domain_of(ground.records, app)
     findings = tuple(dict.fromkeys(_find(ground, app, place, domain)))
-    faults = [one for one in findings if one.mark == "wrong"]
     facts = {"app": app.arn, "status": app_state(ground.records, app)}
-    return tell(list(_head(ground, app, domain, faults)), findings, facts)
+    status = app_status(ground.records, app)
+    reason = status.failure_reason if status is not None else None
+    return tell(list(_head(ground, app, domain, reason)), findings, facts, reason)
 
 
 def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Iterator[Finding]:
@@ -74,19 +75,10 @@ def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Itera
     yield from check_policies(ground, app, domain)
 
 
-def _head(ground: Ground, app: App, domain: Domain | None, faults: list[Finding]) -> Iterator[str]:
-    status = app_status(ground.records, app)
+def _head(ground: Ground, app: App, domain: Domain | None, reason: str | None) -> Iterator[str]:
     yield f"{app.type} app {app.name} of {app.owner}: {app_state(ground.records, app)}"
-    reason = status.failure_reason if status is not None else None
     if reason:
         yield f"FailureReason: {reason}"
     if domain is not None:
         groups = ", ".join(app.group_ids) or "no groups of the settings"
         yield f"  {app.instance_type}, {domain.access}, {', '.join(domain.subnet_ids)} with {groups}"
-    if not reason:
-        return
-    likely = [one for one in faults if one.failure_reason and reason.startswith(one.failure_reason)]
-    for one in likely:
-        yield f"the likely cause: {one.sentence}"
-    if not likely:
-        yield "nothing that gives this reason is wrong now: its cause may be mended"

@@ -1,6 +1,6 @@
 """One line of a checklist: what was looked at, whether it is as hosting needs it, why, and what to change.
 
-Made by explain.checks, shown by explain.endpoint. No behaviour.
+Made by explain.checks, shown by explain.checklist. No behaviour.
 """
 
 from dataclasses import dataclass

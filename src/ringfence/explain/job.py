@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ringfence.core.record import Reader
+from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.internet_route import check_internet_route
@@ -15,7 +16,6 @@ from ringfence.explain.checks.job import check_container, check_image, check_pee
 from ringfence.explain.checks.job_data import check_data
 from ringfence.explain.checks.names import check_names
 from ringfence.explain.checks.role import check_role
-from ringfence.explain.endpoint import HostingExplanation, tell
 from ringfence.explain.finding import Finding
 from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.job import Job, JobHostStatus, JobStatus, ProcessingJob, TrainingJob, TransformJob
@@ -46,14 +46,14 @@ def place_of(job: Job) -> Plan:
     )
 
 
-def explain_job(ground: Ground, job: Job) -> HostingExplanation:
+def explain_job(ground: Ground, job: Job) -> Checklist:
     """State, findings, and which of them are behind the FailureReason."""
     plan, place = plan_job(job), place_of(job)
     findings = tuple(dict.fromkeys(_find(ground, job, plan, place)))
     status = ground.records.get(JobStatus, job.arn)
-    faults = [one for one in findings if one.mark == "wrong"]
     facts: dict[str, Any] = {"job": job.arn, "status": job_state(ground.records, job)}
-    return tell([*_head(ground, job, plan, status), *_cause(status, faults)], findings, facts)
+    reason = status.outcome.failure_reason if status is not None and status.outcome is not None else None
+    return tell(list(_head(ground, job, plan, status)), findings, facts, reason)
 
 
 def _find(ground: Ground, job: Job, plan: JobPlan, place: Plan) -> Iterator[Finding]:
@@ -80,15 +80,3 @@ def _head(ground: Ground, job: Job, plan: JobPlan, status: JobStatus | None) -> 
     for host in ground.records.all(JobHostStatus):
         if host.job_arn == job.arn:
             yield f"  host {host.host}: {host.phase}, instance {host.instance_id}"
-
-
-def _cause(status: JobStatus | None, faults: list[Finding]) -> Iterator[str]:
-    """Which of the findings says what SageMaker said."""
-    reason = status.outcome.failure_reason if status is not None and status.outcome is not None else None
-    if not reason:
-        return
-    likely = [one for one in faults if one.failure_reason and reason.startswith(one.failure_reason)]
-    for one in likely:
-        yield f"the likely cause: {one.sentence}"
-    if not likely:
-        yield "nothing that gives this reason is wrong now: its cause may be mended"

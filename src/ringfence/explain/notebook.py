@@ -7,13 +7,13 @@ checks.
 from collections.abc import Iterator
 
 from ringfence.core.record import Reader
+from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.internet_route import check_internet_route
 from ringfence.explain.checks.names import check_names
 from ringfence.explain.checks.notebook import check_direct, check_needs, check_openers
 from ringfence.explain.checks.role import check_role
-from ringfence.explain.endpoint import HostingExplanation, tell
 from ringfence.explain.finding import Finding, note
 from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.notebook import NotebookInstance
@@ -30,13 +30,14 @@ def place_of_notebook(notebook: NotebookInstance) -> Plan:
     return plan_alone(notebook.name, notebook.role_arn, notebook.instance_type, subnets, notebook.group_ids)
 
 
-def explain_notebook(ground: Ground, notebook: NotebookInstance) -> HostingExplanation:
+def explain_notebook(ground: Ground, notebook: NotebookInstance) -> Checklist:
     """State, findings, and which of them is behind the FailureReason."""
     plan = place_of_notebook(notebook)
     findings = tuple(dict.fromkeys(_find(ground, plan, notebook)))
-    faults = [one for one in findings if one.mark == "wrong"]
     facts = {"notebook": notebook.arn, "status": notebook_state(ground.records, notebook)}
-    return tell(list(_head(ground, notebook, faults)), findings, facts)
+    status = notebook_status(ground.records, notebook)
+    reason = status.failure_reason if status is not None else None
+    return tell(list(_head(ground, notebook, reason)), findings, facts, reason)
 
 
 def _find(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Finding]:
@@ -56,16 +57,9 @@ def _find(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Fi
     yield from check_openers(ground, plan, notebook)
 
 
-def _head(ground: Ground, notebook: NotebookInstance, faults: list[Finding]) -> Iterator[str]:
-    status = notebook_status(ground.records, notebook)
+def _head(ground: Ground, notebook: NotebookInstance, reason: str | None) -> Iterator[str]:
     yield f"notebook instance {notebook.name}: {notebook_state(ground.records, notebook)}"
-    reason = status.failure_reason if status is not None else None
     if reason:
         yield f"FailureReason: {reason}"
     where = f"{notebook.subnet_id} with {', '.join(notebook.group_ids)}" if notebook.subnet_id else "no VPC"
     yield f"  {notebook.instance_type}, {where}, DirectInternetAccess {notebook.direct_internet_access}"
-    if not reason:
-        return
-    likely = [one for one in faults if one.failure_reason and reason.startswith(one.failure_reason)]
-    for one in likely:
-        yield f"the likely cause: {one.sentence}"

@@ -11,8 +11,9 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader, Record
 from ringfence.explain.app import explain_app, find_app, place_of_app
+from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.role import SUPPOSED_INTERFACE, SUPPOSED_PERMISSION
-from ringfence.explain.endpoint import HostingExplanation, explain_hosting, tell
+from ringfence.explain.endpoint import explain_hosting
 from ringfence.explain.hosting import Ground, Permits, Plan, plan_endpoint, plan_model
 from ringfence.explain.job import explain_job, find_job, place_of
 from ringfence.explain.logged_call import Question
@@ -37,7 +38,7 @@ def explain_hosted(
     machine: tuple[Resolve, Look],
     now: datetime,
     entropy: Entropy,
-) -> HostingExplanation | None:
+) -> Checklist | None:
     """`place`: account and region. `wanted`: `endpoint`, `model`, `job`, `app`, `notebook`, `vpc-endpoint`; and a name.
 
     None if there is no such thing.
@@ -63,7 +64,7 @@ def explain_hosted(
     return explain_hosting(ground(plan), plan) if plan is not None else None
 
 
-def _explain_vpc_endpoint(ground: Ground, id: str) -> HostingExplanation | None:
+def _explain_vpc_endpoint(ground: Ground, id: str) -> Checklist | None:
     found = ground.records.get(VpcEndpoint, id)
     if found is None or (found.account, found.region) != (ground.account, ground.region):
         return None
