@@ -4,7 +4,6 @@ from ringfence.config import Config
 from ringfence.reconcile.alarm import PAUSE, Alarms
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.clock import SystemEdge
-from ringfence.reconcile.dns_change import DnsChanges
 from ringfence.reconcile.feature_store.feature_group import FeatureGroups
 from ringfence.reconcile.feature_store.offline_store import OfflineStore
 from ringfence.reconcile.hosting.async_invocation import AsyncInvocations
@@ -20,6 +19,7 @@ from ringfence.reconcile.job.job import Jobs
 from ringfence.reconcile.job.warm_pool import WarmPools
 from ringfence.reconcile.loop import Noun, Reconciler
 from ringfence.reconcile.network.direct_connect import DirectConnect
+from ringfence.reconcile.network.dns_change import DnsChanges
 from ringfence.reconcile.network.flow_delivery import Delivery
 from ringfence.reconcile.network.flow_log import FlowLogs
 from ringfence.reconcile.network.nat_gateway import NatGateways

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from ringfence.core.arn import make_arn
 from ringfence.core.record import Record
 
 
@@ -18,9 +19,23 @@ class Ec2Record(Record, frozen=True, kw_only=True):
     def key(self) -> str:
         return self.id
 
+    def arn(self, type: str) -> str:
+        """`type` as EC2's ARNs call it: `vpc-endpoint`, `natgateway`."""
+        return make_arn("ec2", self.region, self.account, f"{type}/{self.id}")
+
     def is_shown_to(self, account: str, region: str) -> bool:
         """Whose it is. What two parties have (a VPC peering connection) is shown to both."""
         return (self.account, self.region) == (account, region)
+
+
+class Ec2Status(Record, frozen=True, kw_only=True):
+    """What every status of such a record has: the record's id."""
+
+    id: str
+
+    @property
+    def key(self) -> str:
+        return self.id
 
 
 class DhcpOptions(Ec2Record, frozen=True, kw_only=True):
@@ -218,12 +233,7 @@ class VpcEndpoint(Ec2Record, frozen=True, kw_only=True):
     made_for: tuple[str, str] | None = None
 
 
-class VpcEndpointStatus(Record, frozen=True, kw_only=True):
+class VpcEndpointStatus(Ec2Status, frozen=True, kw_only=True):
     """Written by the reconciler: `available` once the listener answers. Absent means pending."""
 
-    id: str
     state: str
-
-    @property
-    def key(self) -> str:
-        return self.id

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from ringfence.core.record import Record
-from ringfence.resources.ec2 import Ec2Record
+from ringfence.resources.ec2 import Ec2Record, Ec2Status
 
 
 class NatGateway(Ec2Record, frozen=True, kw_only=True):
@@ -26,13 +25,8 @@ class NatGateway(Ec2Record, frozen=True, kw_only=True):
     made_for: tuple[str, str] | None = None
 
 
-class NatGatewayStatus(Record, frozen=True, kw_only=True):
+class NatGatewayStatus(Ec2Status, frozen=True, kw_only=True):
     """Written by the reconciler: available, failed or deleted. Absent means pending, or deleting as the record says."""
 
-    id: str
     state: str
     at: datetime
-
-    @property
-    def key(self) -> str:
-        return self.id

@@ -3,7 +3,7 @@
 import msgspec
 
 from ringfence.core.record import Record
-from ringfence.resources.ec2 import Ec2Record
+from ringfence.resources.ec2 import Ec2Record, Ec2Status
 
 
 class PrefixListEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,12 +43,7 @@ class PrefixListVersion(Record, frozen=True, kw_only=True):
         return f"{self.id}/{self.version}"
 
 
-class PrefixListStatus(Record, frozen=True, kw_only=True):
+class PrefixListStatus(Ec2Status, frozen=True, kw_only=True):
     """Written by the reconciler: the last change, by its serial, that the network agrees with."""
 
-    id: str
     serial: int
-
-    @property
-    def key(self) -> str:
-        return self.id

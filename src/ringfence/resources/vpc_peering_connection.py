@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from ringfence.core.record import Record
-from ringfence.resources.ec2 import Ec2Record
+from ringfence.resources.ec2 import Ec2Record, Ec2Status
 
 
 class VpcPeeringConnection(Ec2Record, frozen=True, kw_only=True):
@@ -33,13 +32,8 @@ class VpcPeeringConnection(Ec2Record, frozen=True, kw_only=True):
         )
 
 
-class VpcPeeringConnectionStatus(Record, frozen=True, kw_only=True):
+class VpcPeeringConnectionStatus(Ec2Status, frozen=True, kw_only=True):
     """Written by the reconciler: active once packets have a way, deleted once they have none any more."""
 
-    id: str
     state: str
     at: datetime
-
-    @property
-    def key(self) -> str:
-        return self.id

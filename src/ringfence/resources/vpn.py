@@ -8,8 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from ringfence.core.record import Record
-from ringfence.resources.ec2 import Ec2Record
+from ringfence.resources.ec2 import Ec2Record, Ec2Status
 
 
 class VpnGateway(Ec2Record, frozen=True, kw_only=True):
@@ -19,15 +18,10 @@ class VpnGateway(Ec2Record, frozen=True, kw_only=True):
     vpc_id: str | None = None
 
 
-class VpnGatewayStatus(Record, frozen=True, kw_only=True):
+class VpnGatewayStatus(Ec2Status, frozen=True, kw_only=True):
     """Written by the reconciler: the VPC whose router has a link to the gateway. Absent means none."""
 
-    id: str
     vpc_id: str
-
-    @property
-    def key(self) -> str:
-        return self.id
 
 
 class CustomerGateway(Ec2Record, frozen=True, kw_only=True):
@@ -61,14 +55,9 @@ class VpnConnection(Ec2Record, frozen=True, kw_only=True):
     deleting: datetime | None = None
 
 
-class VpnConnectionStatus(Record, frozen=True, kw_only=True):
+class VpnConnectionStatus(Ec2Status, frozen=True, kw_only=True):
     """Written by the reconciler: available or deleted. `up`: whether the customer's network has its link."""
 
-    id: str
     state: str
     at: datetime
     up: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.id

@@ -98,7 +98,7 @@ def _remove_records(parts: Parts, interface: NetworkInterface, permissions: list
     with parts.store.transaction() as records:
         for record in (interface, *permissions):
             records.delete(record)
-        drop_tags(records, f"arn:aws:ec2:{interface.region}:{interface.account}:network-interface/{interface.id}")
+        drop_tags(records, interface.arn("network-interface"))
 
 
 def is_sagemakers(instance: Instance) -> bool:

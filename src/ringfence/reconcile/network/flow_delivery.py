@@ -78,7 +78,7 @@ def object_key(log: FlowLog, start: float, blob: Blob) -> str:
 
 async def _to_log_group(caller: Caller, log: FlowLog, lines: dict[str, list[Line]]) -> None:
     """One stream for each interface, made when there is something to put in it."""
-    source = make_arn("ec2", log.region, log.account, f"vpc-flow-log/{log.id}")
+    source = log.arn("vpc-flow-log")
     who = caller.assume(log.role_arn or "", "vpc-flow-logs", (_SERVICE,), source).principal
     for interface_id, found in lines.items():
         target = {"logGroupName": log.log_group, "logStreamName": f"{interface_id}-{log.traffic.lower()}"}

@@ -6,6 +6,7 @@ the ones that ended an hour ago.
 
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.network.applied_noun import AppliedNoun, still_there
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.ec2 import NetworkInterface
 from ringfence.resources.nat_gateway import NatGateway, NatGatewayStatus
@@ -14,25 +15,17 @@ from ringfence.services.ec2.nat_gateway import SHOWN_AFTER_END
 from ringfence.store.database import Snapshot, Store, Transaction
 
 
-class NatGateways:
+class NatGateways(AppliedNoun):
     """The NAT gateways' noun of the loop."""
 
     def __init__(self, store: Store, applied: Applied, edge: Edge) -> None:
-        self._store = store
+        super().__init__(store)
         self._applied = applied
         self._edge = edge
 
-    async def reconcile(self, records: Snapshot, applied: bool) -> None:
-        """`applied` says that the kernel has the gateways of just these records, and no others."""
-        if not applied:
-            return
-        with self._store.transaction() as transaction:
-            for nat in records.all(NatGateway):
-                if transaction.get(NatGateway, nat.id) is not None:
-                    self._step(transaction, nat)
-
-    async def close(self) -> None:
-        """Nothing runs."""
+    def _look(self, applied: Snapshot, records: Transaction) -> None:
+        for nat in still_there(NatGateway, applied, records):
+            self._step(records, nat)
 
     def _step(self, records: Transaction, nat: NatGateway) -> None:
         status, now = records.get(NatGatewayStatus, nat.id), self._edge.now()
@@ -60,15 +53,11 @@ def _give_back(records: Transaction, nat: NatGateway) -> None:
     for elastic in associated(records, [interface.id]):
         disassociate(records, elastic)
     records.delete(interface)
-    _forget_tags(records, nat, f"network-interface/{interface.id}")
+    drop_tags(records, interface.arn("network-interface"))
 
 
 def _forget(records: Transaction, nat: NatGateway, status: NatGatewayStatus) -> None:
     _give_back(records, nat)
     records.delete(nat)
     records.delete(status)
-    _forget_tags(records, nat, f"natgateway/{nat.id}")
-
-
-def _forget_tags(records: Transaction, nat: NatGateway, resource: str) -> None:
-    drop_tags(records, f"arn:aws:ec2:{nat.region}:{nat.account}:{resource}")
+    drop_tags(records, nat.arn("natgateway"))

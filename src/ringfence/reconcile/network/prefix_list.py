@@ -3,33 +3,22 @@
 Sole writer of PrefixListStatus.
 """
 
-from ringfence.core.arn import make_arn
 from ringfence.core.tags import drop_tags
+from ringfence.reconcile.network.applied_noun import AppliedNoun
 from ringfence.resources.prefix_list import PrefixList, PrefixListStatus, PrefixListVersion
-from ringfence.store.database import Snapshot, Store, Transaction
+from ringfence.store.database import Snapshot, Transaction
 
 
-class PrefixLists:
+class PrefixLists(AppliedNoun):
     """The prefix lists' noun of the loop."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def reconcile(self, records: Snapshot, applied: bool) -> None:
-        """`applied` says that the kernel has the entries of just these records."""
-        if not applied:
-            return
-        with self._store.transaction() as transaction:
-            for one in records.all(PrefixList):
-                if one.deleting:
-                    _remove(transaction, one)
-                elif transaction.get(PrefixListStatus, one.id) != (
-                    seen := PrefixListStatus(id=one.id, serial=one.serial)
-                ):
-                    transaction.put(seen)
-
-    async def close(self) -> None:
-        """Nothing runs."""
+    def _look(self, applied: Snapshot, records: Transaction) -> None:
+        for one in applied.all(PrefixList):
+            seen = PrefixListStatus(id=one.id, serial=one.serial)
+            if one.deleting:
+                _remove(records, one)
+            elif records.get(PrefixListStatus, one.id) != seen:
+                records.put(seen)
 
 
 def _remove(records: Transaction, one: PrefixList) -> None:
@@ -38,4 +27,4 @@ def _remove(records: Transaction, one: PrefixList) -> None:
         records.delete(version)
     if (status := records.get(PrefixListStatus, one.id)) is not None:
         records.delete(status)
-    drop_tags(records, make_arn("ec2", one.region, one.account, f"prefix-list/{one.id}"))
+    drop_tags(records, one.arn("prefix-list"))

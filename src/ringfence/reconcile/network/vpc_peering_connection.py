@@ -6,31 +6,24 @@ Sole writer of VpcPeeringConnectionStatus; forgets what neither side is shown an
 from ringfence.core.arn import make_arn
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.network.applied_noun import AppliedNoun, still_there
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.vpc_peering_connection import VpcPeeringConnection, VpcPeeringConnectionStatus
 from ringfence.services.ec2.peering_state import last_shown
 from ringfence.store.database import Snapshot, Store, Transaction
 
 
-class VpcPeeringConnections:
+class VpcPeeringConnections(AppliedNoun):
     """The peering connections' noun of the loop."""
 
     def __init__(self, store: Store, applied: Applied, edge: Edge) -> None:
-        self._store = store
+        super().__init__(store)
         self._applied = applied
         self._edge = edge
 
-    async def reconcile(self, records: Snapshot, applied: bool) -> None:
-        """`applied` says that the kernel has the connections of just these records, and no others."""
-        if not applied:
-            return
-        with self._store.transaction() as transaction:
-            for one in records.all(VpcPeeringConnection):
-                if transaction.get(VpcPeeringConnection, one.id) is not None:
-                    self._step(transaction, one)
-
-    async def close(self) -> None:
-        """Nothing runs."""
+    def _look(self, applied: Snapshot, records: Transaction) -> None:
+        for one in still_there(VpcPeeringConnection, applied, records):
+            self._step(records, one)
 
     def _step(self, records: Transaction, one: VpcPeeringConnection) -> None:
         status, now = records.get(VpcPeeringConnectionStatus, one.id), self._edge.now()

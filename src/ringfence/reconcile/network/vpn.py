@@ -6,37 +6,29 @@ Sole writer of VpnGatewayStatus and VpnConnectionStatus; forgets connections tha
 from ringfence.core.tags import drop_tags
 from ringfence.network.topology.gateway import VpnGateway as CompiledGateway
 from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.network.applied_noun import AppliedNoun, still_there
 from ringfence.reconcile.ports import Edge
 from ringfence.resources.vpn import VpnConnection, VpnConnectionStatus, VpnGateway, VpnGatewayStatus
 from ringfence.services.ec2.vpn_connection import SHOWN_AFTER_END
 from ringfence.store.database import Snapshot, Store, Transaction
 
 
-class VpnConnections:
+class VpnConnections(AppliedNoun):
     """The gateways' and connections' noun of the loop."""
 
     def __init__(self, store: Store, applied: Applied, edge: Edge) -> None:
-        self._store = store
+        super().__init__(store)
         self._applied = applied
         self._edge = edge
 
-    async def reconcile(self, records: Snapshot, applied: bool) -> None:
-        """`applied` says that the kernel has the gateways and connections of just these records, and no others."""
-        if not applied:
-            return
-        with self._store.transaction() as transaction:
-            for gateway in records.all(VpnGateway):
-                if transaction.get(VpnGateway, gateway.id) is not None:
-                    self._attach(transaction, gateway)
-            for status in transaction.all(VpnGatewayStatus):
-                if transaction.get(VpnGateway, status.id) is None:
-                    transaction.delete(status)
-            for connection in records.all(VpnConnection):
-                if transaction.get(VpnConnection, connection.id) is not None:
-                    self._step(transaction, connection)
-
-    async def close(self) -> None:
-        """Nothing runs."""
+    def _look(self, applied: Snapshot, records: Transaction) -> None:
+        for gateway in still_there(VpnGateway, applied, records):
+            self._attach(records, gateway)
+        for status in records.all(VpnGatewayStatus):
+            if records.get(VpnGateway, status.id) is None:
+                records.delete(status)
+        for connection in still_there(VpnConnection, applied, records):
+            self._step(records, connection)
 
     def _attach(self, records: Transaction, gateway: VpnGateway) -> None:
         status = records.get(VpnGatewayStatus, gateway.id)
@@ -59,7 +51,7 @@ class VpnConnections:
         elif now - status.at > SHOWN_AFTER_END:
             records.delete(connection)
             records.delete(status)
-            drop_tags(records, f"arn:aws:ec2:{connection.region}:{connection.account}:vpn-connection/{connection.id}")
+            drop_tags(records, connection.arn("vpn-connection"))
 
     def _compiled(self, gateway_id: str) -> CompiledGateway | None:
         topology = self._applied.topology
