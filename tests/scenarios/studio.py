@@ -106,7 +106,8 @@ class Studio:
     def make_app(self, domain: str, profile: str, kind: str = "JupyterLab", **changes: Any) -> dict[str, Any]:
         """The app's description once it is InService or has failed."""
         who = {"DomainId": domain, "UserProfileName": profile, "AppType": kind, "AppName": "default"}
-        self.sagemaker.create_app(**who, **changes)
+        size = {"ResourceSpec": {"InstanceType": "ml.t3.medium"}} if kind == "KernelGateway" else {}
+        self.sagemaker.create_app(**who, **size, **changes)
         return self.settle(lambda: self.sagemaker.describe_app(**who), ("InService", "Failed"), 90)
 
     def log(self, domain: str, owner: str, kind: str = "JupyterLab") -> str:

@@ -41,8 +41,8 @@ def lab(story: Story) -> Iterator[tuple[Studio, str]]:
         studio.clean()
 
 
-def explained(studio: Studio, domain: str) -> dict[str, Any]:
-    done = studio.story.ringfence("explain", "app", domain, "bob", "default", "--json")
+def explained(studio: Studio, domain: str, *options: str) -> dict[str, Any]:
+    done = studio.story.ringfence("explain", "app", domain, "bob", "default", "--json", *options)
     expect(done.returncode in (0, 1), done.stderr)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
@@ -99,7 +99,8 @@ def test_endpoint_policies_say_whose_apps_are_started_and_opened(lab: tuple[Stud
     def create() -> str:
         code = (
             "import boto3; boto3.client('sagemaker', region_name='us-west-2').create_app("
-            f"DomainId='{domain}', UserProfileName='bob', AppType='KernelGateway', AppName='default')"
+            f"DomainId='{domain}', UserProfileName='bob', AppType='KernelGateway', AppName='default', "
+            "ResourceSpec={'InstanceType': 'system'})"
         )
         try:
             return story.inside(sys.executable, "-c", code)
@@ -110,6 +111,11 @@ def test_endpoint_policies_say_whose_apps_are_started_and_opened(lab: tuple[Stud
         [{**OPEN[0], "Action": "sagemaker:CreateApp", "Resource": f"{start}:user-profile/{domain}/*"}]
     ):
         assert "because no VPC endpoint policy allows the sagemaker:CreateApp action" in create()
+        # there is no app to explain, and that is what is explained
+        told = explained(studio, domain, "--type", "KernelGateway")
+        assert told["status"] == "not there: this is what it would be"
+        assert "studio-policy" in faults(told)
+        assert any("sagemaker:CreateApp" in one["sentence"] for one in told["findings"] if one["mark"] == "wrong")
     with studio.endpoint_policy([{**OPEN[0], "Action": "sagemaker:CreateApp", "Resource": f"{start}:app/d-other/*"}]):
         assert "because no VPC endpoint policy allows the sagemaker:CreateApp action" in create()
     with studio.endpoint_policy([{**OPEN[0], "Action": "sagemaker:CreateApp", "Resource": f"{start}:app/{domain}/*"}]):
@@ -141,7 +147,7 @@ def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it
         for one in studio.sagemaker.list_apps(UserProfileNameEquals="bob")["Apps"]
         if one["Status"] == "InService"
     ]:
-        studio.sagemaker.create_app(**gateway)
+        studio.sagemaker.create_app(**gateway, ResourceSpec={"InstanceType": "ml.t3.medium"})
         studio.settle(lambda: studio.sagemaker.describe_app(**gateway), seconds=90)
     found = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [studio.group]}])
     (first,) = found["NetworkInterfaces"]

@@ -88,14 +88,16 @@ def job(state: Path, name: str, as_json: bool) -> None:
 @click.argument("domain")
 @click.argument("profile")
 @click.argument("app")
+@click.option("--type", "kind", type=click.Choice(["JupyterLab", "JupyterServer", "KernelGateway"]), help="AppType.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-def app(state: Path, domain: str, profile: str, app: str, as_json: bool) -> None:
+def app(state: Path, domain: str, profile: str, app: str, kind: str | None, as_json: bool) -> None:
     """Check everything that an app of Studio needs in the VPC, and why it failed. Exits 1 if something is wrong.
 
     NFS to the home directory, SageMaker's API, the ports between apps, the policies of VPC endpoints. PROFILE may be a
-    space.
+    space. An app that CreateApp has not made yet is looked at as the one it would make, a JupyterLab unless --type says
+    otherwise.
     """
-    _hosting(state, "app", f"{domain}/{profile}/{app}", as_json)
+    _hosting(state, "app", "/".join([domain, profile, app, *([kind] if kind else [])]), as_json)
 
 
 @explain.command()

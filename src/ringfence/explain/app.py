@@ -21,20 +21,50 @@ from ringfence.explain.checks.studio import (
 )
 from ringfence.explain.finding import Finding
 from ringfence.explain.hosting import Ground, Plan, plan_alone
-from ringfence.resources.studio import App, Domain, DomainStatus
+from ringfence.resources.studio import App, Domain, DomainStatus, Owner, Space, UserProfile
 from ringfence.services.sagemaker.studio import app_state, app_status
+from ringfence.services.sagemaker.studio_settings import APP_SETTINGS, settle
 
 
 def find_app(records: Reader, account: str, region: str, name: str) -> App | None:
-    """`name`: domain, profile or space, and app, parted by slashes. Of several types the newest."""
-    domain, _, rest = name.partition("/")
-    owner, _, own = rest.partition("/")
+    """`name`: domain, profile or space, app and, if said, its type, parted by slashes. Of several types the newest;
+    of none the app that CreateApp would make, which an endpoint's policy may be in the way of."""
+    domain, owner, own, kind = (*name.split("/"), "", "", "")[:4]
     found = [
         app
         for app in records.all(App)
         if (app.account, app.region, app.domain_id, app.owner, app.name) == (account, region, domain, owner, own)
+        and kind in ("", app.type)
     ]
-    return max(found, key=lambda app: app.created, default=None)
+    if found:
+        return max(found, key=lambda app: app.created)
+    return _suppose(records, f"{account}/{region}/{domain}", owner, kind or "JupyterLab", own)
+
+
+def _suppose(records: Reader, domain_key: str, owner_name: str, kind: str, name: str) -> App | None:
+    """With the settings that hold now; None if there is nobody whose app it could be."""
+    domain = records.get(Domain, domain_key)
+    kinds: tuple[type[Owner], ...] = (UserProfile, Space)
+    owner = next((one for kind in kinds if (one := records.get(kind, f"{domain_key}/{owner_name}"))), None)
+    if domain is None or owner is None or not name or kind not in APP_SETTINGS:
+        return None
+    held = settle(records, domain, owner, kind, {})
+    return App(
+        name=name,
+        account=domain.account,
+        region=domain.region,
+        arn=f"{domain.arn.rpartition(':')[0]}:app/{domain.id}/{owner.name}/{kind}/{name}",
+        created=owner.created,
+        domain_id=domain.id,
+        owner=owner.name,
+        in_space=isinstance(owner, Space),
+        type=kind,
+        launch="",
+        instance_type=held.instance_type or "ml.t3.medium",
+        role_arn=held.role_arn or "",
+        group_ids=held.group_ids,
+        spec={},
+    )
 
 
 def domain_of(records: Reader, app: App) -> Domain | None:
@@ -54,7 +84,7 @@ def explain_app(ground: Ground, app: App) -> Checklist:
     """State, findings, and which of them is behind the FailureReason."""
     place, domain = place_of_app(ground.records, app), domain_of(ground.records, app)
     findings = tuple(dict.fromkeys(_find(ground, app, place, domain)))
-    facts = {"app": app.arn, "status": app_state(ground.records, app)}
+    facts = {"app": app.arn, "status": _state(ground.records, app)}
     status = app_status(ground.records, app)
     reason = status.failure_reason if status is not None else None
     return tell(list(_head(ground, app, domain, reason)), findings, facts, reason)
@@ -75,8 +105,12 @@ def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Itera
     yield from check_policies(ground, app, domain)
 
 
+def _state(records: Reader, app: App) -> str:
+    return app_state(records, app) if app.launch else "not there: this is what it would be"
+
+
 def _head(ground: Ground, app: App, domain: Domain | None, reason: str | None) -> Iterator[str]:
-    yield f"{app.type} app {app.name} of {app.owner}: {app_state(ground.records, app)}"
+    yield f"{app.type} app {app.name} of {app.owner}: {_state(ground.records, app)}"
     if reason:
         yield f"FailureReason: {reason}"
     if domain is not None:

@@ -198,6 +198,61 @@ def test_notebook_instances_without_direct_internet_access_and_root(daemon: Daem
     page.create_notebook_instance(**given)
 
 
+def test_domains_in_the_vpc_only(daemon: Daemon, place: tuple[str, str]) -> None:
+    """Both ways to say it; the Deny of PublicInternetOnly stops what leaves it to its default, too."""
+    vpc, subnet = place
+    group = daemon.client("ec2").create_security_group(GroupName="studio", Description="d", VpcId=vpc)["GroupId"]
+    asked = {
+        "DomainName": "team", "AuthMode": "IAM", "VpcId": vpc, "SubnetIds": [subnet],
+        "DefaultUserSettings": {"ExecutionRole": ROLE, "SecurityGroups": [group]},
+    }  # fmt: skip
+    rest = may(["iam:PassRole", "iam:CreateServiceLinkedRole"])
+    key = "sagemaker:AppNetworkAccessType"
+    page = user(daemon, may("sagemaker:*", StringEquals={key: "VpcOnly"}), rest)("sagemaker")
+    deny = {"Effect": "Deny", **may("sagemaker:*", StringEquals={key: "PublicInternetOnly"})}
+    careful = user(daemon, may("sagemaker:*"), deny, rest)("sagemaker")
+    within = {"sagemaker:VpcSubnets": [subnet], "sagemaker:VpcSecurityGroupIds": [group]}
+    placed = user(daemon, may("sagemaker:*", **{"ForAllValues:StringEquals": within}), rest)("sagemaker")
+    for client in (page, careful):
+        assert "sagemaker:CreateDomain" in denied(client.create_domain, **asked)
+    other = daemon.client("ec2").create_security_group(GroupName="stray", Description="d", VpcId=vpc)["GroupId"]
+    stray = {"DefaultUserSettings": {"ExecutionRole": ROLE, "SecurityGroups": [group, other]}}
+    assert "sagemaker:CreateDomain" in denied(placed.create_domain, **{**asked, **stray})
+    for client in (page, careful, placed):
+        made = client.create_domain(**asked, AppNetworkAccessType="VpcOnly")["DomainId"]
+        daemon.client("sagemaker").delete_domain(DomainId=made)
+
+
+def test_a_space_is_its_owners(daemon: Daemon, place: tuple[str, str]) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/studio-updated-spaces-access-control.html"""
+    vpc, subnet = place
+    domain = daemon.client("sagemaker").create_domain(
+        DomainName="team", AuthMode="IAM", VpcId=vpc, SubnetIds=[subnet], DefaultUserSettings={"ExecutionRole": ROLE}
+    )["DomainId"]
+    profile = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/{domain}"
+    own = {
+        "ArnLike": {"sagemaker:OwnerUserProfileArn": f"{profile}/ann"},
+        "StringEquals": {"sagemaker:SpaceSharingType": ["Private"]},
+    }
+    small = {"ForAllValues:StringLike": {"sagemaker:InstanceTypes": ["ml.t3.*"]}}
+    ann = user(daemon, may("sagemaker:*Space", **own), may("sagemaker:CreateApp", **small))("sagemaker")
+
+    def create(owner: str, sharing: str) -> str:
+        asked = {"OwnershipSettings": {"OwnerUserProfileName": owner}, "SpaceSharingSettings": {"SharingType": sharing}}
+        with pytest.raises(ClientError) as caught:
+            ann.create_space(DomainId=domain, SpaceName="desk", **asked)
+        return str(caught.value.response["Error"]["Code"])
+
+    # what is allowed gets as far as the domain, which is not InService yet, or the profile, which is not there
+    assert create("ann", "Private") in ("ValidationException", "ResourceNotFound")
+    assert create("bob", "Private") == create("ann", "Shared") == "AccessDeniedException"
+    app = {"DomainId": domain, "UserProfileName": "ann", "AppType": "JupyterLab", "AppName": "default"}
+    large = {"ResourceSpec": {"InstanceType": "ml.m5.large"}}
+    assert "sagemaker:CreateApp" in denied(ann.create_app, **app, **large)
+    with pytest.raises(ann.exceptions.ResourceNotFound):
+        ann.create_app(**app, ResourceSpec={"InstanceType": "ml.t3.large"})
+
+
 @pytest.mark.parametrize(("service", "allowed"), [("sagemaker.amazonaws.com", True), ("ec2.amazonaws.com", False)])
 def test_a_role_is_passed_to_a_service(daemon: Daemon, service: str, allowed: bool) -> None:
     arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/of-*"

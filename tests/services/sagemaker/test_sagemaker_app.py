@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sagemaker_caller import ACCOUNT, NOW, ROLE, SageMaker
+from sagemaker_caller import ACCOUNT, NOW, ROLE, SageMaker, role
 from test_sagemaker_studio import PREFIX, SCRIPT, SETTINGS, domain, make, settle, studio
 
 from ringfence.resources.ec2 import SecurityGroup
@@ -140,6 +140,64 @@ def test_the_nearest_settings_hold(studio: SageMaker) -> None:
     assert kept(studio, server["AppArn"]).instance_type == "system"
 
 
+def test_spaces_have_their_owners_settings_or_those_of_shared_spaces(studio: SageMaker) -> None:
+    """A private space runs as its owner; a shared one as the domain says of spaces, never as a user."""
+    own = {"account": ACCOUNT, "region": "us-west-2", "vpc_id": "vpc-1", "description": ""}
+    studio.put(*(SecurityGroup(id=f"sg-{n}", name=f"g{n}", **own) for n in range(2, 4)))
+    studio.put(role(name="hers"), role(name="spaces"))
+    hers, spaces = (ROLE.rpartition("/")[0] + f"/{name}" for name in ("hers", "spaces"))
+    big = {"JupyterLabAppSettings": {"DefaultResourceSpec": {"InstanceType": "ml.m5.large"}}}
+    id = settle(studio, make(studio, DefaultSpaceSettings={"ExecutionRole": spaces, "SecurityGroups": ["sg-3"]}))
+    profile(studio, id, "ann", ExecutionRole=hers, SecurityGroups=["sg-2"], **big)
+    shared = {**PRIVATE, "SpaceSharingSettings": {"SharingType": "Shared"}}
+    seen = {}
+    for name, given in (("desk", PRIVATE), ("room", shared), ("old", {})):
+        arn = studio("CreateApp", **space(studio, id, name, **given), **JUPYTER)["AppArn"]
+        app = kept(studio, arn)
+        seen[name] = (app.role_arn, {*app.group_ids}, app.instance_type)
+    assert seen["desk"] == (hers, {"sg-1", "sg-2"}, "ml.m5.large")
+    assert seen["room"] == seen["old"] == (spaces, {"sg-1", "sg-3"}, "ml.t3.medium")
+    without = settle(studio, make(studio, DomainName="without"))
+    room = space(studio, without, "room")
+    assert "'defaultSpaceSettings.executionRole'" in studio.error("CreateApp", **room, **JUPYTER).message
+
+
+def test_a_space_is_for_one_type_of_app(studio: SageMaker, domain: str, ann: dict[str, str]) -> None:
+    desk = space(studio, domain, "desk", **PRIVATE, SpaceSettings={"AppType": "JupyterServer"})
+    error = studio.error("CreateApp", **desk, **JUPYTER)
+    assert error.message == "Space [desk] is for apps of type JupyterServer, not JupyterLab."
+    for kind in ("JupyterServer", "KernelGateway"):
+        studio("CreateApp", **desk, AppType=kind, AppName="default", ResourceSpec={"InstanceType": "system"})
+    changed = studio.error("UpdateSpace", **desk, SpaceSettings={"AppType": "JupyterLab"})
+    assert "is JupyterServer: it cannot be changed" in changed.message
+
+
+def test_a_kernel_gateway_needs_an_instance_type(studio: SageMaker, ann: dict[str, str]) -> None:
+    gateway = {**ann, "AppType": "KernelGateway", "AppName": "default"}
+    error = studio.error("CreateApp", **gateway)
+    assert "Value null at 'resourceSpec.instanceType'" in error.message
+    arn = studio("CreateApp", **gateway, ResourceSpec={"InstanceType": "system"})["AppArn"]
+    assert kept(studio, arn).instance_type == "ml.t3.medium"
+    default = {"DefaultResourceSpec": {"InstanceType": "ml.m5.large"}}
+    bob = profile(studio, ann["DomainId"], "bob", KernelGatewayAppSettings=default)
+    arn = studio("CreateApp", **bob, AppType="KernelGateway", AppName="default")["AppArn"]
+    assert kept(studio, arn).instance_type == "ml.m5.large"
+
+
+def test_a_domain_changes_its_network_while_it_has_no_apps(studio: SageMaker, domain: str, ann: dict[str, str]) -> None:
+    arn = studio("CreateApp", **ann, **JUPYTER)["AppArn"]
+    for change, what in (
+        ({"AppNetworkAccessType": "PublicInternetOnly"}, "AppNetworkAccessType cannot be changed"),
+        ({"SubnetIds": ["subnet-b"]}, "subnet-a cannot be removed"),
+    ):
+        error = studio.error("UpdateDomain", DomainId=domain, **change)
+        assert error.code == "ResourceInUse"
+        assert error.message == f"{what} while Domain [{domain}] has apps that are Pending, InService or Deleting."
+    become(studio, arn, "Failed")
+    studio("UpdateDomain", DomainId=domain, AppNetworkAccessType="PublicInternetOnly", SubnetIds=["subnet-b"])
+    assert studio("DescribeDomain", DomainId=domain)["AppNetworkAccessType"] == "PublicInternetOnly"
+
+
 def test_groups_of_domain_and_profile_together_are_four_at_most(studio: SageMaker) -> None:
     """One of the five is SageMaker's."""
     own = {"account": ACCOUNT, "region": "us-west-2", "vpc_id": "vpc-1", "description": ""}
@@ -217,6 +275,8 @@ def test_listing_apps(studio: SageMaker, domain: str, ann: dict[str, str]) -> No
     assert "".join(one["AppName"] for one in (*first["Apps"], *second["Apps"], *last["Apps"])) == "abcde"
     assert "NextToken" not in last
     assert studio.error("ListApps", NextToken="nonsense").code == "ValidationException"
+    both = studio.error("ListApps", UserProfileNameEquals="ann", SpaceNameEquals="lab")
+    assert both.message == "UserProfileNameEquals and SpaceNameEquals cannot both be set."
 
 
 def test_apps_go_before_their_owners(studio: SageMaker, domain: str, ann: dict[str, str]) -> None:

@@ -230,6 +230,12 @@ def test_lifecycle_configs(studio: SageMaker) -> None:
     assert studio.error("DeleteStudioLifecycleConfig", StudioLifecycleConfigName="start").code == "ResourceInUse"
     (listed,) = studio("ListStudioLifecycleConfigs", NameContains="sta")["StudioLifecycleConfigs"]
     assert listed["StudioLifecycleConfigArn"] == arn
+    made = studio("DescribeStudioLifecycleConfig", StudioLifecycleConfigName="start")["CreationTime"]
+    for asked, count in (({"CreationTimeBefore": made}, 1), ({"ModifiedTimeBefore": made}, 0)):
+        assert len(studio("ListStudioLifecycleConfigs", **asked)["StudioLifecycleConfigs"]) == count
+    studio("CreateStudioLifecycleConfig", StudioLifecycleConfigName="last", **given)
+    listed = studio("ListStudioLifecycleConfigs")["StudioLifecycleConfigs"]
+    assert [one["StudioLifecycleConfigName"] for one in listed] == ["last", "start"], "the newest first"
     assert studio("ListStudioLifecycleConfigs", ModifiedTimeAfter=NOW.replace(year=2099)) == {
         "StudioLifecycleConfigs": []
     }

@@ -33,10 +33,7 @@ from ringfence.services.sagemaker.studio_settings import (
     MOST_GROUPS,
     SYSTEM,
     check_resource,
-    groups_of,
-    instance_type_of,
-    lifecycle_of,
-    role_of,
+    settle,
 )
 from ringfence.services.sagemaker.tag import read_tags, tagging_action
 
@@ -76,6 +73,7 @@ def create_app(call: Call, request: Request) -> Result:
     if app_type == "JupyterServer" and name != "default":
         # "the JupyterServer app's name must be default" (recalled)
         raise invalid("The AppName of a JupyterServer app must be default.")
+    _check_type(app_type, owner)
     before = call.records.get(App, call.scoped(_resource(request).removeprefix("app/")))
     if before is not None and app_state(call.records, before) != "Deleted":
         raise in_use(f"App [{name}] of type [{app_type}] already exists for [{owner.name}].")
@@ -89,15 +87,27 @@ def create_app(call: Call, request: Request) -> Result:
     return {"AppArn": app.arn}
 
 
+def _check_type(app_type: str, owner: Owner) -> None:
+    """A space may be for one type, "the type of app created within the space"; Studio Classic's two go together. The
+    text is ours."""
+    wanted = owner.spec.get("SpaceSettings", {}).get("AppType")
+    if wanted in (None, app_type) or (wanted, app_type) == ("JupyterServer", "KernelGateway"):
+        return
+    raise invalid(f"Space [{owner.name}] is for apps of type {wanted}, not {app_type}.")
+
+
 def _make(call: Call, request: Request, domain: Domain, owner: Owner, given: dict[str, Any]) -> App:
-    layers = _layers(domain, owner)
-    app_type, role = request["AppType"], role_of(layers)
-    instance_type = instance_type_of(app_type, given, layers)
+    app_type = request["AppType"]
+    held = settle(call.records, domain, owner, app_type, given)
+    instance_type, groups = held.instance_type, held.group_ids
+    if instance_type is None:
+        # "the CreateApp call fails with a request validation error"
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateApp.html
+        raise null_member("resourceSpec.instanceType")
     if instance_type != SYSTEM:
         check_instance_limit(instance_type, 1, f"Studio {app_type} app")
-    if role is None:
+    if held.role_arn is None:
         raise null_member("defaultSpaceSettings.executionRole")
-    groups = groups_of(layers)
     if len(groups) >= MOST_GROUPS:
         # one slot is SageMaker's
         # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UserSettings.html ; the text is ours
@@ -117,9 +127,9 @@ def _make(call: Call, request: Request, domain: Domain, owner: Owner, given: dic
         type=app_type,
         launch=ids.uuid4(call.entropy),
         instance_type=instance_type,
-        role_arn=role,
+        role_arn=held.role_arn,
         group_ids=groups,
-        lifecycle_config=lifecycle_of(app_type, given, layers),
+        lifecycle_config=held.lifecycle_config,
         spec={"ResourceSpec": {**given, "InstanceType": instance_type}},
     )
 
@@ -153,6 +163,9 @@ def list_apps(call: Call, request: Request) -> Result:
     """Those that were deleted are shown until one of the same name takes their place."""
     domain = request.get("DomainIdEquals")
     profile, space = request.get("UserProfileNameEquals"), request.get("SpaceNameEquals")
+    if profile is not None and space is not None:
+        # "If UserProfileNameEquals is set, then this value cannot be set."; the text is ours
+        raise invalid("UserProfileNameEquals and SpaceNameEquals cannot both be set.")
     found = [
         app
         for app in owned(call, App)
@@ -180,15 +193,6 @@ def _find(call: Call, request: Request) -> App:
     if found is None or found.in_space != isinstance(owner, Space):
         raise not_found("App", request["AppName"])
     return found
-
-
-def _layers(domain: Domain, owner: Owner) -> list[dict[str, Any]]:
-    """The settings that hold for the owner's apps, the nearest first."""
-    defaults = domain.spec["DefaultUserSettings"]
-    if isinstance(owner, Space):
-        # "Shared spaces use DefaultSpaceSettings", private ones their owner's user settings
-        return [owner.spec.get("SpaceSettings", {}), domain.spec.get("DefaultSpaceSettings", {}), defaults]
-    return [owner.spec.get("UserSettings", {}), defaults]
 
 
 def _summary(call: Call, app: App) -> Result:

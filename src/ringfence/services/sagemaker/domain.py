@@ -19,10 +19,12 @@ from ringfence.services.sagemaker.listing import owned
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
 from ringfence.services.sagemaker.service_linked_role import ROLE_NAME, ROLE_PATH, ensure_role
 from ringfence.services.sagemaker.studio import (
+    app_state,
     associated,
     check_settled,
     domain_state,
     find_domain,
+    in_use,
     listed,
     modified_of,
     owners_of,
@@ -55,6 +57,7 @@ _DOMAIN_HARMLESS: dict[str, Any] = {
     "DockerSettings": {"EnableDockerAccess": "DISABLED"},
     "IpAddressType": "ipv4",
 }
+_ACCESS = "PublicInternetOnly"
 _PASSED = {
     "DefaultUserSettings.ExecutionRole": "sagemaker.amazonaws.com",
     "DefaultSpaceSettings.ExecutionRole": "sagemaker.amazonaws.com",
@@ -83,6 +86,8 @@ def _service_linked_role(call: Call, request: Request) -> list[str]:
         "sagemaker:VolumeKmsKeyArn": "KmsKeyId",
         "iam:AWSServiceName": lambda call, request: ["sagemaker.amazonaws.com"],
         **_KEYS,
+        # what will hold: a Deny of PublicInternetOnly is to stop a request that leaves it to that default
+        "sagemaker:AppNetworkAccessType": lambda call, request: [request.get("AppNetworkAccessType", _ACCESS)],
         **tagging_action("CreateDomain"),
     },
     passes=_PASSED,
@@ -96,7 +101,7 @@ def create_domain(call: Call, request: Request) -> Result:
     for member in ("SubnetIds", "VpcId"):
         if not request.get(member):
             raise null_member(f"{member[0].lower()}{member[1:]}")
-    access = request.get("AppNetworkAccessType", "PublicInternetOnly")
+    access = request.get("AppNetworkAccessType", _ACCESS)
     _check(call, request, request["VpcId"], request["SubnetIds"], access)
     if "ExecutionRole" not in request["DefaultUserSettings"]:
         raise null_member("defaultUserSettings.executionRole")
@@ -163,9 +168,12 @@ def update_domain(call: Call, request: Request) -> Result:
         if member in request:
             spec[member] = {**spec.get(member, {}), **request[member]}
     _check(call, spec, domain.vpc_id, list(subnets), access)
-    if access != domain.access and _apps(call, domain):
+    gone = [one for one in domain.subnet_ids if one not in subnets]
+    if (access != domain.access or gone) and _has_apps(call, domain):
+        # "if there are no apps in the InService, Pending, or Deleting state"; the text is ours
         # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateDomain.html
-        raise associated("Domain", domain.arn, "App")
+        what = "AppNetworkAccessType cannot be changed" if access != domain.access else f"{gone[0]} cannot be removed"
+        raise in_use(f"{what} while Domain [{domain.id}] has apps that are Pending, InService or Deleting.")
     call.records.put(
         msgspec.structs.replace(
             domain,
@@ -233,5 +241,9 @@ def _check(call: Call, settings: dict[str, Any], vpc_id: str, subnet_ids: list[s
         raise invalid(f"The VPC '{vpc_id}' has dedicated tenancy: Studio needs a VPC of default tenancy.")
 
 
-def _apps(call: Call, domain: Domain) -> list[App]:
-    return [app for app in owned(call, App) if app.domain_id == domain.id]
+def _has_apps(call: Call, domain: Domain) -> bool:
+    return any(
+        app_state(call.records, app) in ("Pending", "InService", "Deleting")
+        for app in owned(call, App)
+        if app.domain_id == domain.id
+    )

@@ -3,7 +3,7 @@
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.resources.studio import Space, UserProfile
-from ringfence.services.sagemaker.refusal import null_member
+from ringfence.services.sagemaker.refusal import invalid, null_member
 from ringfence.services.sagemaker.studio import (
     check_settled,
     find_domain,
@@ -67,7 +67,12 @@ def describe_space(call: Call, request: Request) -> Result:
 def update_space(call: Call, request: Request) -> Result:
     space = find_owner(call, Space, request["DomainId"], request["SpaceName"])
     check_settled("Space", space.name, owner_state(call.records, space))
-    check_space_settings(call, request.get("SpaceSettings", {}), "SpaceSettings")
+    settings = request.get("SpaceSettings", {})
+    check_space_settings(call, settings, "SpaceSettings")
+    known = space.spec.get("SpaceSettings", {}).get("AppType")
+    if known is not None and settings.get("AppType", known) != known:
+        # "you can't change the app type of your space"; the text is ours
+        raise invalid(f"The AppType of Space [{space.name}] is {known}: it cannot be changed.")
     update_owner(call, space, "SpaceSettings", request, "SpaceDisplayName")
     return {"SpaceArn": space.arn}
 

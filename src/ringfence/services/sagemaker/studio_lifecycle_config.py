@@ -7,9 +7,9 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.studio import App, Domain, Owner, Space, StudioLifecycleConfig, UserProfile
-from ringfence.services.sagemaker.listing import filtered, owned
+from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.refusal import invalid
-from ringfence.services.sagemaker.studio import app_state, in_use, listed, not_found, settings_keys, with_token
+from ringfence.services.sagemaker.studio import app_state, in_use, not_found, settings_keys, with_token
 from ringfence.services.sagemaker.studio_settings import APP_SETTINGS
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
@@ -81,15 +81,17 @@ def delete_studio_lifecycle_config(call: Call, request: Request) -> Result:
     "ModifiedTimeAfter SortBy SortOrder",
 )
 def list_studio_lifecycle_configs(call: Call, request: Request) -> Result:
-    """They are never modified: both times are the creation's."""
-    app_type = request.get("AppTypeEquals")
+    """They are never modified: both times are the creation's. "on or before", unlike ModifiedTimeBefore."""
+    app_type, until = request.get("AppTypeEquals"), request.get("CreationTimeBefore")
     times = {
         "CreationTimeBefore": request.get("ModifiedTimeBefore"),
         "CreationTimeAfter": request.get("ModifiedTimeAfter"),
     }
-    found = filtered(filtered(owned(call, StudioLifecycleConfig), request), times)
-    kept = [one for one in found if app_type in (None, one.app_type)]
-    configs, token = listed(call, StudioLifecycleConfig, request, kept)
+    asked = {member: value for member, value in request.items() if member != "CreationTimeBefore"}
+    found = filtered(filtered(owned(call, StudioLifecycleConfig), asked), times)
+    kept = [one for one in found if app_type in (None, one.app_type) and (until is None or one.created <= until)]
+    # "The sort order. The default value is Descending."
+    configs, token = sorted_page(kept, request, lambda one: f"{one.created.timestamp():020.6f}")
     return with_token("StudioLifecycleConfigs", [_summary(one) for one in configs], token)
 
 

@@ -1,13 +1,16 @@
 """UserSettings and SpaceSettings: what of them Ringfence acts on, and what holds for an app in the end."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from ringfence.core.call import Call
+from ringfence.core.record import Reader
 from ringfence.resources.ec2 import Subnet
-from ringfence.resources.studio import StudioLifecycleConfig
+from ringfence.resources.studio import Domain, Owner, Space, StudioLifecycleConfig, UserProfile
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
+from ringfence.services.sagemaker.studio import sharing_type
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
 
 # App type -> the member of the settings that is about it. All other types are refused.
@@ -18,7 +21,10 @@ APP_SETTINGS = {
 }
 SYSTEM = "system"
 # "Only 'system' instance type is supported": https://github.com/hashicorp/terraform-provider-aws/pull/20470
-_DEFAULT_TYPE = {"JupyterServer": SYSTEM, "KernelGateway": "ml.t3.medium", "JupyterLab": "ml.t3.medium"}
+_DEFAULT_TYPE = {"JupyterServer": SYSTEM, "JupyterLab": "ml.t3.medium"}
+# "For KernelGateway apps, the system value is translated to ml.t3.medium."
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceSpec.html
+_SYSTEM_GATEWAY = "ml.t3.medium"
 # "You cannot specify more than 5": domain's, profile's and the one that SageMaker adds for NFS.
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UserSettings.html
 MOST_GROUPS = 5
@@ -75,6 +81,8 @@ def check_resource(call: Call, spec: dict[str, Any], app_type: str, where: str) 
         raise invalid(
             f"Invalid instance type '{instance_type}' for JupyterServer App. Only 'system' instance type is supported"
         )
+    if app_type == "KernelGateway" and instance_type == SYSTEM:
+        instance_type = _SYSTEM_GATEWAY
     if instance_type is not None and app_type != "JupyterServer" and limits(instance_type) is None:
         raise invalid(f"Ringfence does not implement the instance type {instance_type}.")
     if "LifecycleConfigArn" in spec:
@@ -93,30 +101,48 @@ def find_lifecycle_config(call: Call, arn: str, app_type: str) -> StudioLifecycl
     return found
 
 
-def instance_type_of(app_type: str, given: dict[str, Any], layers: list[dict[str, Any]]) -> str:
-    """The request's, else that of the first layer of settings that has one."""
-    for spec in (given, *(_app(layer, app_type).get("DefaultResourceSpec", {}) for layer in layers)):
-        if "InstanceType" in spec:
-            return str(spec["InstanceType"])
-    return _DEFAULT_TYPE[app_type]
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """What holds for an app in the end. `instance_type`: None if nobody says, and none is the default."""
+
+    instance_type: str | None
+    role_arn: str | None
+    group_ids: tuple[str, ...]
+    lifecycle_config: str | None
 
 
-def lifecycle_of(app_type: str, given: dict[str, Any], layers: list[dict[str, Any]]) -> str | None:
-    """Only what is asked for or a default runs: a list of allowed ones alone starts nothing."""
-    for spec in (given, *(_app(layer, app_type).get("DefaultResourceSpec", {}) for layer in layers)):
-        if "LifecycleConfigArn" in spec:
-            arn = str(spec["LifecycleConfigArn"])
-            return None if arn == "None" else arn
-    return None
+def settle(records: Reader, domain: Domain, owner: Owner, app_type: str, given: dict[str, Any]) -> AppSettings:
+    """For an app of this profile or space; `given`: the ResourceSpec of the request."""
+    layers = _layers_of(records, domain, owner)
+    specs = [given, *(_app(layer, app_type).get("DefaultResourceSpec", {}) for layer in layers)]
+    stated = next((str(spec["InstanceType"]) for spec in specs if "InstanceType" in spec), _DEFAULT_TYPE.get(app_type))
+    # only what is asked for or a default runs: a list of allowed ones alone starts nothing
+    config = next((str(spec["LifecycleConfigArn"]) for spec in specs if "LifecycleConfigArn" in spec), "None")
+    # "SecurityGroups is aggregated when specified in both calls". The domain's own are for shared spaces too: AWS says
+    # of the other members of UserSettings that they are not. `None` is AWS's for no lifecycle configuration.
+    every = (*layers, domain.spec["DefaultUserSettings"])
+    return AppSettings(
+        _SYSTEM_GATEWAY if (app_type, stated) == ("KernelGateway", SYSTEM) else stated,
+        next((str(layer["ExecutionRole"]) for layer in layers if layer.get("ExecutionRole")), None),
+        tuple(dict.fromkeys(group for layer in every for group in layer.get("SecurityGroups", ()))),
+        None if config == "None" else config,
+    )
 
 
-def role_of(layers: list[dict[str, Any]]) -> str | None:
-    return next((str(layer["ExecutionRole"]) for layer in layers if layer.get("ExecutionRole")), None)
+def _layers_of(records: Reader, domain: Domain, owner: Owner) -> list[dict[str, Any]]:
+    """The settings that hold for the owner's apps, the nearest first.
 
-
-def groups_of(layers: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Those of every layer together, in AWS's words "a combination of the domain and user profile security groups"."""
-    return tuple(dict.fromkeys(group for layer in layers for group in layer.get("SecurityGroups", ())))
+    DefaultSpaceSettings are for shared spaces only; a private one has its owner's settings.
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DefaultSpaceSettings.html
+    """
+    users: dict[str, Any] = domain.spec["DefaultUserSettings"]
+    if isinstance(owner, UserProfile):
+        return [owner.spec.get("UserSettings", {}), users]
+    own = owner.spec.get("SpaceSettings", {})
+    if not isinstance(owner, Space) or sharing_type(owner) != "Private":
+        return [own, domain.spec.get("DefaultSpaceSettings", {})]
+    profile = records.get(UserProfile, f"{domain.key}/{owner.owner}")
+    return [own, profile.spec.get("UserSettings", {}) if profile is not None else {}, users]
 
 
 def _app(layer: dict[str, Any], app_type: str) -> dict[str, Any]:
