@@ -1,5 +1,7 @@
 """Amazon Resource Names: `arn:partition:service:region:account:resource`."""
 
+from functools import lru_cache
+
 import msgspec
 
 
@@ -21,6 +23,7 @@ class Arn(msgspec.Struct, frozen=True):
         return self.resource.rpartition("/")[2]
 
 
+@lru_cache(maxsize=4096)
 def parse_arn(text: str) -> Arn | None:
     """The ARN that `text` spells, or None: callers know which AWS error a malformed one earns."""
     fields = text.split(":", 5)

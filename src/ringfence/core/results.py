@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from ringfence.core.call import Result
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Writer
@@ -49,8 +51,7 @@ class Pieces(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardReply:
+class ForwardReply(msgspec.Struct, frozen=True):
     """What the container answered, or why it did not: `status` 0 and the reason in `failure`.
 
     `instance_id`: which one was asked.
@@ -127,8 +128,7 @@ class Captured:
     write: Callable[[], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True):
     """An HTTP request to port `port` of an instance's container, through its own loopback.
 
     `instance_ids`: those that may answer; it goes to the one with the fewest requests under way, the first of several.

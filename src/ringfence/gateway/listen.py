@@ -18,6 +18,7 @@ from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Pieces, Stream
 from ringfence.gateway.body import Body
+from ringfence.gateway.connection import Server, WholeAnswer
 from ringfence.gateway.pump import Pumps
 from ringfence.gateway.tls_connection import TlsConnection
 from ringfence.protocol.message import HttpRequest, HttpResponse
@@ -85,7 +86,7 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
         response = await serve(_read_head(raw), IncomingBody(raw), arrive(stamp, raw))
         return await _write(blobs, raw, response)
 
-    return web.Server(
+    return Server(
         handle,
         access_log=None,
         auto_decompress=False,  # the signature and the stored object are of the bytes as sent
@@ -127,12 +128,11 @@ def _text(raw: bytes) -> str:
 
 
 async def _write(blobs: BlobStore, raw: web.BaseRequest, response: HttpResponse) -> web.StreamResponse:
+    if isinstance(response.body, bytes):
+        # a refused client may still be sending, or waiting for leave to: its next request needs a new connection
+        return WholeAnswer(response.status, response.headers, response.body, closes=not raw.content.is_eof())
     headers = CIMultiDict(response.headers)
     headers.setdefault("Server", "Ringfence")
-    if isinstance(response.body, bytes):
-        answer: web.StreamResponse = web.Response(status=response.status, headers=headers, body=response.body)
-        _close_if_unread(raw, answer)
-        return answer
     if not isinstance(response.body, Stream):
         return await _pass_on(raw, web.StreamResponse(status=response.status, headers=headers), response.body)
     # entered without a pause since the commit: the blobs stay while they are sent
@@ -140,7 +140,7 @@ async def _write(blobs: BlobStore, raw: web.BaseRequest, response: HttpResponse)
     with blobs.read(response.body) as chunks:
         if response.body.length <= _CHUNK:
             body = b"".join([chunk async for chunk in chunks])
-            return web.Response(status=response.status, headers=headers, body=body)
+            return WholeAnswer(response.status, tuple(headers.items()), body, closes=False)
         answer = web.StreamResponse(status=response.status, headers=headers)
         await answer.prepare(raw)
         if response.body.length > _LARGE and isinstance(raw.transport, TlsConnection) and raw.transport.may_lend:
@@ -179,12 +179,6 @@ async def _send(raw: web.BaseRequest, answer: web.StreamResponse, pieces: Pieces
         async with asyncio.timeout(_STALL_SECONDS):
             await answer.write(piece)
     await answer.write_eof()
-
-
-def _close_if_unread(raw: web.BaseRequest, answer: web.StreamResponse) -> None:
-    """A refused client may still be sending, or waiting for leave to: the next request needs a new connection."""
-    if not raw.content.is_eof():
-        answer.force_close()
 
 
 def _stalled() -> ServiceError:

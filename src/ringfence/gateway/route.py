@@ -6,6 +6,7 @@ Not authentication: a scope is only read here, believed by `gateway.authenticati
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from ringfence.core.call import Arrival
@@ -158,6 +159,7 @@ def _credential(request: HttpRequest) -> str | None:
     return None
 
 
+@lru_cache(maxsize=256)
 def _read_host(header: str) -> _Place:
     host = header.rsplit(":", 1)[0] if not header.endswith("]") else header
     host = host.lower().rstrip(".")

@@ -8,6 +8,8 @@ import logging
 from dataclasses import replace
 from functools import partial
 
+from msgspec import structs
+
 from ringfence.core.call import Arrival, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.ids import uuid4
@@ -52,8 +54,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         if found.service == registry.SERVICE:
             return await registry.serve_registry(gateway, request, body, arrival, logged)
         wire = _choose_wire(gateway, found, request)
-        with gateway.store.transaction() as records:
-            check_endpoint(found, arrival, records)
+        check_endpoint(found, arrival, gateway.store.reader())
         if found.service == "s3":
             # its headers say what the body must be: decide before the first byte of it
             caller = _authenticate(gateway, found, request, logged)
@@ -63,7 +64,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         else:
             # the body is a part of what is signed
             limit = gateway.payload_limit if found.service == "sagemaker-runtime" else _LIMIT
-            request = replace(request, body=await read(body, limit))
+            request = request.with_body(await read(body, limit))
             caller = _authenticate(gateway, found, request, logged)
             name = wire.identify(request)
         operation = find_operation(found.service, name)
@@ -95,7 +96,7 @@ async def _forward(gateway: Gateway, wire: Wire, name: str, forward: Forward, lo
         _mirror(gateway, forward.shadow, logged)
     if forward.execution is not None:
         async with gateway.executions.take(forward.execution) as (instance_id, execution):
-            forward = replace(forward, instance_ids=(instance_id,), execution=execution)
+            forward = structs.replace(forward, instance_ids=(instance_id,), execution=execution)
             return wire.write_result(name, await _ask(gateway, forward, logged), logged.request_id)
     if forward.stream is None:
         return wire.write_result(name, await _ask(gateway, forward, logged), logged.request_id)
@@ -125,7 +126,8 @@ async def _ask(gateway: Gateway, forward: Forward, logged: LoggedCall) -> Result
             outcome = forward.finish(reply)
         finally:
             if not isinstance(outcome, Forward):
-                _note(gateway, forward, replace(reply, seconds=seconds), logged)
+                whole = reply if seconds == reply.seconds else structs.replace(reply, seconds=seconds)
+                _note(gateway, forward, whole, logged)
         if not isinstance(outcome, Forward):
             _keep(gateway, forward, reply)
             if forward.capture is not None:
@@ -160,10 +162,10 @@ def _choose_wire(gateway: Gateway, found: Route, request: HttpRequest) -> Wire:
 def _authenticate(gateway: Gateway, found: Route, request: HttpRequest, logged: LoggedCall) -> Authenticated:
     region = expected_region(found, gateway.region)
     logged.authentic = False
-    with gateway.store.transaction() as records:
-        caller = authenticate(
-            request, records, logged.arrival, gateway.now(), service=found.service, region=region, bucket=found.bucket
-        )
+    records = gateway.store.reader()
+    caller = authenticate(
+        request, records, logged.arrival, gateway.now(), service=found.service, region=region, bucket=found.bucket
+    )
     logged.authentic, logged.principal = True, caller.principal
     return caller
 
@@ -173,11 +175,11 @@ async def _receive(
 ) -> HttpRequest:
     """The request with its body, verified: on disk if it is an object's content, else in memory."""
     if not wire.streams_input(name):
-        return replace(request, body=await read_verified(body, _LIMIT, caller.payload))
+        return request.with_body(await read_verified(body, _LIMIT, caller.payload))
     if request.header("content-length") is None and request.header("transfer-encoding") is None:
         raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
     algorithms = _wanted_checksums(name, request, caller.payload)
-    return replace(request, body=await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs, algorithms))
+    return request.with_body(await receive(body, _OBJECT_LIMIT, caller.payload, gateway.blobs, algorithms))
 
 
 def _wanted_checksums(name: str, request: HttpRequest, payload: BodyVerifier) -> frozenset[str]:

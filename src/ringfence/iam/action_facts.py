@@ -73,11 +73,13 @@ def action_facts(action: str) -> ActionFacts | None:
     return ActionFacts(f"{service}:{details['name']}", details["accessLevel"], keys, tuple(kinds))
 
 
+@lru_cache(maxsize=4096)
 def documented_keys(action: str, arn: str) -> frozenset[str]:
     """The keys, besides the global ones, that a request for this action on this resource may have."""
     return (action_facts(action) or _UNKNOWN).keys_on(arn)
 
 
+@lru_cache(maxsize=4096)
 def spelled_key(name: str) -> str:
     """A condition key as the facts spell it: `aws:RequestTag/team` is `aws:requesttag/`."""
     family, slash, _ = name.partition("/")

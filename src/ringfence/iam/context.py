@@ -30,6 +30,14 @@ class Context:
             Entry(name, (value,) if isinstance(value, str) else tuple(value), source) for name, value in values.items()
         )
 
+    @classmethod
+    def joined(cls, contexts: "Iterable[Context]") -> "Context":
+        """All their entries; of a key that several have, the last one's."""
+        made = cls()
+        for one in contexts:
+            made._entries.update(one._entries)
+        return made
+
     def plus(self, entries: Iterable[Entry]) -> "Context":
         """This context with further entries, which win over those it has."""
         made = Context(entries)

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import zlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Network, ip_address, ip_network
 
 from ringfence.network.service import BY_SERVICE, ServiceFacts, services_in
@@ -99,9 +99,14 @@ def endpoint_services(region: str) -> dict[str, ServiceFacts]:
     return {facts.endpoint_service_name(region): facts for facts in services_in(region) if facts.endpoints}
 
 
+@lru_cache(maxsize=64)
+def _services_here(region: str) -> dict[str, ServiceFacts]:
+    return endpoint_services(region)
+
+
 def service_of(service_name: str, region: str) -> ServiceFacts | None:
     """The facts of an endpoint service by its full name."""
-    return endpoint_services(region).get(service_name)
+    return _services_here(region).get(service_name)
 
 
 def service_facts(service: str) -> ServiceFacts | None:

@@ -27,10 +27,17 @@ class HttpRequest:
 
     def header(self, name: str) -> str | None:
         """The first header of this name, whatever its case."""
-        return self._first.get(name.lower())
+        return self.by_name.get(name.lower())
+
+    def with_body(self, body: bytes | Blob) -> "HttpRequest":
+        """The same request, once its body is there."""
+        made = HttpRequest(self.method, self.path, self.query, self.headers, body)
+        made.__dict__.update(by_name=self.by_name)
+        return made
 
     @cached_property
-    def _first(self) -> dict[str, str]:
+    def by_name(self) -> dict[str, str]:
+        """The first header of each name, by name in lower case."""
         # S3's operations look at forty headers each: one pass instead of forty
         return {key.lower(): value for key, value in reversed(self.headers)}
 

@@ -117,9 +117,9 @@ def _read_query(bound: Bindings, query: uri.Query, params: dict[str, Any]) -> No
 
 
 def _read_headers(bound: Bindings, request: HttpRequest, params: dict[str, Any]) -> None:
+    given = request.by_name
     for name, header, member in bound.headers:
-        value = request.header(header)
-        if value is not None:
+        if (value := given.get(_lower(header))) is not None:
             params[name] = _read_header(member, _require_text(value, header), header)
     for name, prefix, _ in bound.prefixes:
         prefix = prefix.lower()
@@ -130,6 +130,12 @@ def _read_headers(bound: Bindings, request: HttpRequest, params: dict[str, Any])
         }
         if found:
             params[name] = found
+
+
+@cache
+def _lower(header: str) -> str:
+    """Of a header that a model names."""
+    return header.lower()
 
 
 def _require_text(value: str, header: str) -> str:

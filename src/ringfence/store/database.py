@@ -17,7 +17,7 @@ from typing import IO
 
 import msgspec
 
-from ringfence.core.record import R, Record
+from ringfence.core.record import R, Reader, Record
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
@@ -148,6 +148,10 @@ class Store:
         finally:
             self._connection.execute("PRAGMA synchronous = FULL")
 
+    def reader(self) -> Reader:
+        """The records as they are at each look: for what only reads, and does not wait between two looks."""
+        return Transaction(self)
+
     async def sync(self) -> None:
         """Return once all that is committed now is on disk. However many wait, they share one write to the disk.
 
@@ -250,6 +254,8 @@ class Store:
         return decoder.decode(body)  # type: ignore[return-value]
 
     def _commit(self, writes: dict[type[Record], dict[str, Record | None]]) -> None:
+        if not writes:
+            return
         puts = [
             (kind.__name__, key, self._encoder.encode(record))
             for kind, table in writes.items()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from ringfence.core.results import Execution, Forward, ForwardReply, Invoked, ServerlessVariant
 from ringfence.gateway.invocation.measurement import note_dropped, note_invocation
@@ -56,7 +57,7 @@ def note_execution(execution: Execution, reply: ForwardReply) -> dict[str, float
     noted = Noted()
     invoked = Invoked("123456789012", "us-west-2", "ep", "one", 0)
     forward = Forward(("i-1",), "POST", "/invocations", {}, b"", 60, lambda reply: {}, invoked=invoked)
-    note_invocation(noted, replace(forward, execution=execution), reply, 100.0, 103.0)
+    note_invocation(noted, structs.replace(forward, execution=execution), reply, 100.0, 103.0)
     return {name: value for name, (_, value) in noted.measured.items()}
 
 

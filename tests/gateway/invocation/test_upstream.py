@@ -1,13 +1,13 @@
 """Calls to a container, here a server on this machine's loopback instead of a namespace's."""
 
 import asyncio
-import dataclasses
 import re
 import socket
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from msgspec import structs
 
 from ringfence.core.results import EventStream, Forward, ForwardReply
 from ringfence.gateway.invocation.upstream import Broken, Upstream
@@ -269,7 +269,7 @@ async def test_more_than_the_limit_wait_their_turn(upstream, sockets, monkeypatc
 
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\0b"])
 async def test_no_header_ends_its_line(upstream, value):
-    given = dataclasses.replace(forward(1), headers={"Content-Type": value})
+    given = structs.replace(forward(1), headers={"Content-Type": value})
     assert (await upstream.perform(given)).failure == "reset"
 
 
@@ -302,7 +302,7 @@ async def test_the_instance_with_the_fewest_requests_under_way_and_drained_when_
         return web.Response(body=b"out")
 
     async with container(handler) as (port, _):
-        first = dataclasses.replace(forward(port), instance_ids=("i-1", "i-2"))
+        first = structs.replace(forward(port), instance_ids=("i-1", "i-2"))
         calls = [asyncio.create_task(upstream.perform(first)) for _ in range(3)]
         await asked.wait()
         assert [upstream.outstanding(id) for id in ("i-1", "i-2", "i-3")] == [2, 1, 0]
@@ -318,7 +318,7 @@ async def test_the_instance_with_the_fewest_requests_under_way_and_drained_when_
 
 def streaming(port, body=b"in", seconds=5.0):
     stream = EventStream(seconds, lambda data: {}, lambda failure: None)
-    return dataclasses.replace(forward(port, body=body), stream=stream)
+    return structs.replace(forward(port, body=body), stream=stream)
 
 
 async def read_all(flow):

@@ -7,6 +7,7 @@ handler, and by `conceal` after one that failed.
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from ringfence.core.arn import make_arn, parse_arn
 from ringfence.core.call import Arrival, Call, Principal, Request
@@ -275,11 +276,17 @@ def _resources(
             )
 
 
+@cache
+def _parts(template: str) -> tuple[str, ...]:
+    """Of a template that an operation's decorator spells."""
+    return tuple(_MEMBER.split(template))
+
+
 def _fill(template: str, request: Request) -> list[str]:
     """The template with members of the request in it: one text for each item of a list; `*` for what is absent."""
     made = [""]
     # odd parts are the members' names; a value is never looked into again, whatever braces it holds
-    for index, part in enumerate(_MEMBER.split(template)):
+    for index, part in enumerate(_parts(template)):
         values = (collect_texts(request, part) or ["*"]) if index % 2 else [part]
         made = [text + value for text in made for value in values]
     return made

@@ -7,9 +7,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from ringfence.core.call import Arrival, Call, Principal, Request
+from ringfence.core.call import Arrival, Call, PrincipalKind, Request
 from ringfence.core.operation import KeyValues, Operation
 from ringfence.iam.action_facts import documented_keys, spelled_key
 from ringfence.iam.context import Context, Entry
@@ -22,17 +23,19 @@ _SOMETIMES = ("aws:requesttag/", "aws:resourcetag/", "aws:tagkeys")
 
 def global_context(operation: Operation, call: Call) -> Context:
     """The keys that every request has, whatever it is about."""
-    return Context(
-        [
-            *_principal(call.principal),
-            *_organization(call),
-            *_path(call.arrival),
-            Entry("aws:CurrentTime", (call.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),), "the clock"),
-            Entry("aws:EpochTime", (str(int(call.now.timestamp())),), "the clock"),
-            Entry("aws:RequestedRegion", (_region(operation, call),), "the service's endpoint"),
-            Entry("aws:ViaAWSService", ("false",), "no service calls on the caller's behalf"),
-        ]
-    )
+    who = call.principal
+    return Context.joined(
+        (
+            _principal(
+                who.kind, who.account, who.arn, who.id, who.role_arn, who.service, who.source_arn, who.token_issued,
+                tuple(who.tags.items()),
+            ),
+            Context(_organization(call)),
+            _path(call.arrival),
+            _clock(int(call.now.timestamp())),
+            _place(_region(operation, call)),
+        )
+    )  # fmt: skip
 
 
 def request_entries(operation: Operation, call: Call, request: Request) -> list[Entry]:
@@ -71,27 +74,60 @@ def _worked_out(key: str, source: KeyValues, call: Call, request: Request) -> It
         yield Entry(key, _values(found), "the request")
 
 
-def _principal(who: Principal) -> Iterator[Entry]:
-    yield Entry("aws:PrincipalIsAWSService", ("true" if who.kind == "service" else "false",), _CALLER)
-    if who.kind == "service":
-        yield Entry("aws:PrincipalServiceName", (who.service or "",), _CALLER)
-        yield Entry("aws:SourceAccount", (who.account,), "the account that the service acts for")
-        if who.source_arn is not None:
-            yield Entry("aws:SourceArn", (who.source_arn,), "the resource that the service acts for")
-        return
-    yield Entry("aws:PrincipalAccount", (who.account,), _CALLER)
-    yield Entry("aws:PrincipalType", (_TYPES[who.kind],), _CALLER)
-    yield Entry("aws:userid", (who.id,), _CALLER)
-    if who.kind == "anonymous":
-        return
-    yield Entry("aws:PrincipalArn", (who.role_arn or who.arn,), _CALLER)
-    if who.kind == "user":
-        yield Entry("aws:username", (who.arn.rpartition("/")[2],), _CALLER)
-    for key, value in who.tags.items():
-        yield Entry(f"aws:PrincipalTag/{key}", (value,), "the caller's tags")
-    if who.token_issued is not None:
-        yield Entry("aws:TokenIssueTime", (who.token_issued.strftime("%Y-%m-%dT%H:%M:%SZ"),), "the session token")
-        yield Entry("aws:MultiFactorAuthPresent", ("false",), "the session token")
+# Most calls are of few callers, on few paths: what follows from these alone is made once. All of it is immutable.
+_REMEMBERED = 1024
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _principal(
+    kind: PrincipalKind,
+    account: str,
+    arn: str,
+    id: str,
+    role_arn: str | None,
+    service: str | None,
+    source_arn: str | None,
+    token_issued: datetime | None,
+    tags: tuple[tuple[str, str], ...],
+) -> Context:
+    """All that the keys are made of, so that whoever differs in any of it has keys of its own."""
+    entries = [Entry("aws:PrincipalIsAWSService", ("true" if kind == "service" else "false",), _CALLER)]
+    if kind == "service":
+        entries.append(Entry("aws:PrincipalServiceName", (service or "",), _CALLER))
+        entries.append(Entry("aws:SourceAccount", (account,), "the account that the service acts for"))
+        if source_arn is not None:
+            entries.append(Entry("aws:SourceArn", (source_arn,), "the resource that the service acts for"))
+        return Context(entries)
+    entries.append(Entry("aws:PrincipalAccount", (account,), _CALLER))
+    entries.append(Entry("aws:PrincipalType", (_TYPES[kind],), _CALLER))
+    entries.append(Entry("aws:userid", (id,), _CALLER))
+    if kind == "anonymous":
+        return Context(entries)
+    entries.append(Entry("aws:PrincipalArn", (role_arn or arn,), _CALLER))
+    if kind == "user":
+        entries.append(Entry("aws:username", (arn.rpartition("/")[2],), _CALLER))
+    entries += [Entry(f"aws:PrincipalTag/{key}", (value,), "the caller's tags") for key, value in tags]
+    if token_issued is not None:
+        issued = token_issued.strftime("%Y-%m-%dT%H:%M:%SZ")
+        entries.append(Entry("aws:TokenIssueTime", (issued,), "the session token"))
+        entries.append(Entry("aws:MultiFactorAuthPresent", ("false",), "the session token"))
+    return Context(entries)
+
+
+@lru_cache(maxsize=1)
+def _clock(second: int) -> Context:
+    now = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Context([Entry("aws:CurrentTime", (now,), "the clock"), Entry("aws:EpochTime", (str(second),), "the clock")])
+
+
+@lru_cache(maxsize=8)
+def _place(region: str) -> Context:
+    return Context(
+        [
+            Entry("aws:RequestedRegion", (region,), "the service's endpoint"),
+            Entry("aws:ViaAWSService", ("false",), "no service calls on the caller's behalf"),
+        ]
+    )
 
 
 def _organization(call: Call) -> Iterator[Entry]:
@@ -115,17 +151,19 @@ _TYPES = {
 }
 
 
-def _path(arrival: Arrival) -> Iterator[Entry]:
+@lru_cache(maxsize=_REMEMBERED)
+def _path(arrival: Arrival) -> Context:
     """Through an endpoint the caller's public address is unknown; from the internet no VPC is known."""
     in_process = not arrival.source_ip
     secure = arrival.tls or in_process
-    yield Entry("aws:SecureTransport", ("true" if secure else "false",), arrival.listener)
+    entries = [Entry("aws:SecureTransport", ("true" if secure else "false",), arrival.listener)]
     if arrival.vpce_id is not None:
-        yield Entry("aws:SourceVpc", (arrival.vpc_id or "",), arrival.listener)
-        yield Entry("aws:SourceVpce", (arrival.vpce_id,), arrival.listener)
-        yield Entry("aws:VpcSourceIp", (arrival.source_ip,), arrival.listener)
+        entries.append(Entry("aws:SourceVpc", (arrival.vpc_id or "",), arrival.listener))
+        entries.append(Entry("aws:SourceVpce", (arrival.vpce_id,), arrival.listener))
+        entries.append(Entry("aws:VpcSourceIp", (arrival.source_ip,), arrival.listener))
     elif not in_process:
-        yield Entry("aws:SourceIp", (arrival.source_ip,), arrival.listener)
+        entries.append(Entry("aws:SourceIp", (arrival.source_ip,), arrival.listener))
+    return Context(entries)
 
 
 def _region(operation: Operation, call: Call) -> str:

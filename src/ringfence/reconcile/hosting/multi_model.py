@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/multi-model-endpoints.html
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Forward, ForwardReply

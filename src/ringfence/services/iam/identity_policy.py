@@ -3,6 +3,8 @@
 Read by gateway.authorization.policy_layers for every call, and by the simulator.
 """
 
+from functools import lru_cache
+
 from ringfence.core.record import Reader
 from ringfence.iam.evaluate import Source
 from ringfence.iam.managed import managed_document
@@ -19,9 +21,14 @@ def identity_sources(records: Reader, owner: User | Role | Group) -> tuple[Sourc
 
 
 def _given_to(records: Reader, owner: User | Role | Group) -> tuple[Source, ...]:
-    of = f"of {type(owner).__name__.lower()} `{owner.name}`"
-    inline = [Source(f"inline policy `{name}` {of}", text) for name, text in owner.policies.items()]
+    inline = _inline(type(owner).__name__.lower(), owner.name, tuple(owner.policies.items()))
     return (*inline, *(managed_source(records, arn) for arn in owner.attached))
+
+
+@lru_cache(maxsize=256)
+def _inline(kind: str, owner: str, policies: tuple[tuple[str, str], ...]) -> tuple[Source, ...]:
+    """Made once for the same policies: what has changed is asked for by its new text."""
+    return tuple(Source(f"inline policy `{name}` of {kind} `{owner}`", text) for name, text in policies)
 
 
 def managed_source(records: Reader, arn: str) -> Source:

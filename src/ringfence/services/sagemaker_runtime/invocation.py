@@ -4,10 +4,9 @@ Not the transport: the handlers return a Forward, and its `finish` makes the res
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
-import msgspec
+from msgspec.structs import replace
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
@@ -191,7 +190,7 @@ def _shifted(call: Call, status: EndpointStatus, fleet: Fleet) -> tuple[Endpoint
         return status, fleet
     new = call.records.get(Fleet, f"{status.endpoint_key}/{coming.generation}")
     assert new is not None, "a deployment's fleet is written before it"
-    return msgspec.structs.replace(status, instances=coming.instances, capacities={}), new
+    return replace(status, instances=coming.instances, capacities={}), new
 
 
 def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: str | None) -> Variant:

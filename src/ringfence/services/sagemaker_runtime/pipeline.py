@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-direct.html
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ringfence.core.call import Result
 from ringfence.core.results import Forward, ForwardReply

@@ -1,6 +1,6 @@
 """InvokeEndpointWithResponseStream: one request to a container, its answer in parts as they come."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError
