@@ -7,9 +7,13 @@ import shutil
 import statistics
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench import table
+from bench.alone import alone
+from bench.baseline import PAIRS, SIZE, Beside, into_volume, warm
 from bench.table import Row
 from demo.data import EC2_ACTIONS
 from demo.hosting import define
@@ -22,9 +26,6 @@ from ringfence.runtime.oci import OciDriver
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3"
 BUCKET = "ringfence-bench-channel"
 _TRIES = 5
-_SIZE = 1 << 30
-_PAIRS = int(os.environ.get("BENCH_PAIRS", "3"))
-_PAUSE = 3.0
 _PART = 64 << 20
 _ENDPOINTS = int(os.environ.get("BENCH_ENDPOINTS", "50"))
 _AT_ONCE = 4  # endpoints that start: fifty at once on two cores answer no ping in time
@@ -121,35 +122,33 @@ def _transfer(story: Story, role: str, scratch: Path) -> list[Row]:
     data.mkdir()
     part = os.urandom(_PART)
     with (data / "all").open("wb") as whole:
-        for _ in range(_SIZE // _PART):
+        for _ in range(SIZE // _PART):
             whole.write(part)
     s3.upload_file(str(data / "all"), BUCKET, "one/all")
-    for number in range(_SIZE // _PART):
+    for number in range(SIZE // _PART):
         s3.put_object(Bucket=BUCKET, Key=f"many/{number}", Body=part)
     rows = []
-    for kind, words in (("one", "one object"), ("many", f"{_SIZE // _PART} objects")):
-        pairs = [(copy(data / "all", scratch), _download(story, role, f"{kind}-{n}", kind)) for n in range(_PAIRS)]
-        rows.append(ratio(f"channel of 1 GiB, {words}, MB/s", pairs))
+    for kind, words in (("one", "one object"), ("many", f"{SIZE // _PART} objects")):
+        turns = []
+        for n in range(PAIRS):
+            beside = into_volume(data / "all", scratch)
+            warm()
+            turns.append((beside, _download(story, role, f"{kind}-{n}", kind)))
+        rows.append(compare(f"channel of 1 GiB, {words}, MB/s", turns))
     shutil.rmtree(data)
     return rows
 
 
-def ratio(what: str, pairs: list[tuple[float, float]]) -> Row:
-    """Of turns (seconds of `cp`, ours) the medians, and that of their ratios: the machine is never the same twice."""
-    copied, ours = (_SIZE / statistics.median(column) / 1e6 for column in zip(*pairs, strict=True))
-    each = statistics.median(copy / own for copy, own in pairs)
-    return Row(what, f"{ours:.0f}", f"{copied:.0f} (cp)", each, ">= 0.6")
+def compare(what: str, turns: list[tuple[Beside, float]]) -> Row:
+    """Of turns (what is beside it, our seconds) the medians, and that of the ratios: no machine is the same twice."""
+    rate = {name: _rate(beside.others[name] for beside, _ in turns) for name in turns[0][0].others}
+    words = f"{_rate(beside.cp for beside, _ in turns):.0f} (cp; " + ", ".join(f"{n} {r:.0f}" for n, r in rate.items())
+    each = statistics.median(beside.cp / seconds for beside, seconds in turns)
+    return Row(what, f"{_rate(seconds for _, seconds in turns):.0f}", f"{words})", each, ">= 0.6")
 
 
-def copy(source: Path, scratch: Path) -> float:
-    """Seconds, into memory that was not just given back: a virtual machine has to ask its host for other."""
-    target = scratch / "copy"
-    start = time.perf_counter()
-    subprocess.run(["cp", "--reflink=never", str(source), str(target)], check=True)
-    taken = time.perf_counter() - start
-    target.unlink()
-    time.sleep(_PAUSE)
-    return taken
+def _rate(seconds: Iterable[float]) -> float:
+    return SIZE / statistics.median(seconds) / 1e6
 
 
 def _download(story: Story, role: str, name: str, kind: str) -> float:
@@ -204,22 +203,8 @@ def _memory(story: Story) -> int:
 
 def main() -> None:
     """These alone: `python -m bench.job`."""
-    import tempfile
-
-    from bench import table
-    from demo import data, network
-
-    scratch = Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
-    scratch.chmod(0o755)
-    story = Story(state=scratch / "state")
-    try:
-        story.up()
-        network.build(story, "ringfence-bench-models", "iris")
-        data.prepare(story, "ringfence-bench-models", scratch)
+    with alone() as (story, scratch):
         table.show(measure(story, scratch))
-    finally:
-        story.ringfence("down", "--purge")
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 if __name__ == "__main__":

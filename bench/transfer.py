@@ -6,18 +6,21 @@ Of a job, the time between its transitions is taken; so what is measured is the 
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.job import copy, ratio
+from bench import table
+from bench.alone import alone
+from bench.baseline import PAIRS, Beside, into_volume, out_of_volume, warm
+from bench.job import compare
 from bench.table import Row
 from demo.data import EC2_ACTIONS
 from demo.story import Story
 
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3"
 _BUCKET, _ROLE = "ringfence-bench-data", "bench-data"
-_PAIRS = int(os.environ.get("BENCH_PAIRS", "3"))
 # an argument of an entry point is one line of at most 256 characters
 _READ = (
     "import time as t;s=t.perf_counter();f=open('/opt/ml/input/data/rows/large','rb',0);"
@@ -28,24 +31,41 @@ _WRITE = "import os;f=open('/opt/ml/model/weights','wb');[f.write(os.urandom(1<<
 
 
 def measure(story: Story, scratch: Path) -> list[Row]:
-    """The ratio is of `cp`'s time to ours, each beside one `cp`: 1 is as fast as `cp`."""
+    """The ratio is of `cp`'s time to ours, each beside a `cp` to the same kind of place: 1 is as fast as `cp`."""
     large = scratch / "large"
     with large.open("wb") as file:
         for _ in range(1024):
             file.write(os.urandom(1 << 20))
     _prepare(story, large)
     try:
-        turns: list[tuple[str, Callable[[str], float]]] = [
-            ("1 GiB channel, FastFile read once, MB/s", lambda name: _read(_train(story, name, _READ, "FastFile"))),
-            ("1 GiB model.tar.gz, packed and uploaded, MB/s", lambda name: _sent(_train(story, name, _WRITE, "none"))),
-            ("1 GiB of model files, uploaded, MB/s", lambda name: _sent(_train(story, name, _WRITE, "none", "NONE"))),
-        ]
         return [
-            ratio(what, [(copy(large, scratch), turn(f"bench-{number}-{n}")) for n in range(_PAIRS)])
-            for number, (what, turn) in enumerate(turns)
+            _compare(
+                "1 GiB channel, FastFile read once, MB/s",
+                lambda: into_volume(large, scratch),
+                lambda name: _read(_train(story, name, _READ, "FastFile")),
+            ),
+            _compare(
+                "1 GiB model.tar.gz, packed and uploaded, MB/s",
+                lambda: out_of_volume(large, scratch),
+                lambda name: _sent(_train(story, name, _WRITE, "none")),
+            ),
+            _compare(
+                "1 GiB of model files, uploaded, MB/s",
+                lambda: out_of_volume(large, scratch),
+                lambda name: _sent(_train(story, name, _WRITE, "none", "NONE")),
+            ),
         ]
     finally:
         large.unlink()
+
+
+def _compare(what: str, beside: Callable[[], Beside], ours: Callable[[str], float]) -> Row:
+    turns = []
+    for n in range(PAIRS):
+        held = beside()
+        warm()
+        turns.append((held, ours(f"bench-{zlib.crc32(what.encode())}-{n}")))
+    return compare(what, turns)
 
 
 def _read(told: dict[str, Any]) -> float:
@@ -97,3 +117,13 @@ def _sent(told: dict[str, Any]) -> float:
     one = next(one for one in told["SecondaryStatusTransitions"] if one["Status"] == "Uploading")
     seconds: float = (one["EndTime"] - one["StartTime"]).total_seconds()
     return seconds
+
+
+def main() -> None:
+    """These alone: `python -m bench.transfer`."""
+    with alone() as (story, scratch):
+        table.show(measure(story, scratch))
+
+
+if __name__ == "__main__":
+    main()
