@@ -53,19 +53,17 @@ async def receive(
     """The payload on disk, verified to its last byte; nothing is left there if it is not what was signed."""
     if body.length is not None and body.length > limit:
         raise _entity_too_large(limit)
-    blob = await blobs.receive(_payload(body, limit, verifier), algorithms)
+    blob = await blobs.receive(_within(body, limit), algorithms, verifier)
     return replace(blob, checksums=verifier.checksums)
 
 
-async def _payload(body: Body, limit: int, verifier: BodyVerifier) -> AsyncIterator[bytes]:
+async def _within(body: Body, limit: int) -> AsyncIterator[bytes]:
     size = 0
     async for chunk in body.chunks():
         size += len(chunk)
         if size > limit:
             raise _entity_too_large(limit)
-        if payload := verifier.feed(chunk):
-            yield payload
-    verifier.finish()
+        yield chunk
 
 
 def _too_large(limit: int) -> ServiceError:

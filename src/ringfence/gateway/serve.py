@@ -31,7 +31,7 @@ from ringfence.protocol.rest_json import RestJsonWire
 from ringfence.protocol.wire import Wire, choose
 from ringfence.services.s3.checksum import DEFAULT
 from ringfence.store.blob_reference import is_kept
-from ringfence.store.blobs import ALGORITHMS
+from ringfence.store.incoming_blob import ALGORITHMS
 
 log = logging.getLogger("ringfence.gateway")
 

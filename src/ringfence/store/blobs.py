@@ -6,76 +6,20 @@ who refers to a blob. One daemon owns the directory, its event loop alone calls 
 """
 
 import asyncio
-import base64
-import hashlib
-import os
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Container, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-from awscrt import checksums as crc
+from typing import IO
 
 from ringfence.core.results import Blob, Stream
+from ringfence.store.incoming_blob import ALGORITHMS, INLINE, Check, Intake, Sink
 
-_CRCS: dict[str, tuple[Callable[[bytes, int], int], int]] = {
-    "CRC32": (crc.crc32, 4),
-    "CRC32C": (crc.crc32c, 4),
-    "CRC64NVME": (crc.crc64nvme, 8),
-}
-_HASHES: dict[str, Callable[[], Any]] = {
-    "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
-    "SHA256": hashlib.sha256,
-}
-ALGORITHMS = frozenset((*_CRCS, *_HASHES))
-# Below this, handing work to a thread costs more than doing it.
-_INLINE = 64 * 1024
 _READ = 1024 * 1024
 
 # (file, offset, length) of what a thread reads by itself
 Extent = tuple[Path, int, int]
-
-
-class _Sink:
-    """A blob on its way in: the temporary file and the digests so far."""
-
-    def __init__(self, path: Path, algorithms: Collection[str]) -> None:
-        self.path = path
-        self.size = 0
-        self._file = path.open("xb")
-        # S3's ETag is the MD5; nothing relies on it for security.
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._hashes = {name: make() for name, make in _HASHES.items() if name in algorithms}
-        self._crcs = {name: 0 for name in _CRCS if name in algorithms}
-
-    def feed(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-        self.size += len(chunk)
-        self._md5.update(chunk)
-        for digest in self._hashes.values():
-            digest.update(chunk)
-        for name, value in self._crcs.items():
-            self._crcs[name] = _CRCS[name][0](chunk, value)
-
-    def publish(self, final: Path) -> None:
-        """Make the content and then the name durable: no crash leaves a name with half a content."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self.path.rename(final)
-        _sync_directory(final.parent)
-
-    def abandon(self) -> None:
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    def blob(self, blob_id: str) -> Blob:
-        computed = {name: digest.digest() for name, digest in self._hashes.items()}
-        computed |= {name: value.to_bytes(_CRCS[name][1], "big") for name, value in self._crcs.items()}
-        encoded = {name: base64.b64encode(value).decode() for name, value in computed.items()}
-        return Blob(blob_id, self.size, self._md5.hexdigest(), {}, encoded)
 
 
 class BlobStore:
@@ -88,22 +32,25 @@ class BlobStore:
         self._held: Counter[str] = Counter()
         self._doomed: set[str] = set()
 
-    async def receive(self, chunks: AsyncIterable[bytes], algorithms: Collection[str] = ALGORITHMS) -> Blob:
-        """Store what `chunks` yields. If it raises (a bad signature or checksum at its end), nothing is kept.
+    async def receive(
+        self, chunks: AsyncIterable[bytes], algorithms: Collection[str] = ALGORITHMS, check: Check | None = None
+    ) -> Blob:
+        """Store what `chunks` yields, or what `check` makes of it. If either raises (a bad checksum), nothing is kept.
 
         `algorithms`: the checksums that are wanted; each costs about as much as the copying.
         """
         blob_id = secrets.token_hex(16)
-        sink = _Sink(self._incoming / blob_id, algorithms)
+        sink = Sink(self._incoming / blob_id, algorithms)
+        intake = Intake(sink, check)
         try:
             async for chunk in chunks:
-                if len(chunk) > _INLINE:
-                    await asyncio.to_thread(sink.feed, chunk)
-                else:
-                    sink.feed(chunk)
-            await asyncio.to_thread(sink.publish, self.path(blob_id))
+                await intake.take(chunk)
+            await intake.end()
+            await intake.publish(self.path(blob_id))
         except BaseException:
+            await intake.stop()
             sink.abandon()
+            self.path(blob_id).unlink(missing_ok=True)
             raise
         return sink.blob(blob_id)
 
@@ -163,16 +110,8 @@ class BlobStore:
                 file.seek(offset)
                 left = length
                 while left:
-                    chunk = file.read(left) if left <= _INLINE else await asyncio.to_thread(file.read, min(left, _READ))
+                    chunk = file.read(left) if left <= INLINE else await asyncio.to_thread(file.read, min(left, _READ))
                     if not chunk:
                         raise OSError(f"blob `{blob_id}` ends {left} bytes early")
                     left -= len(chunk)
                     yield chunk
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
