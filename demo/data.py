@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.story import Story
-from demo.train import train
+from demo.train import PROGRAM, train
 
 # What a self-written policy of the execution role needs for models in a VPC.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
@@ -23,12 +23,12 @@ EC2_ACTIONS = [
 ]
 
 
-def prepare(story: Story, bucket: str, scratch: Path) -> None:
-    """Roles, bucket and model archive; ARNs go into `story.facts`."""
+def prepare(story: Story, bucket: str, scratch: Path, program: Path = PROGRAM) -> None:
+    """Roles, bucket and model archive, with `program` in it; ARNs go into `story.facts`."""
     story.chapter("2  Roles, a bucket, a model")
     _roles(story, bucket)
     _bucket(story, bucket)
-    _model(story, bucket, scratch)
+    _model(story, bucket, scratch, program)
 
 
 def _roles(story: Story, bucket: str) -> None:
@@ -93,11 +93,11 @@ def _bucket(story: Story, bucket: str) -> None:
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 
-def _model(story: Story, bucket: str, scratch: Path) -> None:
+def _model(story: Story, bucket: str, scratch: Path, program: Path) -> None:
     with story.step(
         "a scikit-learn classifier, trained on the iris data now, uploaded with its inference code"
     ) as line:
-        archive, rows, classes, accuracy = train(scratch)
+        archive, rows, classes, accuracy = train(scratch, program)
         story.client("s3").upload_file(str(archive), bucket, "iris/model.tar.gz")
         story.facts |= {"rows": rows, "classes": classes, "data": f"s3://{bucket}/iris/model.tar.gz"}
         line.note = f"{story.facts['data']}, accuracy {accuracy:.2f} on unseen rows"

@@ -41,7 +41,7 @@ def daemon(scratch: Path) -> Iterator[Story]:
 def story(daemon: Story, scratch: Path) -> Story:
     """The demo's VPC, groups, endpoints, roles, bucket and model archive."""
     network.build(daemon, BUCKET, ENDPOINT)
-    data.prepare(daemon, BUCKET, scratch)
+    data.prepare(daemon, BUCKET, scratch, Path(__file__).with_name("late_inference.py"))
     return daemon
 
 
