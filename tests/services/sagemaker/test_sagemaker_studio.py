@@ -76,6 +76,10 @@ def test_domain_round_trip(studio: SageMaker) -> None:
         ({"DefaultUserSettings": {"SecurityGroups": ["sg-1"]}}, "'defaultUserSettings.executionRole'"),
         ({"DefaultUserSettings": {"ExecutionRole": ROLE}}, "SecurityGroups is required"),
         ({"DefaultUserSettings": {**SETTINGS, "SecurityGroups": ["sg-far"]}}, "different networks"),
+        (
+            {"DefaultUserSettings": {**SETTINGS, "SecurityGroups": [f"sg-{n}" for n in range(5)]}},
+            "DefaultUserSettings.SecurityGroups has 5 security groups: at most 4 can be used",
+        ),
         ({"DefaultUserSettings": {**SETTINGS, "ExecutionRole": ROLE + "x"}}, "Could not assume role"),
         ({"DefaultUserSettings": {**SETTINGS, "CanvasAppSettings": {}}}, "DefaultUserSettings.CanvasAppSettings"),
         (

@@ -27,6 +27,8 @@ S = TypeVar("S", bound=OpenSession)
 T = TypeVar("T")
 # (recalled)
 _INSUFFICIENT = "Auth token containing insufficient permissions"
+# The code of what a policy refused, which `ringfence explain call` can tell more of.
+DENIED = "AccessDeniedException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Opener:
         except ServiceError as error:
             logged.answered = True
             gateway.decisions.refuse(logged, error)
-            raise ServiceError("AccessDenied", _INSUFFICIENT, 403) from error
+            raise ServiceError(DENIED, _INSUFFICIENT, 403) from error
 
     def read(self, look: Callable[[Writer], T]) -> T:
         with self._gateway.store.transaction() as records:

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ringfence.core.errors import ServiceError
-from ringfence.gateway.browser.opening import Asked, Door
+from ringfence.gateway.browser.opening import DENIED, Asked, Door
 from ringfence.gateway.browser.proxy_headers import reply_headers, request_headers, session_cookie
 from ringfence.gateway.invocation.upstream import OpenSocket
 from ringfence.gateway.listen import Stamp, arrive
@@ -254,7 +254,7 @@ _QUIET = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Cont
 
 def _refuse(raw: web.BaseRequest, error: ServiceError) -> web.Response:
     if "text/html" in raw.headers.get("Accept", ""):  # a person reads it
-        why = "\n\nWhy: ringfence explain call --last --denied" if error.status == 403 else ""
+        why = "\n\nWhy: ringfence explain call --last --denied" if error.code == DENIED else ""
         answer = web.Response(text=error.message + why + "\n", status=error.status, headers=_QUIET)
     else:
         answer = web.json_response({"message": error.message}, status=error.status, headers=_QUIET)

@@ -46,14 +46,12 @@ _RESOURCE = frozenset({"InstanceType", "LifecycleConfigArn"})
 
 def check_user_settings(call: Call, settings: dict[str, Any], where: str) -> None:
     refuse_others(settings, _USER, f"{where}.", _USER_HARMLESS)
-    _check_role(call, settings)
-    _check_apps(call, settings, where)
+    _check_own(call, settings, where)
 
 
 def check_default_space_settings(call: Call, settings: dict[str, Any], where: str) -> None:
     refuse_others(settings, _SPACE_DEFAULTS, f"{where}.")
-    _check_role(call, settings)
-    _check_apps(call, settings, where)
+    _check_own(call, settings, where)
 
 
 def check_space_settings(call: Call, settings: dict[str, Any], where: str) -> None:
@@ -150,10 +148,16 @@ def _app(layer: dict[str, Any], app_type: str) -> dict[str, Any]:
     return found
 
 
-def _check_role(call: Call, settings: dict[str, Any]) -> None:
-    role = settings.get("ExecutionRole")
+def _check_own(call: Call, settings: dict[str, Any], where: str) -> None:
+    role, groups = settings.get("ExecutionRole"), settings.get("SecurityGroups", ())
     if role is not None and find_role(call, role, call.arn("sagemaker", "domain/*")) is None:
         raise not_assumable(role)
+    if len(groups) >= MOST_GROUPS:
+        # "the number of security groups that you can specify is one less than the maximum"; the text is ours
+        raise invalid(
+            f"{where}.SecurityGroups has {len(groups)} security groups: at most {MOST_GROUPS - 1} can be used."
+        )
+    _check_apps(call, settings, where)
 
 
 def _check_apps(call: Call, settings: dict[str, Any], where: str) -> None:
