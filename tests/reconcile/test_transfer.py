@@ -162,6 +162,25 @@ async def test_a_connection_that_breaks_goes_on_where_it_broke(world: World, tmp
     assert starts[:3] == [0, 1 << 20, 1 << 20] and starts == sorted(starts) and len(starts) == 5
 
 
+async def test_a_listed_object_comes_in_ranges_side_by_side(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_read, "_RANGE", 1 << 20)
+    world.server.cut = [100_000, 200_000]
+    path, size = tmp_path / "one", len(CONTENT)
+    await fetch_object(world.client, "b", "k", path, size, world.server.etag)
+    assert path.read_bytes() == CONTENT
+    assert len(processes()) == world.client.at_once, "of those that were cut off a process goes on"
+    begun = {int(one.split("=")[1].split("-")[0]) for one in world.server.asked}
+    assert {0, 1 << 20, 2 << 20, 3 << 20} < begun and len(begun) == 6
+
+
+async def test_a_listed_object_that_is_replaced_before_it_comes_is_read_anew(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    await fetch_object(world.client, "b", "k", path, 2 << 20, '"older"')
+    assert path.read_bytes() == CONTENT
+
+
 async def test_an_object_that_is_replaced_meanwhile_is_read_anew(world: World, tmp_path: Path) -> None:
     world.server.cut = [100_000]
     fetching = asyncio.create_task(fetch(world, tmp_path / "one"))
@@ -234,7 +253,7 @@ async def test_a_daemon_that_is_killed_takes_it_along(tmp_path: Path) -> None:
 async def test_a_disk_that_is_full_is_told_as_such(world: World) -> None:
     head = f"GET /k HTTP/1.1\r\nHost: {HOST}\r\nRange: bytes=1-1000000\r\n\r\n"
     with open("/dev/full", "wb") as full, pytest.raises(OSError, match="No space left") as failure:
-        await world.transfers.move(Move("GET", HOST, head, full.fileno(), 0, 1 << 20))
+        await world.transfers.move(lambda: Move("GET", HOST, head, full.fileno(), 0, 1 << 20))
     assert failure.value.errno == errno.ENOSPC
 
 
@@ -269,6 +288,6 @@ async def test_a_certificate_that_is_not_ours_is_not_trusted(world: World, tmp_p
     transfers = Transfers(world.transfers._connect, stranger.bundle)
     try:
         with (tmp_path / "file").open("wb") as file, pytest.raises(Broken, match="CERTIFICATE_VERIFY_FAILED"):
-            await transfers.move(Move("GET", HOST, "", file.fileno(), 0, 1))
+            await transfers.move(lambda: Move("GET", HOST, "", file.fileno(), 0, 1))
     finally:
         await transfers.close()

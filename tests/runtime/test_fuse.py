@@ -24,10 +24,11 @@ def test_a_tree_has_one_thing_by_one_name() -> None:
     assert len(tree) == 3 and tree.bytes == 1
 
 
-async def read(node: int, offset: int, size: int) -> bytes:
+async def read(node: int, offset: int, size: int) -> list[bytes | memoryview]:
     if node == 3:
         raise OSError("it is not there any more")
-    return CONTENT[offset : offset + size]
+    whole = memoryview(CONTENT)[offset : offset + size]
+    return [whole[:1000], bytes(whole[1000:])]
 
 
 def mounted(place: Path) -> FileSystem:

@@ -12,7 +12,7 @@ import ctypes
 import errno
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from ringfence.runtime import fuse_message
@@ -25,8 +25,8 @@ _RDONLY_NOSUID_NODEV, _DETACH = 7, 2
 _ROOT = 1
 _SILENT = (Operation.FORGET, Operation.BATCH_FORGET, Operation.INTERRUPT)
 
-# (node of the file, offset, size) -> bytes; what it raises becomes an I/O error of the reader
-Read = Callable[[int, int, int], Awaitable[bytes]]
+# (node of the file, offset, size) -> bytes, in pieces; what it raises becomes an I/O error of the reader
+Read = Callable[[int, int, int], Awaitable[Sequence[bytes | memoryview]]]
 
 
 class Tree:
@@ -156,7 +156,9 @@ class FileSystem:
             log.warning("reading below `%s` failed: %s", self._place, failure)
             self._send(fuse_message.reply(message.unique, error=errno.EIO))
         else:
-            self._send(fuse_message.reply(message.unique, content))
+            head = fuse_message.head_of_reply(message.unique, sum(map(len, content)))
+            with contextlib.suppress(OSError):  # as in `_send`
+                os.writev(self._descriptor, [head, *content])
 
 
 def unmount(place: Path) -> None:

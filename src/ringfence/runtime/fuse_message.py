@@ -63,7 +63,12 @@ def read_span(body: bytes) -> tuple[int, int]:
 
 
 def reply(unique: int, body: bytes = b"", error: int = 0) -> bytes:
-    return _REPLY.pack(_REPLY.size + len(body), -error, unique) + body
+    return head_of_reply(unique, len(body), error) + body
+
+
+def head_of_reply(unique: int, length: int, error: int = 0) -> bytes:
+    """What comes before a body of this length."""
+    return _REPLY.pack(_REPLY.size + length, -error, unique)
 
 
 def tell_version(body: bytes) -> bytes:

@@ -57,13 +57,13 @@ class ModelDownload:
                 found = False
                 async for item in self._s3.scan(self._data.bucket, key):
                     found = True
-                    await self._get(item.key, inside(directory, item.key.removeprefix(key)))
+                    await self._get(item.key, inside(directory, item.key.removeprefix(key)), item.size, item.etag)
                 if not found:
                     raise Refused(404, "NoSuchKey", "no object has the prefix")
 
-    async def _get(self, key: str, path: Path) -> None:
+    async def _get(self, key: str, path: Path, size: int = -1, etag: str = "") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        await fetch_object(self._s3, self._data.bucket, key, path)
+        await fetch_object(self._s3, self._data.bucket, key, path, size, etag)
 
     async def _extract(self, archive: Path, directory: Path) -> None:
         try:

@@ -7,6 +7,7 @@ it that is aborted if it fails.
 
 import asyncio
 import io
+import mmap
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from yarl import URL
 
-from ringfence.reconcile.instance.transfer import Answer, Move, Transfers
+from ringfence.reconcile.instance.transfer import Answer, Broken, Move, Transfers
 from ringfence.reconcile.ports import RoleSession
 
 T = TypeVar("T")
@@ -108,6 +109,11 @@ class S3Client:
         self._role = role
         self._region = region
 
+    @property
+    def at_once(self) -> int:
+        """How many large bodies can be under way."""
+        return self._transfers.at_once
+
     @asynccontextmanager
     async def open(
         self, bucket: str, key: str, offset: int = 0, length: int | None = None, etag: str = ""
@@ -134,22 +140,23 @@ class S3Client:
 
         return await retried(attempt)
 
-    async def read_range(self, bucket: str, key: str, offset: int, length: int, etag: str) -> bytes:
+    async def read_range(self, bucket: str, key: str, offset: int, length: int, etag: str) -> memoryview:
         """Bytes of the object that has this ETag; Refused with 412 if another has taken its place.
 
         Many of them by the process of transfers, into memory that it and the daemon share.
         """
 
-        async def attempt() -> bytes:
+        async def attempt() -> memoryview:
             async with self.open(bucket, key, offset, length, etag) as response:
-                return await response.read()
+                return memoryview(await response.read())
 
         if length <= _FEW:
             return await retried(attempt)
         descriptor = os.memfd_create("range", os.MFD_CLOEXEC)
         try:
+            os.truncate(descriptor, length)
             await retried(lambda: self.fetch(bucket, key, etag, offset, length, descriptor, 0))
-            return os.pread(descriptor, length, 0)
+            return memoryview(mmap.mmap(descriptor, length, prot=mmap.PROT_READ))
         finally:
             os.close(descriptor)
 
@@ -159,7 +166,9 @@ class S3Client:
         Raises Refused, Busy, Broken, or the OSError of the file.
         """
         headers = {"Range": f"bytes={offset}-{offset + length - 1}", "If-Match": etag}
-        await self._move("GET", self._url(bucket, key), headers, file, place, length)
+        answer = await self._move("GET", self._url(bucket, key), headers, file, place, length)
+        if int(answer.headers["content-length"]) != length:
+            raise Broken("the answer is shorter than what was asked for")
 
     async def scan(self, bucket: str, prefix: str) -> AsyncIterator[Listed]:
         """Every object under the prefix, in the order of the keys, but those that stand for folders; page by page."""
@@ -268,10 +277,13 @@ class S3Client:
         """As `_request`, by the process of transfers."""
         target = URL(url, encoded=True)
         host = target.host or ""
-        sent = {"Host": host, "User-Agent": SERVER_SOFTWARE, **self._sign(method, url), **headers}
-        lines = [f"{method} {target.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
-        head = "\r\n".join((*lines, "", ""))
-        answer = await self._transfers.move(Move(method, host, head, file, offset, length))
+
+        def prepare() -> Move:
+            sent = {"Host": host, "User-Agent": SERVER_SOFTWARE, **self._sign(method, url), **headers}
+            lines = [f"{method} {target.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+            return Move(method, host, "\r\n".join((*lines, "", "")), file, offset, length)
+
+        answer = await self._transfers.move(prepare)
         if answer.status >= 300:
             refused = _refusal(answer.status, answer.refusal.encode())
             raise Busy(refused) if answer.status >= 500 else refused

@@ -61,13 +61,14 @@ class Transfers:
         self._connect = connect
         self._bundle = ca_bundle
         self._idle: list[_Process] = []
-        # one core is the daemon's, which is S3
-        self._free = asyncio.Semaphore(min(_MOST, max(1, (os.cpu_count() or 1) - 1)))
+        # each keeps a core busy, of which S3's half is a part
+        self.at_once = min(_MOST, os.cpu_count() or 1)
+        self._free = asyncio.Semaphore(self.at_once)
 
-    async def move(self, move: Move) -> Answer:
-        """One try. Raises Broken, or the OSError of the file."""
+    async def move(self, prepare: Callable[[], Move]) -> Answer:
+        """One try, prepared once there is a process: signatures grow old. Raises Broken, or the OSError of the file."""
         async with self._process() as process:
-            return await process.perform(move, self._connect)
+            return await process.perform(prepare(), self._connect)
 
     async def close(self) -> None:
         idle, self._idle = self._idle, []

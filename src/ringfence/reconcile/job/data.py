@@ -15,9 +15,10 @@ from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDown
 from ringfence.reconcile.instance.launch import LaunchFailed, Wish
 from ringfence.reconcile.instance.s3 import open_s3
 from ringfence.reconcile.instance.s3_client import UNREACHABLE, Refused, S3Client
+from ringfence.reconcile.instance.s3_read import together
 from ringfence.reconcile.job.archive import write_archive
 from ringfence.reconcile.job.contract import outside
-from ringfence.reconcile.job.input import Download, together
+from ringfence.reconcile.job.input import Download
 from ringfence.reconcile.job.stream import HostStreams
 from ringfence.reconcile.job.tree import Found, list_files, open_beneath
 from ringfence.reconcile.parts import Parts

@@ -28,7 +28,7 @@ class FastFile:
         self._s3 = s3
         self.tree = Tree(modified)
         self._objects: dict[int, Object] = {}
-        self._blocks: OrderedDict[tuple[int, int], asyncio.Task[bytes]] = OrderedDict()
+        self._blocks: OrderedDict[tuple[int, int], asyncio.Task[memoryview]] = OrderedDict()
 
     async def load(self, plan: JobPlan, source: Source, share: tuple[int, int]) -> None:
         """The list of the objects; LaunchFailed if two want one path."""
@@ -38,20 +38,20 @@ class FastFile:
                 raise LaunchFailed(job_failure.clash(plan.noun, one.uri))
             self._objects[self.tree.add(parts, one.size)] = one
 
-    async def read(self, node: int, offset: int, size: int) -> bytes:
-        """Fewer bytes at the end of the file. Raises Refused or one of UNREACHABLE."""
+    async def read(self, node: int, offset: int, size: int) -> list[memoryview]:
+        """In pieces, fewer bytes at the end of the file. Raises Refused or one of UNREACHABLE."""
         one = self._objects[node]
         end = min(offset + size, one.size)
-        found = bytearray()
+        found = []
         while offset < end:
             index, start = divmod(offset, _BLOCK)
             block = await asyncio.shield(self._block(node, one, index))
             piece = block[start : start + end - offset]
             if not piece:
                 raise OSError(f"{one.uri} is shorter than it was")
-            found += piece
+            found.append(piece)
             offset += len(piece)
-        return bytes(found)
+        return found
 
     async def close(self) -> None:
         tasks = list(self._blocks.values())
@@ -59,7 +59,7 @@ class FastFile:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _block(self, node: int, one: Object, index: int) -> "asyncio.Task[bytes]":
+    def _block(self, node: int, one: Object, index: int) -> "asyncio.Task[memoryview]":
         in_order = index == 0 or (node, index - 1) in self._blocks
         task = self._begin(node, one, index)
         for ahead in range(index + 1, index + 1 + _AHEAD if in_order else index + 1):
@@ -67,7 +67,7 @@ class FastFile:
                 self._begin(node, one, ahead)
         return task
 
-    def _begin(self, node: int, one: Object, index: int) -> "asyncio.Task[bytes]":
+    def _begin(self, node: int, one: Object, index: int) -> "asyncio.Task[memoryview]":
         task = self._blocks.get((node, index))
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             length = min(_BLOCK, one.size - index * _BLOCK)

@@ -19,9 +19,9 @@ from ringfence.reconcile.instance.launch import (
     start_container,
     zones_of,
 )
+from ringfence.reconcile.instance.s3_read import together
 from ringfence.reconcile.job import contract
 from ringfence.reconcile.job.data import HostData
-from ringfence.reconcile.job.input import together
 from ringfence.reconcile.job.record import JobRecord
 from ringfence.reconcile.job.transform_host import Placed, run_transform
 from ringfence.reconcile.job.warm_pool import end_hosts, take_pool

@@ -5,14 +5,13 @@ Called by `data`. However many objects there are, a bounded number of them is un
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ringfence.reconcile.instance.launch import LaunchFailed
 from ringfence.reconcile.instance.s3_client import UNREACHABLE, Refused, S3Client
-from ringfence.reconcile.instance.s3_read import fetch_object
+from ringfence.reconcile.instance.s3_read import fetch_object, together
 from ringfence.reconcile.job.object import Object, find_objects, parts_of
 from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan
@@ -65,7 +64,7 @@ class Download:
             path = directory.joinpath(*parts_of(one.relative) or ())
             with telling(self._plan, self._region, one.uri):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                await fetch_object(self._s3, one.bucket, one.key, path)
+                await fetch_object(self._s3, one.bucket, one.key, path, one.size, one.etag)
 
 
 @contextmanager
@@ -85,14 +84,3 @@ def telling(plan: JobPlan, region: str, uri: str) -> Iterator[None]:
         if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LaunchFailed(job_failure.volume_too_small(noun, plan.volume_gigabytes)) from None
         raise LaunchFailed(job_failure.download_unreachable(noun, uri)) from None
-
-
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All at once; the first that fails ends the others and is raised."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,8 +5,8 @@ model, but not of a job that has failed; /opt/ml/output/data, checkpoints and th
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
 """
 
+from ringfence.reconcile.instance.s3_read import together
 from ringfence.reconcile.job.fleet import JobFleet
-from ringfence.reconcile.job.input import together
 from ringfence.resources.job import Job, JobHostStatus, Outcome, TrainingJob, TransformJob
 from ringfence.services.sagemaker.job_plan import TRAINING_MODEL, TRAINING_OUTPUT, JobPlan, output_uri
 

@@ -11,9 +11,10 @@ from ringfence.network.topology.instance import Instance
 from ringfence.reconcile.instance.launch import LaunchFailed, Wish
 from ringfence.reconcile.instance.s3 import open_s3
 from ringfence.reconcile.instance.s3_client import S3Client
+from ringfence.reconcile.instance.s3_read import together
 from ringfence.reconcile.job import contract
 from ringfence.reconcile.job.fast_file import FastFile
-from ringfence.reconcile.job.input import telling, together
+from ringfence.reconcile.job.input import telling
 from ringfence.reconcile.job.pipe import PipeSource
 from ringfence.reconcile.parts import Parts
 from ringfence.runtime.fuse import FileSystem

@@ -15,8 +15,8 @@ import aiohttp
 
 from ringfence.reconcile.instance.launch import LaunchFailed
 from ringfence.reconcile.instance.s3_client import UNREACHABLE, Refused, S3Client
-from ringfence.reconcile.instance.s3_read import stream_object
-from ringfence.reconcile.job.input import telling, together
+from ringfence.reconcile.instance.s3_read import stream_object, together
+from ringfence.reconcile.job.input import telling
 from ringfence.reconcile.job.object import Object, find_objects
 from ringfence.reconcile.job.pipe import unpack_gzip
 from ringfence.reconcile.job.transform_record import BadData, build_output, filter_input, pack, read_processing, split
