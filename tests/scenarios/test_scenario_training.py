@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -65,6 +66,18 @@ def test_training_reads_channels_and_leaves_a_model(jobs: Jobs) -> None:
     assert config["inputdataconfig"]["rows"]["TrainingInputMode"] == "File"
     assert _archive(jobs, "trained/fit/output/output.tar.gz") == {"report.txt": b"good"}
     assert [(one["MetricName"], one["Value"]) for one in told["FinalMetricDataList"]] == [("loss", 0.25)]
+    assert told["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] is False
+    points = jobs.story.client("cloudwatch").get_metric_statistics(
+        Namespace=GROUP,
+        MetricName="loss",
+        Dimensions=[{"Name": "TrainingJobName", "Value": "fit"}],
+        StartTime=told["CreationTime"] - timedelta(minutes=1),
+        EndTime=told["TrainingEndTime"] + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Minimum", "SampleCount"],
+    )["Datapoints"]
+    assert min(one["Minimum"] for one in points) == 0.25, "each value as it was written"
+    assert sum(one["SampleCount"] for one in points) == 2, "once"
     shown = [one["Status"] for one in told["SecondaryStatusTransitions"]]
     assert shown == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     assert all(one["StartTime"] <= one["EndTime"] for one in told["SecondaryStatusTransitions"])

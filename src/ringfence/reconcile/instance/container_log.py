@@ -7,7 +7,8 @@ caller's business.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from ringfence.core.record import Record, Writer
@@ -22,6 +23,10 @@ log = logging.getLogger("ringfence.reconcile.instance.container_log")
 
 _PAUSE = 0.25  # seconds between looks at a file
 _BATCH = 256 * 1024  # bytes of a transaction; a longer line is cut
+
+
+# Called in the transaction that keeps the events, with the lines and their time.
+OnLines = Callable[[Writer, Sequence[str], datetime], None]
 
 
 class LogFile(Record, frozen=True, kw_only=True):
@@ -43,14 +48,17 @@ class ContainerLogs:
         self._edge = edge or SystemEdge()
         self._running: dict[Path, tuple[asyncio.Task[None], asyncio.Event]] = {}
 
-    def follow(self, path: Path, account: str, region: str, group: str, stream: str) -> None:
+    def follow(
+        self, path: Path, account: str, region: str, group: str, stream: str, on_lines: OnLines | None = None
+    ) -> None:
         """Begin, or go on where an earlier daemon stopped; returns at once. Nothing if the path is followed already."""
         if path in self._running:
             return
         now = milliseconds(self._edge.now())
         target = LogGroup(name=group, account=account, region=region, created=now)
         stop = asyncio.Event()
-        task = asyncio.create_task(follow(self._store, path, target, stream, self._edge, stop), name=f"log {path}")
+        following = follow(self._store, path, target, stream, self._edge, stop, on_lines)
+        task = asyncio.create_task(following, name=f"log {path}")
         self._running[path] = task, stop
 
     async def finish(self, path: Path) -> None:
@@ -72,12 +80,15 @@ class ContainerLogs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def follow(store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, stop: asyncio.Event) -> None:
+async def follow(
+    store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, stop: asyncio.Event,
+    on_lines: OnLines | None = None,
+) -> None:  # fmt: skip
     """Ship the lines of `path` as they come, until `stop`; then ship the rest, also a line without an end."""
     while True:
         ending = stop.is_set()
         try:
-            while ship(store, path, group, stream, edge, whole=ending):
+            while ship(store, path, group, stream, edge, whole=ending, on_lines=on_lines):
                 await asyncio.sleep(0)
         except OSError as error:
             log.warning("cannot read the container log `%s`: %s", path, error)
@@ -89,7 +100,10 @@ async def follow(store: Store, path: Path, group: LogGroup, stream: str, edge: E
             continue
 
 
-def ship(store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, *, whole: bool) -> bool:
+def ship(
+    store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, *, whole: bool,
+    on_lines: OnLines | None = None,
+) -> bool:  # fmt: skip
     """Ship one batch of complete lines (of all that is there, if `whole`); whether there was any."""
     found = store.load(LogFile, str(path))
     offset = found.offset if found else 0
@@ -109,12 +123,14 @@ def ship(store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, *, 
         end = len(data) if not end or len(data) < _BATCH else end
     if not end:
         return False
-    now = milliseconds(edge.now())
+    now = edge.now()
     lines = [line.rstrip(b"\r").decode("utf-8", "replace") for line in data[:end].split(b"\n")]
     # The file stays: lines whose events a loss of power takes away are shipped again.
     with store.transaction(durable=False) as records:
         records.put(LogFile(path=str(path), offset=offset + end))
-        append_lines(records, group, stream, lines, now)
+        append_lines(records, group, stream, lines, milliseconds(now))
+        if on_lines is not None:
+            on_lines(records, lines, now)
     return True
 
 

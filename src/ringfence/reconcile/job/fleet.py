@@ -22,6 +22,7 @@ from ringfence.reconcile.instance.launch import (
 from ringfence.reconcile.instance.s3_read import together
 from ringfence.reconcile.job import contract
 from ringfence.reconcile.job.data import HostData
+from ringfence.reconcile.job.metric import measure_lines
 from ringfence.reconcile.job.record import JobRecord
 from ringfence.reconcile.job.transform_host import Placed, run_transform
 from ringfence.reconcile.job.warm_pool import end_hosts, take_pool
@@ -234,7 +235,8 @@ class JobFleet:
         self._introduce()
         group, logs = contract.log_group(self._job), contract.log_files(self._plan, parts.directory(host.instance_id))
         for log_file, suffix in logs.items():
-            parts.logs.follow(log_file, self._job.account, self._job.region, group, f"{stream}{suffix}")
+            name = f"{stream}{suffix}"
+            parts.logs.follow(log_file, self._job.account, self._job.region, group, name, measure_lines(self._job))
 
     async def _start_containers(self, host: JobHostStatus, images: list[Image]) -> None:
         instance = self._parts.store.snapshot().get(Instance, host.instance_id)

@@ -114,6 +114,7 @@ def describe_training_job(call: Call, request: Request) -> Result:
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
         **job.spec,
+        "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": False, **job.spec["AlgorithmSpecification"]},
         **show_channels(job.spec),
         # the SDK's `attach` reads the key, whether or not there was one
         "OutputDataConfig": {"KmsKeyId": "", **job.spec["OutputDataConfig"]},
