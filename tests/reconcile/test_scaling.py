@@ -172,6 +172,21 @@ async def test_a_count_out_of_bounds_is_brought_in(machine: Machine) -> None:
     ]
 
 
+async def test_the_accounts_limit_holds_for_scaling_too(machine: Machine) -> None:
+    """Tried at each look, told once."""
+    async with machine.daemon():
+        endpoint = machine.want(variant())
+        await machine.settled(endpoint)
+        put(machine, msgspec.structs.replace(TARGET, minimum=101, maximum=200))
+        await machine.until(lambda: len(activities(machine)) == 1)
+        put(machine, msgspec.structs.replace(TARGET, minimum=101, maximum=201))  # another look
+        put(machine, msgspec.structs.replace(TARGET, minimum=102, maximum=201))
+        await machine.until(lambda: len(activities(machine)) == 2)
+        assert count_of(machine, endpoint) == 1
+    assert {(one.status, one.count) for one in activities(machine)} == {("Failed", 101), ("Failed", 102)}
+    assert all("for endpoint usage' is 100 Instances" in one.message for one in activities(machine))
+
+
 async def test_the_alarms_go_with_the_policy_and_the_target_with_its_endpoint(machine: Machine) -> None:
     async with machine.daemon():
         endpoint = machine.want(variant())

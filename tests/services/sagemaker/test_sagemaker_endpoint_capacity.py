@@ -70,12 +70,33 @@ def test_what_is_not_named_stays(made: SageMaker) -> None:
         ([{"VariantName": "a"}, {"VariantName": "a"}], "must not be named twice"),
         ([{"VariantName": "a", "DesiredInstanceCount": 0}], "must be at least 1"),
         ([{"VariantName": "a", "DesiredWeight": 0.0}, {"VariantName": "b", "DesiredWeight": 0.0}], "greater than 0"),
+        ([{"VariantName": "a", "DesiredInstanceCount": 2**31 - 1}], "ml.m5.large for endpoint usage' is 100 Instances"),
         ([{"VariantName": "a", "ServerlessUpdateConfig": {"MaxConcurrency": 1}}], "ServerlessUpdateConfig"),
     ],
 )
 def test_refusals(made: SageMaker, wanted: list[dict[str, Any]], message: str) -> None:
     error = made.error("UpdateEndpointWeightsAndCapacities", EndpointName="ep", DesiredWeightsAndCapacities=wanted)
-    assert error.code == "ValidationException" and message in error.message
+    assert error.code in ("ValidationException", "ResourceLimitExceeded") and message in error.message
+
+
+def test_the_accounts_limit_counts_all_endpoints(made: SageMaker) -> None:
+    """Of several variants together, and of a new endpoint beside them."""
+    wanted = [{"VariantName": name, "DesiredInstanceCount": 51} for name in "ab"]
+    arguments = {"EndpointName": "ep", "DesiredWeightsAndCapacities": wanted}
+    assert made.error("UpdateEndpointWeightsAndCapacities", **arguments).message == (
+        "The account-level service limit 'ml.m5.large for endpoint usage' is 100 Instances, with current utilization "
+        "of 2 Instances and a request delta of 100 Instances. Please contact AWS support to request an increase for "
+        "this limit."
+    )
+    made.config("large", variant(InitialInstanceCount=99))
+    error = made.error("CreateEndpoint", EndpointName="other", EndpointConfigName="large")
+    assert error.code == "ResourceLimitExceeded" and "utilization of 2 Instances" in error.message
+    made.config("fits", variant(InitialInstanceCount=98))
+    made("CreateEndpoint", EndpointName="other", EndpointConfigName="fits")
+    told = made("DescribeEndpoint", EndpointName="other")["PendingDeploymentSummary"]
+    (shown,) = told["ProductionVariants"]
+    assert (shown["CurrentInstanceCount"], shown["DesiredInstanceCount"]) == (0, 98)
+    assert [one["Status"] for one in shown["VariantStatus"]] == ["Creating"]
 
 
 def test_not_before_it_serves(sagemaker: SageMaker) -> None:

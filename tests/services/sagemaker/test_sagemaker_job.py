@@ -61,7 +61,8 @@ def cluster(**changes: Any) -> dict[str, Any]:
 def test_a_job_is_described_as_it_was_asked_for(sagemaker: SageMaker) -> None:
     sagemaker("CreateProcessingJob", **processing(Tags=[{"Key": "team", "Value": "a"}]))
     told = sagemaker("DescribeProcessingJob", ProcessingJobName="job")
-    assert told["ProcessingJobStatus"] == "InProgress" and told["ProcessingInputs"] == [_INPUT]
+    assert told["ProcessingJobStatus"] == "InProgress"
+    assert told["ProcessingInputs"][0]["S3Input"].items() >= _INPUT["S3Input"].items()  # type: ignore[attr-defined]
     assert sagemaker("ListTags", ResourceArn=told["ProcessingJobArn"])["Tags"] == [{"Key": "team", "Value": "a"}]
     sagemaker("StopProcessingJob", ProcessingJobName="job")
     assert sagemaker("DescribeProcessingJob", ProcessingJobName="job")["ProcessingJobStatus"] == "Stopping"
@@ -124,6 +125,34 @@ def test_listings_begin_with_the_oldest_job_but_of_transforms_with_the_newest(sa
             sagemaker(f"Create{kind}Job", **ask(**{f"{kind}JobName": name}))
         listed = [one[f"{kind}JobName"] for one in sagemaker(f"List{kind}Jobs")[f"{kind}JobSummaries"]]
         assert listed == (["a", "b"] if order == "Ascending" else ["b", "a"]), kind
+
+
+def test_jobs_that_have_not_ended_count_for_the_accounts_limit(sagemaker: SageMaker) -> None:
+    many = {"InstanceCount": 100, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    error = sagemaker.error("CreateTrainingJob", **training(ResourceConfig={**many, "InstanceCount": 100_000}))
+    assert error.code == "ResourceLimitExceeded" and "request delta of 100000 Instances" in error.message
+    sagemaker("CreateTrainingJob", **training(ResourceConfig=many))
+    error = sagemaker.error("CreateTrainingJob", **training(TrainingJobName="next"))
+    assert "is 100 Instances, with current utilization of 100 Instances and a request delta of 1" in error.message
+    job = sagemaker("DescribeTrainingJob", TrainingJobName="fit")
+    outcome = Outcome(status="Completed", secondary="Completed")
+    now = job["CreationTime"]
+    sagemaker.put(JobStatus(job_arn=job["TrainingJobArn"], phase="Ended", modified=now, ended=now, outcome=outcome))
+    sagemaker("CreateTrainingJob", **training(TrainingJobName="next"))
+
+
+def test_a_processing_job_shows_what_was_left_out(sagemaker: SageMaker) -> None:
+    place = {"S3Uri": "s3://models/o", "S3UploadMode": "EndOfJob", "LocalPath": "/opt/ml/processing/o"}
+    output = {"OutputName": "o", "S3Output": place}
+    sagemaker("CreateProcessingJob", **processing(ProcessingOutputConfig={"Outputs": [output]}))
+    told = sagemaker("DescribeProcessingJob", ProcessingJobName="job")
+    (given,), (left,) = told["ProcessingInputs"], told["ProcessingOutputConfig"]["Outputs"]
+    assert given["AppManaged"] is left["AppManaged"] is False
+    assert (given["S3Input"]["S3DataDistributionType"], given["S3Input"]["S3CompressionType"]) == (
+        "FullyReplicated", "None",
+    )  # fmt: skip
+    assert told["StoppingCondition"] == {"MaxRuntimeInSeconds": 86400}
+    assert told["NetworkConfig"]["EnableNetworkIsolation"] is False
 
 
 def test_descriptions_show_what_was_left_out(sagemaker: SageMaker) -> None:

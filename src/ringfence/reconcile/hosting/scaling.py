@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from ringfence.core import ids
+from ringfence.core.errors import ServiceError
 from ringfence.reconcile.hosting.scaling_alarm import keep_alarms
 from ringfence.reconcile.hosting.scaling_rule import choose_count, is_cool, wanted_count
 from ringfence.reconcile.ports import Edge
@@ -28,6 +29,7 @@ from ringfence.services.cloudwatch.alarm_evaluation import period_of
 from ringfence.services.cloudwatch.metric_query import run_queries
 from ringfence.services.sagemaker.endpoint import endpoint_state, serving_fleet
 from ringfence.services.sagemaker.endpoint_capacity import change_capacities
+from ringfence.services.sagemaker.instance_limit import check_endpoint_limit
 from ringfence.store.database import Snapshot, Store, Transaction
 
 log = logging.getLogger("ringfence.reconcile")
@@ -169,21 +171,35 @@ class _Look:
         self._records.put(msgspec.structs.replace(status, **moment))
 
     def _change(self, fleet: Fleet, variant: Variant, count: int, cause: str) -> None:
-        log.info("`%s`: %s %d instead of %d: %s", self._target.resource_id, self._capacity, count, variant.count, cause)
-        change_capacities(self._records, fleet, {variant.name: Capacity(weight=variant.weight, count=count)})
-        self._records.put(
-            ScalingActivityStatus(
-                target=self._target.key,
-                id=ids.uuid4(self._edge.entropy),
-                count=count,
-                cause=cause,
-                started=self._now,
-                message=f"Successfully set {self._capacity} to {count}. Waiting for change to be fulfilled by "
-                "sagemaker.",
-            )
-        )
+        refusal = self._refusal(variant, count)
+        message = f"Successfully set {self._capacity} to {count}. Waiting for change to be fulfilled by sagemaker."
+        activity = ScalingActivityStatus(
+            target=self._target.key, id=ids.uuid4(self._edge.entropy), count=count, cause=cause, started=self._now,
+            message=message,
+        )  # fmt: skip
+        if refusal is not None:
+            message = f"Failed to set {self._capacity} to {count}. Reason: {refusal.message}"
+            activity = msgspec.structs.replace(activity, status="Failed", ended=self._now, message=message)
+            if (known := self._activities()) and known[-1].message == message:
+                return  # tried again at each look, told once
+        else:
+            where = self._target.resource_id
+            log.info("`%s`: %s %d instead of %d: %s", where, self._capacity, count, variant.count, cause)
+            change_capacities(self._records, fleet, {variant.name: Capacity(weight=variant.weight, count=count)})
+        self._records.put(activity)
         for activity in self._activities()[:-_KEPT]:
             self._records.delete(activity)
+
+    def _refusal(self, variant: Variant, count: int) -> ServiceError | None:
+        """Of the account's limit on instances."""
+        if variant.serverless is not None or count <= variant.count:
+            return None
+        added = {variant.instance_type: count - variant.count}
+        try:
+            check_endpoint_limit(self._records, self._target.account, self._target.region, added)
+        except ServiceError as error:
+            return error
+        return None
 
     def _finish(self, endpoint: Endpoint, variant: Variant) -> None:
         """The endpoint has come to rest: so has what was changed of it."""

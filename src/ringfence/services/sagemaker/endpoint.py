@@ -13,8 +13,9 @@ from ringfence.resources.sagemaker import Endpoint, EndpointConfig, EndpointStat
 from ringfence.services.sagemaker.async_inference import check_still_asynchronous
 from ringfence.services.sagemaker.data_capture import summarize_data_capture
 from ringfence.services.sagemaker.deployment_config import check_deployment_config
-from ringfence.services.sagemaker.endpoint_summary import summarize_deployment, summarize_variants
+from ringfence.services.sagemaker.endpoint_summary import summarize_creation, summarize_deployment, summarize_variants
 from ringfence.services.sagemaker.fleet import make_fleet
+from ringfence.services.sagemaker.instance_limit import check_endpoint_limit, count_instances
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
@@ -46,6 +47,7 @@ def create_endpoint(call: Call, request: Request) -> Result:
         config_name=config.name,
     )
     fleet = make_fleet(call, endpoint, config)
+    check_endpoint_limit(call.records, call.account, call.region, count_instances(fleet.variants))
     if is_serverless(fleet):
         check_serverless_quota(call, call.records)
     if given := request.get("DeploymentConfig"):
@@ -80,6 +82,8 @@ def update_endpoint(call: Call, request: Request) -> Result:
     )
     serving = serving_fleet(call.records, endpoint)
     fleet = _retain(make_fleet(call, updated, config), serving, request)
+    # what serves now stays until the new instances do
+    check_endpoint_limit(call.records, call.account, call.region, count_instances(fleet.variants))
     check_still_asynchronous(endpoint.name, serving, fleet)
     check_not_made_serverless(endpoint.name, serving, fleet)
     _check_registered(call, endpoint, serving, fleet)
@@ -154,7 +158,9 @@ def describe_endpoint(call: Call, request: Request) -> Result:
         result |= summarize_variants(call.records, status, fleet)
     if endpoint.last_deployment is not None:
         result["LastDeploymentConfig"] = endpoint.last_deployment
-    if status and status.deployment and status.generation < endpoint.generation:
+    if result["EndpointStatus"] == "Creating":
+        result["PendingDeploymentSummary"] = summarize_creation(call.records, endpoint)
+    elif status and status.deployment and status.generation < endpoint.generation:
         result["PendingDeploymentSummary"] = summarize_deployment(call.records, endpoint, status.deployment)
     return result
 

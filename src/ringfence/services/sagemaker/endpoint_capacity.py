@@ -4,6 +4,7 @@ The reconciler starts and ends instances, and says when the desired are the curr
 by the same way (`change_capacities`).
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from ringfence.core.operation import operation
 from ringfence.core.record import Writer
 from ringfence.resources.sagemaker import Capacity, Endpoint, Fleet, Variant
 from ringfence.services.sagemaker.endpoint import check_updatable, serving_fleet
-from ringfence.services.sagemaker.instance_limit import check_instance_limit
+from ringfence.services.sagemaker.instance_limit import check_endpoint_limit
 from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
 from ringfence.services.sagemaker.serverless import check_concurrency
@@ -33,6 +34,7 @@ def update_endpoint_weights_and_capacities(call: Call, request: Request) -> Resu
     fleet = serving_fleet(call.records, endpoint)
     assert fleet is not None, "an endpoint at rest has a fleet that serves, or it failed"
     wanted = _read(fleet, request["DesiredWeightsAndCapacities"])
+    _check_limit(call, fleet, wanted)
     change_capacities(call.records, fleet, wanted)
     call.records.put(msgspec.structs.replace(endpoint, modified=call.now))
     return {"EndpointArn": endpoint.arn}
@@ -49,6 +51,14 @@ def with_capacity(variant: Variant, wanted: Capacity) -> Variant:
     if serverless is not None and wanted.concurrency is not None:
         serverless = msgspec.structs.replace(serverless, concurrency=wanted.concurrency)
     return msgspec.structs.replace(variant, weight=wanted.weight, count=wanted.count, serverless=serverless)
+
+
+def _check_limit(call: Call, fleet: Fleet, wanted: Mapping[str, Capacity]) -> None:
+    added: Counter[str] = Counter()
+    for one in fleet.variants:
+        if one.name in wanted and one.serverless is None:
+            added[one.instance_type] += wanted[one.name].count - one.count
+    check_endpoint_limit(call.records, call.account, call.region, +added)
 
 
 def _read(fleet: Fleet, given: list[dict[str, Any]]) -> dict[str, Capacity]:
@@ -78,8 +88,6 @@ def _read_count(fleet: Fleet, variant: Variant, given: dict[str, Any]) -> Capaci
     count = given.get("DesiredInstanceCount", variant.count)
     if count < 1 and fleet.asynchronous is None:
         raise invalid(f'The DesiredInstanceCount of the variant "{variant.name}" must be at least 1.')
-    if count > variant.count:
-        check_instance_limit(variant.instance_type, count - variant.count, "endpoint")
     return Capacity(weight=given.get("DesiredWeight", variant.weight), count=count)
 
 

@@ -1,6 +1,7 @@
 """What DescribeEndpoint says of the variants of an endpoint, of those that serve and of those that are coming. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from ringfence.core.call import Result
 from ringfence.core.record import Reader
@@ -22,34 +23,48 @@ def summarize_variants(records: Reader, status: EndpointStatus, fleet: Fleet) ->
     return _by_kind(fleet, lambda variant: _variant_summary(records, status, variant))
 
 
+def summarize_creation(records: Reader, endpoint: Endpoint) -> Result:
+    """The first fleet, until it serves."""
+    fleet = records.get(Fleet, f"{endpoint.key}/{endpoint.generation}")
+    assert fleet is not None, "an endpoint is written with its fleet"
+    up: dict[str, tuple[str, ...]] = {}
+    for host in records.all(HostStatus):
+        if (host.endpoint_key, host.phase) == (endpoint.key, "serving"):
+            up[host.variant] = (*up.get(host.variant, ()), host.instance_id)
+    return _summarize_pending(fleet, up, "Creating", endpoint.created, endpoint.created)
+
+
 def summarize_deployment(records: Reader, endpoint: Endpoint, deployment: Deployment) -> Result:
     """The fleet that is coming."""
     fleet = records.get(Fleet, f"{endpoint.key}/{deployment.generation}")
     assert fleet is not None, "a deployment's fleet is written before it"
     stage = {"launching": "Creating", "baking": "Baking", "terminating": "ActivatingTraffic"}
     status = stage.get(deployment.stage, "Deleting")
+    return _summarize_pending(fleet, deployment.instances, status, deployment.since, deployment.began)
+
+
+def _summarize_pending(
+    fleet: Fleet, up: Mapping[str, tuple[str, ...]], status: str, since: datetime, began: datetime
+) -> Result:
+    """`up`: variant -> its instances that serve."""
 
     def summarize(variant: Variant) -> Result:
         return {
             "VariantName": variant.name,
             "CurrentWeight": variant.weight,
             "DesiredWeight": variant.weight,
-            **_pending_capacity(variant, deployment),
-            "VariantStatus": [{"Status": status, "StartTime": deployment.since}],
+            **_pending_capacity(variant, up.get(variant.name, ())),
+            "VariantStatus": [{"Status": status, "StartTime": since}],
         }
 
-    return {
-        "EndpointConfigName": fleet.config_name,
-        **_by_kind(fleet, summarize),
-        "StartTime": deployment.began,
-    }
+    return {"EndpointConfigName": fleet.config_name, **_by_kind(fleet, summarize), "StartTime": began}
 
 
-def _pending_capacity(variant: Variant, deployment: Deployment) -> Result:
+def _pending_capacity(variant: Variant, up: tuple[str, ...]) -> Result:
     if variant.serverless is not None:
         return {"DesiredServerlessConfig": show_serverless(variant)}
     return {
-        "CurrentInstanceCount": len(deployment.instances.get(variant.name, ())),
+        "CurrentInstanceCount": len(up),
         "DesiredInstanceCount": variant.count,
         "InstanceType": variant.instance_type,
     }

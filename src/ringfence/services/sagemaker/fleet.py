@@ -7,7 +7,6 @@ import msgspec
 
 from ringfence.core.call import Call
 from ringfence.resources.sagemaker import Endpoint, EndpointConfig, Fleet, Model, Variant
-from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.lookup import find
 from ringfence.services.sagemaker.model import read_containers
 from ringfence.services.sagemaker.serverless import SERVERLESS_GIGABYTES, check_serverless_model, read_serverless
@@ -42,8 +41,6 @@ def _variant(call: Call, spec: dict[str, Any]) -> Variant:
     model = find(call, Model, spec["ModelName"])
     if "ServerlessConfig" in spec:
         check_serverless_model(model.spec, read_containers(model.spec))
-    else:
-        check_instance_limit(spec["InstanceType"], spec["InitialInstanceCount"], "endpoint")
     network = model.spec.get("VpcConfig")
     if network:
         check_vpc_config(call, network)

@@ -12,10 +12,10 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.record import Reader
 from ringfence.core.tags import set_tags
-from ringfence.resources.job import Job, JobStatus, ProcessingJob, TrainingJob, TransformJob
+from ringfence.resources.job import Job, JobStatus
 from ringfence.services.sagemaker.container import check_image
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
-from ringfence.services.sagemaker.instance_limit import check_instance_limit
+from ringfence.services.sagemaker.instance_limit import USAGE, check_job_limit
 from ringfence.services.sagemaker.job_plan import bucket_and_key, plan_job
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
@@ -25,7 +25,6 @@ from ringfence.services.sagemaker.vpc_config import check_vpc_config
 
 J = TypeVar("J", bound=Job)
 
-_USAGE = {ProcessingJob: "processing job", TrainingJob: "training job", TransformJob: "transform job"}
 _ENDED = ("Completed", "Failed", "Stopped")
 
 
@@ -47,7 +46,7 @@ def _keep(call: Call, job: Job, request: Request) -> None:
     plan = plan_job(job)
     for image in plan.images:
         check_image(image)
-    check_instance_limit(plan.instance_type, plan.count, _USAGE[type(job)])
+    check_job_limit(call, type(job), plan.instance_type, plan.count)
     if find_role(call, plan.role_arn, job.arn) is None:
         raise not_assumable(plan.role_arn)
     if plan.subnet_ids:
@@ -62,7 +61,7 @@ def stop_job(call: Call, kind: type[J], request: Request) -> Result:
     job = find_job(call, kind, request)
     state = job_state(call.records, job)
     if state in _ENDED:
-        raise invalid(f"The request was rejected because the {_USAGE[kind]} is in status {state}.")
+        raise invalid(f"The request was rejected because the {USAGE[kind]} is in status {state}.")
     if job.stopping is None:
         call.records.put(msgspec.structs.replace(job, stopping=call.now))
     return {}

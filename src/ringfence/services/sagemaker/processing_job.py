@@ -20,6 +20,7 @@ from ringfence.services.sagemaker.job import (
     tell_outcome,
     tell_start,
 )
+from ringfence.services.sagemaker.job_plan import DAY
 from ringfence.services.sagemaker.refusal import invalid, null_member, refuse_others
 from ringfence.services.sagemaker.tag import tagging_action, tagging_resources
 
@@ -79,7 +80,7 @@ def create_processing_job(call: Call, request: Request) -> Result:
 @operation("DescribeProcessingJob", on=("processing-job/{ProcessingJobName}",))
 def describe_processing_job(call: Call, request: Request) -> Result:
     job = find_job(call, ProcessingJob, request)
-    return {**job.spec, **_show(call, job), **tell_start(call, job)}
+    return {**job.spec, **_with_defaults(job.spec), **_show(call, job), **tell_start(call, job)}
 
 
 @operation("StopProcessingJob", on=("processing-job/{ProcessingJobName}",))
@@ -91,6 +92,26 @@ def stop_processing_job(call: Call, request: Request) -> Result:
 @operation("ListProcessingJobs")
 def list_processing_jobs(call: Call, request: Request) -> Result:
     return list_jobs(call, ProcessingJob, request, _show)
+
+
+def _with_defaults(spec: dict[str, Any]) -> Result:
+    """What AWS's description has of members that the request left out."""
+    network = {"EnableInterContainerTrafficEncryption": False, "EnableNetworkIsolation": False}
+    shown: Result = {
+        "StoppingCondition": {"MaxRuntimeInSeconds": DAY, **spec.get("StoppingCondition", {})},
+        "NetworkConfig": {**network, **spec.get("NetworkConfig", {})},
+    }
+    if "ProcessingInputs" in spec:
+        shown["ProcessingInputs"] = [_show_input(one) for one in spec["ProcessingInputs"]]
+    if "ProcessingOutputConfig" in spec:
+        outputs = [{"AppManaged": False, **one} for one in spec["ProcessingOutputConfig"].get("Outputs", ())]
+        shown["ProcessingOutputConfig"] = {**spec["ProcessingOutputConfig"], "Outputs": outputs}
+    return shown
+
+
+def _show_input(given: dict[str, Any]) -> dict[str, Any]:
+    unset = {"S3DataDistributionType": "FullyReplicated", "S3CompressionType": "None"}
+    return {"AppManaged": False, **given, "S3Input": {**unset, **given["S3Input"]}}
 
 
 def _show(call: Call, job: ProcessingJob) -> Result:
