@@ -37,12 +37,12 @@ class Studio:
         self.sagemaker: Any = self.story.client("sagemaker")
         self._ec2: Any = self.story.client("ec2")
 
-    def make_endpoint(self) -> str:
-        """Studio's own, with private DNS, open to the groups of clients and of apps."""
+    def make_endpoint(self, service: str = "aws.sagemaker.{region}.studio") -> str:
+        """Studio's own or another one, with private DNS, open to the groups of clients and of apps."""
         made = self._ec2.create_vpc_endpoint(
             VpcEndpointType="Interface",
             VpcId=self.story.facts["vpc"],
-            ServiceName=f"aws.sagemaker.{self.story.region}.studio",
+            ServiceName=service.format(region=self.story.region),
             SubnetIds=self.story.facts["subnets"],
             SecurityGroupIds=[self.story.facts["groups"]["endpoint"]],
             PrivateDnsEnabled=True,

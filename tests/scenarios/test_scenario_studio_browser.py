@@ -29,7 +29,9 @@ BOTH = ["sagemaker:CreatePresignedDomainUrl", "sagemaker:DescribeUserProfile"]
 FREE = {"Effect": "Allow", "Action": BOTH, "Resource": "*"}
 CELL = """import boto3
 for domain in boto3.client("sagemaker").list_domains()["Domains"]:
-    print(domain["DomainName"], domain["Status"])"""
+    print(domain["DomainName"], domain["Status"])
+print(boto3.client("sts").get_caller_identity()["Arn"])"""
+IDENTITY = "arn:aws:sts::123456789012:assumed-role/studio/SageMaker"
 SLOWLY = """import time
 for i in range(300):
     print(i, flush=True)
@@ -89,6 +91,7 @@ def world(story: Story) -> Iterator[World]:
     studio = Studio(story)
     try:
         studio.make_endpoint()
+        studio.make_endpoint("com.amazonaws.{region}.sts")
         studio.allow(FREE)
         domain = studio.make_domain("browser")
         studio.make_profile(domain, "ann")
@@ -123,7 +126,7 @@ def test_a_notebook_is_worked_with_until_the_policy_changes(world: World, story:
         assert (landed["status"], landed["url"]) == (200, f"{world.host}/jupyterlab/default/lab")
         assert chromium.ask("lab") == {"title": "JupyterLab", "troubles": [], "workers": []}
         chromium.ask("notebook")
-        assert chromium.ask("cell", code=CELL)["output"].split() == ["browser", "InService"]
+        assert chromium.ask("cell", code=CELL)["output"].split() == ["browser", "InService", IDENTITY]
         chromium.ask("photograph", path=str(pictures / "studio.png"))
         assert (pictures / "studio.png").stat().st_size > 10_000
         check_what_else_a_page_does(chromium)

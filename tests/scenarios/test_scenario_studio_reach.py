@@ -135,6 +135,54 @@ def test_endpoint_policies_say_whose_apps_are_started_and_opened(lab: tuple[Stud
         assert studio.browse(make=wanted, keep=True)["url"].startswith(f"https://{domain}.studio.")
 
 
+STS = """
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ConnectTimeoutError
+sts = boto3.client("sts", config=Config(connect_timeout=2, retries={"total_max_attempts": 1}))
+try:
+    print(sts.get_caller_identity()["Arn"])
+    print(sts.assume_role(RoleArn="{role}", RoleSessionName="cell")["AssumedRoleUser"]["Arn"])
+except ConnectTimeoutError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def other_role(lab: tuple[Studio, str], story: Story) -> Iterator[str]:
+    """What the role of the apps may assume if it comes by an endpoint of the VPC."""
+    studio, iam = lab[0], story.client("iam")
+    condition = {"StringEquals": {"aws:SourceVpc": story.facts["vpc"]}}
+    trust = {"Effect": "Allow", "Principal": {"AWS": studio.role}, "Action": "sts:AssumeRole", "Condition": condition}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    yield iam.create_role(RoleName="other", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    iam.delete_role(RoleName="other")
+
+
+def test_a_cell_reaches_sts_through_its_endpoint_alone(lab: tuple[Studio, str], other_role: str, story: Story) -> None:
+    """Without it the call never arrives: `explain app` and `explain path` say which endpoint is missing."""
+    studio, domain = lab
+    before = [one["NetworkInterfaceId"] for one in interfaces(story, group_id=studio.group)]
+    studio.make_profile(domain, "eve")
+    assert studio.make_app(domain, "eve")["Status"] == "InService"
+    wanted, cell = {"DomainId": domain, "UserProfileName": "eve"}, STS.replace("{role}", other_role)
+    assert "Connect timeout on endpoint URL" in studio.browse(make=wanted, run=cell)["output"]
+    missing = f"create an interface endpoint for com.amazonaws.us-west-2.sts in {story.facts['vpc']}"
+    explain_app = ("explain", "app", domain, "eve", "default")
+    assert missing in story.ringfence(*explain_app).stdout
+    after = [one["NetworkInterfaceId"] for one in interfaces(story, group_id=studio.group)]
+    (own,) = set(after) - set(before)
+    path = ("explain", "path", "--from", own, "--to", "sts.us-west-2.amazonaws.com")
+    assert f"{story.facts['vpc']} has no interface endpoint of sts" in story.ringfence(*path).stdout
+    endpoint = studio.make_endpoint("com.amazonaws.{region}.sts")
+    account = "arn:aws:sts::123456789012:assumed-role"
+    told = studio.browse(make=wanted, run=cell)["output"].split()
+    assert told == [f"{account}/studio/SageMaker", f"{account}/other/cell"]
+    assert endpoint in story.ringfence("explain", "call", "--last").stdout
+    assert missing not in story.ringfence(*explain_app).stdout
+    studio.delete_app(domain, "eve")
+
+
 def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it_reach(
     lab: tuple[Studio, str], story: Story
 ) -> None:
