@@ -85,7 +85,7 @@ class Config:
 
     @property
     def volumes(self) -> Path:
-        """Notebook instances' volumes: a directory each."""
+        """Notebook instances' volumes: a file each, mounted while the instance runs."""
         return self.state / "volumes"
 
     @property

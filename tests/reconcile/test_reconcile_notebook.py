@@ -66,7 +66,7 @@ async def test_a_life(machine: Machine) -> None:
         (interface,) = interfaces(machine)
         assert interface.description.endswith("SageMaker Notebook Instance nb") and interface.attachment is not None
         assert first.interface_id == interface.id and machine.driver.list_ids() == (first.instance_id,)
-        volume = machine.config.volumes / "vol-1"
+        volume = machine.config.volumes / "vol-1" / "volume"
         (volume / "kept").write_text("x")
         want(machine, **IN_VPC, stopping=True)
         await see(machine, "Stopped")
@@ -84,7 +84,7 @@ async def test_a_life(machine: Machine) -> None:
         with machine.store.transaction() as records:
             records.put(msgspec.structs.replace(notebook, stopping=True, deleting=True))
         await machine.until(lambda: not machine.store.snapshot().all(NotebookInstance))
-    assert interfaces(machine) == [] and not volume.exists()
+    assert interfaces(machine) == [] and not volume.parent.exists()
     assert machine.store.snapshot().all(NotebookInstanceStatus) == []
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,50 @@ async def test_a_volume_of_its_size_that_is_found_again(directory: Path) -> None
     assert (place / "kept").read_text() == "1"
 
 
+async def test_one_that_lasts_grows_and_never_shrinks(directory: Path) -> None:
+    """What is in it stays. Somebody with a mount namespace of his own, as a container's shim has, is not in the way."""
+    volumes, place = Volumes(), volume_of(directory)
+    await volumes.make(directory, 5 * GIB, lasting=True)
+    (place / "kept").write_text("1")
+    beside = ("unshare", "--mount", "--propagation", "slave", "sh", "-c", "echo; exec sleep 60")
+    with subprocess.Popen(beside, stdout=subprocess.PIPE) as shim:
+        assert shim.stdout is not None
+        shim.stdout.readline()
+        await volumes.close(directory)
+        assert not place.is_mount() and not list(place.iterdir())
+        with (directory / "volume.ext4").open("r+b") as file:
+            file.truncate(16 * GIB)  # as a daemon that was killed leaves it
+        await volumes.make(directory, 16 * GIB, lasting=True)
+        shim.kill()
+    assert 0.97 * 16 * GIB < _size(place) <= 16 * GIB and (place / "kept").read_text() == "1"
+    await volumes.close(directory)
+    await volumes.make(directory, 5 * GIB, lasting=True)
+    assert _size(place) > 15 * GIB
+    assert (directory / "volume.ext4").stat().st_blocks * 512 < 16 << 20
+    await volumes.close(directory)
+    assert str(directory) not in Path("/proc/mounts").read_text()
+
+
+async def test_one_that_is_in_use_does_not_grow(directory: Path) -> None:
+    volumes, place = Volumes(), volume_of(directory)
+    await volumes.make(directory, GIB, lasting=True)
+    (place / "open").write_text("1")
+    with (place / "open").open():
+        with pytest.raises(OSError, match="could not be unmounted"):
+            await volumes.close(directory)
+        unmount_below(directory)  # and the kernel goes on with it, for whoever has the file
+        with pytest.raises(OSError, match="still in use"):
+            await volumes.make(directory, 2 * GIB, lasting=True)
+    await volumes.make(directory, 2 * GIB, lasting=True)
+    assert _size(place) > GIB
+    await volumes.close(directory)
+
+
+def _size(place: Path) -> int:
+    size = os.statvfs(place)
+    return size.f_blocks * size.f_frsize
+
+
 async def test_what_is_written_is_in_memory_once(directory: Path) -> None:
     """The kernel says so of the loop device, of a volume that is new and of one that is found again."""
     try:
@@ -87,3 +132,7 @@ async def test_a_plain_directory_where_nothing_can_be_mounted(
     assert not volumes.limited and volume_of(directory).is_dir() and not volume_of(directory).is_mount()
     assert not (directory / "volume.ext4").exists()
     assert len([one for one in caplog.records if "not held to their size" in one.message]) == 1
+    (volume_of(directory) / "kept").write_text("1")
+    monkeypatch.undo()
+    await volumes.make(directory, GIB)
+    assert (volume_of(directory) / "kept").exists(), "nothing is mounted over what is there"

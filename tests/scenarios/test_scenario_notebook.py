@@ -53,6 +53,18 @@ done = subprocess.run(["sudo", "sh", "-c", "id -u; exit 3"], capture_output=True
 told["sudo"] = [done.stdout.strip(), done.returncode, done.stderr.strip()]
 print(json.dumps(told))
 """
+# What df says, and what is said to somebody who wants more.
+FILL = """
+import os, subprocess
+print(subprocess.run(["df", "-BG", "--output=size,target", "."], capture_output=True, text=True).stdout.split()[3:])
+with open("large", "wb") as file:
+    try:
+        os.posix_fallocate(file.fileno(), 0, 7 << 30)
+    except OSError as error:
+        print(error.strerror)
+os.remove("large")
+"""
+SHOWN = "['{size}G', '/home/ec2-user/SageMaker']\nNo space left on device\n"
 HOST = "lab.notebook.us-west-2.sagemaker.aws"
 
 
@@ -105,7 +117,7 @@ def test_in_the_vpc_alone(lab: Notebooks) -> None:
     assert "jupyterlab" in lab.log("lab/jupyter.log")
     told = json.loads(lab.run("lab", LOOK))
     assert (told["uid"], told["cwd"], told["metadata"]) == (200000, "/home/ec2-user/SageMaker", "lab")
-    assert told["files"] == ["created", "started"]
+    assert told["files"] == ["created", "lost+found", "started"]
     (interface,) = lab.interfaces("lab")
     own = interface["PrivateIpAddress"]
     assert (told["example"], told["s3"], told["api"]) == (None, own, own)
@@ -148,6 +160,20 @@ print(os.path.exists("kept"), os.path.exists("/home/ec2-user/lost"))
 print(open("created").read().count("once"), open("started").read().count("again"))
 """
     assert lab.run("lab", cell) == "True False\n1 2\n"
+
+
+@pytest.mark.skipif(not Path("/dev/loop-control").exists(), reason="no loop devices here: volumes are not limited")
+def test_the_volume_has_its_size_and_grows(lab: Notebooks, story: Story) -> None:
+    assert lab.run("lab", FILL) == SHOWN.format(size=5)
+    lab.stop("lab")
+    assert str(story.state / "volumes") not in Path("/proc/mounts").read_text()
+    update = {"NotebookInstanceName": "lab", "VolumeSizeInGB": 6}
+    lab.sagemaker.update_notebook_instance(**update)
+    lab.settle("lab", "Stopped")
+    with pytest.raises(ClientError, match="has 6 GB: it cannot be decreased to 5 GB"):
+        lab.sagemaker.update_notebook_instance(**{**update, "VolumeSizeInGB": 5})
+    lab.start("lab")
+    assert lab.run("lab", FILL + "print(open('created').read())") == SHOWN.format(size=6) + "once\n\n"
 
 
 @pytest.mark.statement("S2.16", "S2.17")

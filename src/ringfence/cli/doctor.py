@@ -74,11 +74,11 @@ def _tun() -> str:
 
 
 def _volume() -> str:
-    for program in ("mkfs.ext4", "mount"):
+    for program in ("mkfs.ext4", "e2fsck", "resize2fs", "mount"):
         if shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
             raise LookupError(f"`{program}` not found: apt-get install e2fsprogs mount")
     if not Path("/dev/loop-control").exists():
-        raise LookupError("no loop devices, so what a job writes is not held to it: modprobe loop, or give them to us")
+        raise LookupError("no loop devices, so no volume is held to its size: modprobe loop, or give them to us")
     return "ext4 through loop devices"
 
 

@@ -14,7 +14,7 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _MS_BIND = 4096
 _MS_REC = 16384
-_MS_PRIVATE = 1 << 18
+_MS_SLAVE = 1 << 19
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -46,7 +46,8 @@ def entering(place: Place, directory: Path) -> Callable[[], None]:
     def enter() -> None:
         enter_namespace(place.namespace)
         _check(_libc.unshare(_CLONE_NEWNS), "unshare")
-        _check(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "mount private")
+        # not private: it would keep in use what this machine unmounts
+        _check(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None), "mount slave")
         for target, source in files.items():
             # /etc/resolv.conf is often a link into /run: a bind mount lands on what it points to.
             real = os.path.realpath(target)

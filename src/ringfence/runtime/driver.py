@@ -140,6 +140,15 @@ class Driver(Protocol):
         """
         ...
 
+    async def open_volume(self, directory: Path, size: int) -> None:
+        """The directory's `volume_of`, of so many bytes, which outlives instances: made if it is not there, grown if it
+        was smaller and nobody uses it. Like `make_volume` otherwise."""
+        ...
+
+    async def close_volume(self, directory: Path) -> None:
+        """Nobody uses it any more: what was written is on the disk. OSError if somebody does."""
+        ...
+
     async def start(self, spec: ContainerSpec) -> None:
         """Return once the first process runs; StartFailed if it cannot. The id must be absent."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
 
@@ -21,6 +22,12 @@ class FakeDriver:
 
     async def make_volume(self, id: str, size: int) -> None:
         """Directories are made by who writes into them."""
+
+    async def open_volume(self, directory: Path, size: int) -> None:
+        """The same."""
+
+    async def close_volume(self, directory: Path) -> None:
+        """It is a directory."""
 
     async def start(self, spec: ContainerSpec) -> None:
         if spec.id in self._states:

@@ -170,7 +170,7 @@ def unmount_below(directory: Path) -> None:
     """What a daemon that was killed has left mounted, by the list of mounts: a dead one answers to nothing else."""
     prefix = f"{directory.resolve()}/"
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    for place in {line.split(" ")[4].replace("\\040", " ") for line in lines}:
+    for place in reversed([line.split(" ")[4].replace("\\040", " ") for line in lines]):
         if place.startswith(prefix):
             unmount(Path(place))
 

@@ -70,6 +70,7 @@ class OciDriver:
 
     def __init__(self, config: Config, prefer: str = "runc") -> None:
         self._instances = config.instances
+        self._lasting = config.volumes
         self._cgroups = Cgroups(config.prefix)
         self._runtime_state = Path("/run") / f"{config.prefix}-containers"
         self._prefer = prefer
@@ -79,6 +80,12 @@ class OciDriver:
 
     async def make_volume(self, id: str, size: int) -> None:
         await self._volumes.make(self._instances / id, size)
+
+    async def open_volume(self, directory: Path, size: int) -> None:
+        await self._volumes.make(directory, size, lasting=True)
+
+    async def close_volume(self, directory: Path) -> None:
+        await self._volumes.close(directory)
 
     async def start(self, spec: ContainerSpec) -> None:
         if not ID.fullmatch(spec.id):
@@ -160,7 +167,8 @@ class OciDriver:
         await asyncio.gather(*(self.delete(id) for id in {*self.list_ids(), *self._cgroups.ids()}))
         self._cgroups.remove_all()
         await asyncio.to_thread(_remove_directory, self._runtime_state)
-        await asyncio.to_thread(unmount_below, self._instances)
+        for directory in (self._instances, self._lasting):
+            await asyncio.to_thread(unmount_below, directory)
 
     async def _choose_runtime(self) -> str:
         """Once per daemon. A runtime that is there need not work: crun 1.8 refuses hybrid cgroups."""

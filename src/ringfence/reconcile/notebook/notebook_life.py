@@ -7,7 +7,6 @@ a launch that was not InService yet.
 
 import asyncio
 import logging
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import msgspec
 from ringfence.core import ids
 from ringfence.core.tags import drop_tags
 from ringfence.reconcile.instance import eni
-from ringfence.reconcile.instance.end import end_instance, remove_interface
+from ringfence.reconcile.instance.end import end_instance, remove_directory, remove_interface
 from ringfence.reconcile.instance.jupyter import (
     LIFECYCLE_SECONDS,
     STARTUP_SECONDS,
@@ -37,7 +36,8 @@ from ringfence.resources.notebook import (
     NotebookLifecycleConfig,
 )
 from ringfence.runtime.builtin.studio import studio_image
-from ringfence.runtime.driver import Exited, Running, StartFailed
+from ringfence.runtime.driver import Exited, Running, StartFailed, volume_of
+from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
 from ringfence.services.sagemaker.notebook_failure import script_failed, script_too_long
 from ringfence.services.sagemaker.notebook_state import notebook_status
@@ -98,8 +98,8 @@ class NotebookLife:
             raise LaunchFailed(_NOT_INSTALLED)
         made = await launch_instance(parts, self._wish(instance_id), Counter())
         self._put("Pending", interface_id=made.instance.network_interface_id)
-        volume, directory = self._volume(), parts.directory(instance_id)
-        await asyncio.to_thread(make_home, volume, NOTEBOOK_UID, NOTEBOOK_GID)
+        directory = parts.directory(instance_id)
+        volume = await self._open_volume()
         await asyncio.to_thread(contract.prepare, notebook, self._config(), status.created, directory)
         namespace = parts.network.namespace_path(instance_id)
         spec = contract.notebook_spec(parts.config, notebook, made, image, namespace, volume)
@@ -156,6 +156,21 @@ class NotebookLife:
         status = self._status()
         if status is not None and status.instance_id:
             await end_instance(self._parts, status.instance_id, _GRACE)
+        try:
+            await self._parts.driver.close_volume(self._volume())
+        except OSError as error:  # the next launch finds it mounted
+            log.warning("the volume of `%s` stays mounted: %s", self._notebook.arn, error)
+
+    async def _open_volume(self) -> Path:
+        """The user's directory on it."""
+        directory, size = self._volume(), self._notebook.volume_gb * GIB
+        try:
+            await self._parts.driver.open_volume(directory, size)
+        except OSError as error:
+            log.warning("the volume of `%s` is not there: %s", self._notebook.arn, error)
+            raise LaunchFailed(INTERNAL_ERROR) from None
+        await asyncio.to_thread(make_home, volume_of(directory), NOTEBOOK_UID, NOTEBOOK_GID)
+        return volume_of(directory)
 
     async def _delete(self) -> None:
         """The instance, its volume, its interface, and the records that say that there was one."""
@@ -163,7 +178,7 @@ class NotebookLife:
         interface = self._interface()
         if interface is not None:
             remove_interface(self._parts, interface, self._notebook.arn)
-        await asyncio.to_thread(shutil.rmtree, self._volume(), ignore_errors=True)
+        await asyncio.to_thread(remove_directory, self._volume())
         with self._parts.store.transaction() as records:
             if (status := notebook_status(records, self._notebook)) is not None:
                 records.delete(status)
