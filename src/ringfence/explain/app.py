@@ -12,6 +12,10 @@ from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.names import check_names
+from ringfence.explain.checks.opener import check_openers
+from ringfence.explain.checks.placement import check_placement
+from ringfence.explain.checks.role import check_trust
+from ringfence.explain.checks.s3_route import check_own_s3
 from ringfence.explain.checks.studio import (
     check_home,
     check_kernels,
@@ -19,9 +23,10 @@ from ringfence.explain.checks.studio import (
     check_policies,
     check_sagemaker,
 )
-from ringfence.explain.finding import Finding
+from ringfence.explain.finding import Finding, wrong
 from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.studio import App, Domain, DomainStatus, Owner, Space, UserProfile
+from ringfence.services.sagemaker.domain import url_of
 from ringfence.services.sagemaker.studio import app_state, app_status
 from ringfence.services.sagemaker.studio_settings import APP_SETTINGS, settle
 
@@ -93,6 +98,14 @@ def explain_app(ground: Ground, app: App) -> Checklist:
 def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Iterator[Finding]:
     if domain is None:
         return
+    status = app_status(ground.records, app)
+    if app.role_arn:
+        yield from check_trust(ground, place)
+    else:
+        sentence = f"{app.owner} is a shared space, and DefaultSpaceSettings has no ExecutionRole: CreateApp is refused"
+        yield wrong("trust", app.owner, sentence, f"update-domain --domain-id {domain.id} with one", None, domain.id)
+    placed = status is not None and status.status == "InService"
+    yield from check_placement(ground, place, "the domain's and the owner's settings", placed)
     yield from check_home(ground, place, ground.records.get(DomainStatus, domain.key))
     if domain.access == "PublicInternetOnly":
         yield from check_outside(ground, place)
@@ -101,7 +114,12 @@ def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Itera
         yield from check_sagemaker(ground, place)
         yield from check_kernels(ground, place)
         yield from check_calls(ground, place)
+        yield from check_own_s3(ground, place, "the app", needed=False)
         yield from check_endpoint_policies(ground, place)
+    if app.type != "KernelGateway":
+        yield from check_openers(
+            ground, place, url_of(domain).removeprefix("https://"), f"aws.sagemaker.{app.region}.studio"
+        )
     yield from check_policies(ground, app, domain)
 
 

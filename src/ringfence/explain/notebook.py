@@ -12,7 +12,8 @@ from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.internet_route import check_internet_route
 from ringfence.explain.checks.names import check_names
-from ringfence.explain.checks.notebook import check_direct, check_needs, check_openers
+from ringfence.explain.checks.notebook import check_direct, check_needs, check_url
+from ringfence.explain.checks.placement import check_placement
 from ringfence.explain.checks.role import check_role
 from ringfence.explain.finding import Finding, note
 from ringfence.explain.hosting import Ground, Plan, plan_alone
@@ -46,6 +47,9 @@ def _find(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Fi
         sentence = "it has no SubnetId: it is in SageMaker's own network, with the internet and nothing of a VPC"
         yield note("network", notebook.name, sentence, "give it SubnetId and SecurityGroupIds")
         return
+    status = notebook_status(ground.records, notebook)
+    placed = status is not None and status.interface_id is not None
+    yield from check_placement(ground, plan, "the notebook instance", placed)
     yield from check_names(ground, plan)
     if notebook.direct_internet_access == "Enabled":
         yield from check_direct(ground, plan)
@@ -54,7 +58,7 @@ def _find(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Fi
         yield from check_calls(ground, plan)
         yield from check_internet_route(ground, plan)
         yield from check_endpoint_policies(ground, plan)
-    yield from check_openers(ground, plan, notebook)
+    yield from check_url(ground, plan, notebook)
 
 
 def _head(ground: Ground, notebook: NotebookInstance, reason: str | None) -> Iterator[str]:

@@ -29,7 +29,7 @@ def check_network(ground: Ground, plan: Plan) -> Iterator[Finding]:
 def _one_network(ground: Ground, subnet_ids: tuple[str, ...], group_ids: tuple[str, ...]) -> Finding:
     subnets = {id: ground.records.get(Subnet, id) for id in subnet_ids}
     groups = {id: ground.records.get(SecurityGroup, id) for id in group_ids}
-    gone = [id for id, record in (*subnets.items(), *groups.items()) if record is None]
+    gone = find_gone(ground, subnet_ids, group_ids)
     first = subnet_ids[0]
     if gone:
         seen = Seen(
@@ -62,7 +62,7 @@ def _addresses(ground: Ground, plan: Plan, subnet_ids: tuple[str, ...]) -> Findi
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
     """
-    free = {id: free_count(record.cidr, _used(ground, id)) for id in subnet_ids if (record := _subnet(ground, id))}
+    free = count_free(ground, subnet_ids)
     count = sum(variant.count for variant in plan.variants if variant.subnet_ids == subnet_ids)
     starting = max(0, count - _placed(ground, plan, subnet_ids))
     shown = ", ".join(f"{id} has {number}" for id, number in free.items())
@@ -78,8 +78,16 @@ def _addresses(ground: Ground, plan: Plan, subnet_ids: tuple[str, ...]) -> Findi
     )
 
 
-def _subnet(ground: Ground, id: str) -> Subnet | None:
-    return ground.records.get(Subnet, id)
+def find_gone(ground: Ground, subnet_ids: tuple[str, ...], group_ids: tuple[str, ...]) -> list[str]:
+    """Those that are not there any more."""
+    subnets = [id for id in subnet_ids if ground.records.get(Subnet, id) is None]
+    return [*subnets, *(id for id in group_ids if ground.records.get(SecurityGroup, id) is None)]
+
+
+def count_free(ground: Ground, subnet_ids: tuple[str, ...]) -> dict[str, int]:
+    """The free addresses of each subnet that there is."""
+    found = {id: ground.records.get(Subnet, id) for id in subnet_ids}
+    return {id: free_count(record.cidr, _used(ground, id)) for id, record in found.items() if record is not None}
 
 
 def _used(ground: Ground, subnet_id: str) -> int:

@@ -8,12 +8,13 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/notebook-interface-endpoint.html
 from collections.abc import Iterator
 
 from ringfence.explain import aws_message
-from ringfence.explain.checks.s3_route import give_reason
+from ringfence.explain.checks.opener import check_openers
+from ringfence.explain.checks.s3_route import check_own_s3
 from ringfence.explain.checks.studio import judge_policy
 from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
-from ringfence.explain.standing import Standing, standings
-from ringfence.explain.way_to_s3 import find_way, s3_endpoints
+from ringfence.explain.standing import Standing, standings, vpcs_of
+from ringfence.explain.way_to_s3 import s3_endpoints
 from ringfence.network.addresses import service_facts
 from ringfence.network.explain import explain
 from ringfence.resources.ec2 import VpcEndpoint
@@ -29,7 +30,7 @@ def check_needs(ground: Ground, plan: Plan) -> Iterator[Finding]:
     for standing in standings(ground, plan):
         for service in _NEEDED:
             yield _judge_service(ground, standing, service)
-        yield _judge_s3(ground, standing)
+    yield from check_own_s3(ground, plan, "the notebook instance", needed=True)
 
 
 def _judge_service(ground: Ground, standing: Standing, service: str) -> Finding:
@@ -51,16 +52,6 @@ def _judge_service(ground: Ground, standing: Standing, service: str) -> Finding:
     return wrong("sagemaker", service, sentence, said.remedy if inside else create, seen, walked.deciding.owner)
 
 
-def _judge_s3(ground: Ground, standing: Standing) -> Finding:
-    host, subnet = f"s3.{ground.region}.amazonaws.com", standing.subnet.id
-    way = find_way(standing, host, ground.region)
-    if way.trace.delivered:
-        by = f"through {way.endpoint_id}" if way.endpoint_id else "over the internet"
-        return ok("s3-route", subnet, f"{subnet} reaches S3 {by}", subnet)
-    sentence, remedy = give_reason(ground, way, "the notebook instance")
-    return wrong("s3-route", subnet, sentence, remedy, aws_message.connect_timeout(host), subnet)
-
-
 def check_direct(ground: Ground, plan: Plan) -> Iterator[Finding]:
     """What DirectInternetAccess means for the endpoints that the VPC has."""
     for standing in standings(ground, plan):
@@ -72,21 +63,10 @@ def check_direct(ground: Ground, plan: Plan) -> Iterator[Finding]:
             yield note("direct", id, sentence, "create it with DirectInternetAccess Disabled to use the endpoint", id)
 
 
-def check_openers(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Finding]:
-    """How people who stand in the VPC open its URL: the endpoint for the API makes it and does not open it."""
-    for standing in standings(ground, plan):
-        address = standing.look_up_anyhow(notebook.domain)
-        walked = standing.send(address, 443) if address is not None else None
-        subnet, service = standing.subnet.id, f"aws.sagemaker.{ground.region}.notebook"
-        if walked is None or not walked.delivered:
-            sentence = f"a browser in {subnet} does not reach {notebook.domain}"
-            sentence += f": {explain(walked).sentence}" if walked is not None else ""
-            yield note("url", subnet, sentence, f"create an interface endpoint for {service}, or a NAT gateway", subnet)
-        elif walked.reached in standing.vpc.endpoints:
-            yield ok("url", subnet, f"a browser in {subnet} opens it through {walked.reached}", walked.reached or "")
-        else:
-            yield note("url", subnet, f"a browser in {subnet} opens it over the internet", f"or through {service}")
+def check_url(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Finding]:
+    """How people who stand in the VPC open its URL."""
+    yield from check_openers(ground, plan, notebook.domain, f"aws.sagemaker.{ground.region}.notebook")
+    for vpc in vpcs_of(ground, plan):
         for record in ground.records.all(VpcEndpoint):
-            named = record.service_name.endswith((".sagemaker.api", ".notebook"))
-            if record.vpc_id == standing.vpc.id and named:
+            if record.vpc_id == vpc.id and record.service_name.endswith((".sagemaker.api", ".notebook")):
                 yield judge_policy(record, _URL, notebook.arn)

@@ -32,10 +32,16 @@ def check_role(ground: Ground, plan: Plan) -> Iterator[Finding]:
             yield _interface_rights(ground, arn, subnet_ids, group_ids)
 
 
+def check_trust(ground: Ground, plan: Plan) -> Iterator[Finding]:
+    """Of an app of Studio: SageMaker's own role makes its interface."""
+    for arn in roles_of(plan):
+        yield _trust(ground, arn)
+
+
 def _trust(ground: Ground, arn: str) -> Finding:
     role = role_record(ground.records, arn)
     if role is None:
-        return wrong("trust", arn, f"there is no role {arn}", "create it, or name another in the model", _refused(arn))
+        return wrong("trust", arn, f"there is no role {arn}", "create it, or name another", _refused(arn))
     service = Principal(kind="service", account=role.account, arn=SAGEMAKER, id=SAGEMAKER, service=SAGEMAKER)
     request: Request = {"RoleArn": arn, "RoleSessionName": "SageMaker"}
     denied = ground.permits(service, "sts", "AssumeRole", request, IN_PROCESS)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from ringfence.explain import aws_message
 from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
-from ringfence.explain.way_to_s3 import WayToS3, data_in, s3_endpoints, ways_to_s3
+from ringfence.explain.standing import standings
+from ringfence.explain.way_to_s3 import WayToS3, data_in, find_way, s3_endpoints, ways_to_s3
 from ringfence.network.addresses import prefix_list_of
 from ringfence.network.explain import explain
 
@@ -14,6 +15,22 @@ def check_s3_route(ground: Ground, plan: Plan) -> Iterator[Finding]:
     urls = {subnet: data.url for one, data in data_in(plan) for subnet in one.subnet_ids}
     for way in ways_to_s3(ground, plan):
         yield _judge(ground, way, urls.get(way.standing.subnet.id))
+
+
+def check_own_s3(ground: Ground, plan: Plan, who: str, needed: bool) -> Iterator[Finding]:
+    """That an app or a notebook instance reaches S3 from the VPC alone; a note if it starts without."""
+    host = f"s3.{ground.region}.amazonaws.com"
+    for standing in standings(ground, plan):
+        subnet, way = standing.subnet.id, find_way(standing, host, ground.region)
+        if way.trace.delivered:
+            by = f"through {way.endpoint_id}" if way.endpoint_id else "over the internet"
+            yield ok("s3-route", subnet, f"{subnet} reaches S3 {by}", subnet)
+            continue
+        sentence, remedy = give_reason(ground, way, who)
+        if needed:
+            yield wrong("s3-route", subnet, sentence, remedy, aws_message.connect_timeout(host), subnet)
+        else:
+            yield note("s3-route", subnet, sentence, remedy, subnet)
 
 
 def _judge(ground: Ground, way: WayToS3, url: str | None) -> Finding:
