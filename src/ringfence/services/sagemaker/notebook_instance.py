@@ -10,17 +10,16 @@ from typing import Any
 import msgspec
 
 from ringfence.core import ids
-from ringfence.core.arn import make_arn
 from ringfence.core.call import Call, Request, Result
-from ringfence.core.operation import Keys, KeyValues, operation
+from ringfence.core.operation import operation
 from ringfence.core.tags import set_tags
 from ringfence.resources.notebook import (
     NotebookInstance,
-    NotebookLifecycleConfig,
     NotebookOpening,
     NotebookSession,
     NotebookUrl,
 )
+from ringfence.services.sagemaker import notebook_authorization as authorization
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
 from ringfence.services.sagemaker.instance_limit import check_instance_limit
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
@@ -29,10 +28,10 @@ from ringfence.services.sagemaker.notebook_instance_lifecycle_config import find
 from ringfence.services.sagemaker.notebook_state import ENDED, find_in, modified_of, notebook_state, notebook_status
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
 from ringfence.services.sagemaker.studio import with_token
-from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
+from ringfence.services.sagemaker.tag import read_tags
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
 
-_ON = "notebook-instance/{NotebookInstanceName}"
+_ON = authorization.ON
 _CREATE = frozenset(
     {
         "NotebookInstanceName", "InstanceType", "SubnetId", "SecurityGroupIds", "RoleArn", "Tags",
@@ -58,76 +57,15 @@ _HARMLESS: dict[str, Any] = {
 # https://docs.aws.amazon.com/sagemaker/latest/dg/nbi-jl.html
 _PLATFORMS = ("notebook-al2023-v1", "notebook-al2023-v2", "notebook-al2-v3")
 _VOLUME_GB = 5
-_METADATA = "InstanceMetadataServiceConfiguration.MinimumInstanceMetadataServiceVersion"
-_PASSED = {"RoleArn": "sagemaker.amazonaws.com"}
 _LONGEST_LABEL = 63
-
-
-def _lifecycle_arns(call: Call, request: Request) -> list[str]:
-    name = request.get("LifecycleConfigName")
-    return [arn_of(call, NotebookLifecycleConfig, name)] if name else []
-
-
-_KEYS: Keys = {
-    "sagemaker:AcceleratorTypes": "AcceleratorTypes",
-    "sagemaker:InstanceTypes": "InstanceType",
-    "sagemaker:MinimumInstanceMetadataServiceVersion": _METADATA,
-    "sagemaker:NotebookInstanceLifecycleConfigArns": _lifecycle_arns,
-    "sagemaker:RootAccess": "RootAccess",
-}
-
-
-def _or_default(member: str, default: str) -> KeyValues:
-    """The value that will hold: AWS does not say whether a key is there for what is left to its default, and a Deny of
-    `Enabled` is to stop that too."""
-    return lambda call, request: [request.get(member, default)]
-
-
-def _metadata_version(call: Call, request: Request) -> list[str]:
-    given = request.get("InstanceMetadataServiceConfiguration", {})
-    return [given.get("MinimumInstanceMetadataServiceVersion", "1")]
-
-
-def _in_vpc(*resources: str) -> Any:
-    """What the caller needs for an instance in a VPC, beside what the role needs at its launch.
-
-    https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
-    """
-
-    def arns(call: Call, request: Request) -> list[str]:
-        if "SubnetId" not in request:
-            return []
-        named = [
-            f"subnet/{request['SubnetId']}",
-            *(f"security-group/{one}" for one in request.get("SecurityGroupIds", ())),
-        ]
-        wanted = [*resources, *named] if resources else []
-        return [make_arn("ec2", call.region, call.account, one) for one in wanted] or ["*"]
-
-    return arns
 
 
 @operation(
     "CreateNotebookInstance",
     on=(_ON,),
-    keys={
-        **_KEYS,
-        "sagemaker:DirectInternetAccess": _or_default("DirectInternetAccess", "Enabled"),
-        "sagemaker:RootAccess": _or_default("RootAccess", "Enabled"),
-        "sagemaker:MinimumInstanceMetadataServiceVersion": _metadata_version,
-        "sagemaker:VolumeKmsKeyArn": "KmsKeyId",
-        "sagemaker:VpcSecurityGroupIds": "SecurityGroupIds",
-        "sagemaker:VpcSubnets": "SubnetId",
-        **tagging_action("CreateNotebookInstance"),
-    },
-    passes=_PASSED,
-    also=(
-        ("sagemaker:AddTags", tagging_resources(_ON)),
-        ("ec2:DescribeSubnets", _in_vpc()),
-        ("ec2:DescribeSecurityGroups", _in_vpc()),
-        ("ec2:DescribeVpcs", _in_vpc()),
-        ("ec2:CreateNetworkInterface", _in_vpc("network-interface/*")),
-    ),
+    keys=authorization.CREATE_KEYS,
+    passes=authorization.PASSED,
+    also=authorization.CREATE_ALSO,
 )
 def create_notebook_instance(call: Call, request: Request) -> Result:
     refuse_others(request, _CREATE, harmless=_HARMLESS)
@@ -210,7 +148,7 @@ def list_notebook_instances(call: Call, request: Request) -> Result:
     return with_token("NotebookInstances", [_summary(call, one) for one in notebooks], token)
 
 
-@operation("UpdateNotebookInstance", on=(_ON,), keys=_KEYS, passes=_PASSED)
+@operation("UpdateNotebookInstance", on=(_ON,), keys=authorization.KEYS, passes=authorization.PASSED)
 def update_notebook_instance(call: Call, request: Request) -> Result:
     """While it is stopped; a change holds from its next start."""
     refuse_others(request, _UPDATE, harmless=_HARMLESS)
