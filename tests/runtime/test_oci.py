@@ -336,8 +336,10 @@ async def test_exit_code_and_both_streams(stage: Stage, shell_image: Image) -> N
 
 
 async def test_stop_kills_who_does_not_listen(stage: Stage, shell_image: Image) -> None:
-    spec = stage.spec(shell_image, "sh", "-c", "trap '' TERM; while :; do sleep 1; done")
+    spec = stage.spec(shell_image, "sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done")
     await stage.driver.start(spec)
+    while spec.log.read_text() != "deaf\n":  # until then it is the runtime's own process, which does listen
+        await asyncio.sleep(0.01)
     await stage.driver.stop(spec.id, grace=0.3)
     assert stage.driver.state(spec.id) == Exited(137)
     await stage.driver.stop(spec.id)
