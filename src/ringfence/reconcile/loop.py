@@ -12,7 +12,17 @@ from typing import Protocol
 from ringfence.core.record import Record
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.ports import Compile, Listeners, Network
-from ringfence.resources import direct_connect, ec2, flow_log, instance, route53, vpn
+from ringfence.resources import (
+    direct_connect,
+    ec2,
+    flow_log,
+    instance,
+    nat_gateway,
+    prefix_list,
+    route53,
+    vpc_peering_connection,
+    vpn,
+)
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
@@ -21,7 +31,17 @@ _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds
 _LOOK_AGAIN = 60.0  # how long a machine on which nothing changes is believed
 
 # Kinds that the network compiler reads: only their changes start it. A test holds it to these modules.
-NETWORK_MODULES = (direct_connect, ec2, flow_log, instance, route53, vpn)
+NETWORK_MODULES = (
+    direct_connect,
+    ec2,
+    flow_log,
+    instance,
+    nat_gateway,
+    prefix_list,
+    route53,
+    vpc_peering_connection,
+    vpn,
+)
 _NETWORK_KINDS = frozenset(
     name
     for module in NETWORK_MODULES

@@ -56,7 +56,7 @@ def test_what_botocore_signs_holds(request_: HttpRequest) -> None:
 
 def test_what_is_changed_does_not_hold() -> None:
     request = presign(content_type="text/csv")
-    later = NOW + timedelta(seconds=120)
+    later = datetime.now(UTC) + timedelta(seconds=120)
     assert fault(request, now=later) == "expired"
     assert fault(request, secret="other") == "mismatch"
     assert fault(request, bucket="bucket") == "mismatch"

@@ -87,7 +87,7 @@ def list_studio_lifecycle_configs(call: Call, request: Request) -> Result:
         "CreationTimeBefore": request.get("ModifiedTimeBefore"),
         "CreationTimeAfter": request.get("ModifiedTimeAfter"),
     }
-    asked = {member: value for member, value in request.items() if member != "CreationTimeBefore"}
+    asked = {member: request.get(member) for member in ("NameContains", "CreationTimeAfter")}
     found = filtered(filtered(owned(call, StudioLifecycleConfig), asked), times)
     kept = [one for one in found if app_type in (None, one.app_type) and (until is None or one.created <= until)]
     # "The sort order. The default value is Descending."
