@@ -277,3 +277,35 @@ def status_of(machine: Machine, endpoint: Endpoint) -> EndpointStatus:
     status = machine.status(endpoint)
     assert status is not None
     return status
+
+
+async def test_few_start_at_once_and_their_time_runs_from_their_start(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringfence.reconcile.hosting.host._STARTING", 2)
+    silent = variant(container={"Image": IMAGE.replace("scikit", "sick")}, startup_timeout=1)
+    most = 0
+
+    def all_failed() -> bool:
+        nonlocal most
+        most = max(most, len(machine.driver.list_ids()))
+        told = [machine.status(endpoint) for endpoint in endpoints]
+        return all(status is not None and "did not pass the ping" in (status.failure_reason or "") for status in told)
+
+    async with machine.daemon():
+        endpoints = [machine.want(silent, name=f"ep-{number}") for number in range(4)]
+        await machine.until(all_failed, 10)
+        await machine.until(lambda: not machine.hosts())
+    assert most == 2
+
+
+async def test_one_that_takes_long_to_answer_lets_others_start(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringfence.reconcile.hosting.host._STARTING", 1)
+    monkeypatch.setattr("ringfence.reconcile.hosting.host._STARTING_SECONDS", 0.05)
+    silent = variant(container={"Image": IMAGE.replace("scikit", "sick")}, startup_timeout=30)
+    async with machine.daemon():
+        for number in range(3):
+            machine.want(silent, name=f"ep-{number}")
+        await machine.until(lambda: [host.phase for host in machine.hosts()] == ["starting"] * 3)

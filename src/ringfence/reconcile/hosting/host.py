@@ -6,7 +6,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 from ringfence.reconcile.hosting.health import Pace, wait_until_unhealthy
@@ -31,6 +33,10 @@ _GRACE = 30.0
 _DRAIN = 65.0
 _RETRY = 2.0  # seconds
 _ADOPT_PINGS = 3
+# At once: each takes a core until its container answers. Fifty at once on two cores answer no ping in time.
+_STARTING = (os.cpu_count() or 1) + 2
+# One that takes longer waits for something else than a core: the next need not wait for it.
+_STARTING_SECONDS = 20.0
 
 
 class Hosts:
@@ -42,6 +48,7 @@ class Hosts:
         self._pace = pace
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
+        self._starting = asyncio.Semaphore(_STARTING)
 
     def launch(self, endpoint: Endpoint, variant: Variant, instance_id: str, delay: float) -> None:
         """Start an instance whose HostStatus has been written; after `delay` seconds if others failed before it."""
@@ -83,7 +90,11 @@ class Hosts:
     async def _launch(self, endpoint: Endpoint, variant: Variant, instance_id: str, delay: float) -> None:
         try:
             await asyncio.sleep(delay)
-            await Launch(self._parts, endpoint, variant, instance_id).run()
+            launch = Launch(self._parts, endpoint, variant, instance_id)
+            if variant.serverless is None:
+                await self._in_turn(launch)
+            else:
+                await launch.run()  # a caller waits for it
         except LaunchFailed as failure:
             set_phase(self._parts, instance_id, "failed", failure.reason)
         except Exception:
@@ -91,6 +102,17 @@ class Hosts:
             set_phase(self._parts, instance_id, "failed", INTERNAL_ERROR)
         else:
             await self._watch(variant, instance_id)
+
+    async def _in_turn(self, launch: Launch) -> None:
+        """With so many others at once that each has a core now and then; no time-out of its start runs until then."""
+        await self._starting.acquire()
+        with ExitStack() as turn:
+            turn.callback(self._starting.release)
+            late = asyncio.get_running_loop().call_later(_STARTING_SECONDS, turn.close)
+            try:
+                await launch.run()
+            finally:
+                late.cancel()
 
     async def _watch(self, variant: Variant, instance_id: str) -> None:
         """Until a container of a serving instance ends by itself, or does not answer /ping any more."""

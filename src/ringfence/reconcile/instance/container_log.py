@@ -8,6 +8,7 @@ caller's business.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -40,64 +41,83 @@ class LogFile(Record, frozen=True, kw_only=True):
         return self.path
 
 
+@dataclass(slots=True)
+class _Followed:
+    """Where a file's lines go, and how long the file was when all that it had was shipped."""
+
+    group: LogGroup
+    stream: str
+    on_lines: OnLines | None
+    seen: int = -1
+
+
 class ContainerLogs:
-    """Ships files in the background, one task each. Fills `ports.ContainerLogs`."""
+    """Ships files in the background: one task looks at them all. Fills `ports.ContainerLogs`."""
 
     def __init__(self, store: Store, edge: Edge | None = None) -> None:
         self._store = store
         self._edge = edge or SystemEdge()
-        self._running: dict[Path, tuple[asyncio.Task[None], asyncio.Event]] = {}
+        self._files: dict[Path, _Followed] = {}
+        self._task: asyncio.Task[None] | None = None
 
     def follow(
         self, path: Path, account: str, region: str, group: str, stream: str, on_lines: OnLines | None = None
     ) -> None:
         """Begin, or go on where an earlier daemon stopped; returns at once. Nothing if the path is followed already."""
-        if path in self._running:
+        if path in self._files:
             return
         now = milliseconds(self._edge.now())
         target = LogGroup(name=group, account=account, region=region, created=now)
-        stop = asyncio.Event()
-        following = follow(self._store, path, target, stream, self._edge, stop, on_lines)
-        task = asyncio.create_task(following, name=f"log {path}")
-        self._running[path] = task, stop
+        self._files[path] = _Followed(target, stream, on_lines)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._ship_while_any(), name="container logs")
 
     async def finish(self, path: Path) -> None:
-        """Ship what is left and stop; no error if the path is not followed."""
-        if path in self._running:
-            task, stop = self._running.pop(path)
-            stop.set()
-            await task
+        """Ship what is left, also a line without an end, and stop; no error if the path is not followed."""
+        followed = self._files.pop(path, None)
+        while followed is not None and self._ship(path, followed, whole=True):
+            await asyncio.sleep(0)
         with self._store.transaction() as records:
             if file := records.get(LogFile, str(path)):
                 records.delete(file)
 
     async def close(self) -> None:
         """Stop where each file is, for a later daemon to go on; before the store is closed."""
-        tasks = [task for task, _ in self._running.values()]
-        self._running.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._files.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
+    async def _ship_while_any(self) -> None:
+        """A batch of each file in turn; a look at one that has not grown is no more than its size."""
+        while self._files:
+            more = False
+            for path, followed in list(self._files.items()):
+                # INVARIANT: no await since it was seen to be followed: what `finish` has ended is not begun again.
+                if path in self._files and self._has_grown(path, followed):
+                    more = self._ship(path, followed, whole=False) or more
+                    await asyncio.sleep(0)
+            if not more:
+                await asyncio.sleep(_PAUSE)
 
-async def follow(
-    store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, stop: asyncio.Event,
-    on_lines: OnLines | None = None,
-) -> None:  # fmt: skip
-    """Ship the lines of `path` as they come, until `stop`; then ship the rest, also a line without an end."""
-    while True:
-        ending = stop.is_set()
+    def _has_grown(self, path: Path, followed: _Followed) -> bool:
         try:
-            while ship(store, path, group, stream, edge, whole=ending, on_lines=on_lines):
-                await asyncio.sleep(0)
+            return path.stat().st_size != followed.seen
+        except OSError:
+            return False
+
+    def _ship(self, path: Path, followed: _Followed, *, whole: bool) -> bool:
+        try:
+            size = path.stat().st_size
+            target, edge = (followed.group, followed.stream), self._edge
+            if ship(self._store, path, *target, edge, whole=whole, on_lines=followed.on_lines):
+                return True
+            followed.seen = size
+        except FileNotFoundError:
+            pass
         except OSError as error:
             log.warning("cannot read the container log `%s`: %s", path, error)
-        if ending:
-            return
-        try:
-            await asyncio.wait_for(stop.wait(), _PAUSE)
-        except TimeoutError:
-            continue
+        return False
 
 
 def ship(
