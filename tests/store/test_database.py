@@ -39,7 +39,17 @@ class DatabaseTestMany(Record, frozen=True, kw_only=True):
         return self.name
 
 
-Thing, Many = DatabaseTestThing, DatabaseTestMany
+class DatabaseTestNoise(Record, frozen=True, kw_only=True):
+    WATCHED: ClassVar[bool] = False
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+Thing, Many, Noise = DatabaseTestThing, DatabaseTestMany, DatabaseTestNoise
 
 
 @pytest.fixture
@@ -201,6 +211,19 @@ async def test_wait_returns_at_the_next_commit(store: Store) -> None:
     put(store, Thing(name="a"))
     assert await asyncio.gather(*waiters) == [1, 1]
     assert await store.wait(0) == 1
+
+
+async def test_what_nobody_watches_wakes_nobody(store: Store) -> None:
+    put(store, Thing(name="a"))
+    waiter = asyncio.create_task(store.wait(1))
+    put(store, Noise(name="n"))
+    await asyncio.sleep(0)
+    assert not waiter.done()
+    assert (store.revision, store.load(Noise, "n")) == (1, Noise(name="n"))
+    with store.transaction() as records:
+        records.put(Noise(name="m"))
+        records.put(Thing(name="b"))
+    assert await waiter == store.revision == 2
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

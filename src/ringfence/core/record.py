@@ -15,6 +15,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     # False for kinds that can be many (S3 objects, log events): these live on disk only and are read by key or scan.
     CACHED: ClassVar[bool] = True
+    # False for kinds that come all the time and from which nothing follows (log events, datapoints): a commit of these
+    # alone makes no new revision, and wakes nobody.
+    WATCHED: ClassVar[bool] = True
 
     @property
     def key(self) -> str:

@@ -18,6 +18,8 @@ StateValue = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 class Metric(Record, frozen=True, kw_only=True):
     """A metric that has had data. `dimensions`: (name, value), sorted. `seen`: when it last had data, to the hour."""
 
+    WATCHED: ClassVar[bool] = False
+
     account: str
     region: str
     namespace: str
@@ -43,6 +45,7 @@ class Datapoint(Record, frozen=True, kw_only=True):
     statistics only.
     """
 
+    WATCHED: ClassVar[bool] = False
     CACHED: ClassVar[bool] = False
 
     metric: str

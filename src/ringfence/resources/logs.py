@@ -23,6 +23,8 @@ class LogGroup(Record, frozen=True, kw_only=True):
 class LogStream(Record, frozen=True, kw_only=True):
     """`group_key`: its LogGroup's key. `sequence`: how many events it has ever taken; numbers the next one."""
 
+    WATCHED: ClassVar[bool] = False
+
     group_key: str
     name: str
     created: int
@@ -40,6 +42,7 @@ class LogStream(Record, frozen=True, kw_only=True):
 class LogEvent(Record, frozen=True, kw_only=True):
     """One event. Keys sort by group, stream, time, and the order in which events came in."""
 
+    WATCHED: ClassVar[bool] = False
     CACHED: ClassVar[bool] = False
 
     stream_key: str

@@ -267,15 +267,17 @@ class Store:
         ]
         if not puts and not deletes:
             return
+        revision = self.revision + any(kind.WATCHED for kind in writes)
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", puts)
             self._connection.executemany("DELETE FROM records WHERE kind = ? AND key = ?", deletes)
-            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (str(self.revision + 1),))
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (str(revision),))
         self._commits += 1
         self._remember(writes)
-        self.revision += 1
-        self._changed.set()
+        if revision > self.revision:
+            self.revision = revision
+            self._changed.set()
 
     def _remember(self, writes: dict[type[Record], dict[str, Record | None]]) -> None:
         for kind, changes in writes.items():

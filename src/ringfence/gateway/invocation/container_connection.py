@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._came = asyncio.Event()  # something of a reply that flows, or its end
         self._idle: asyncio.TimerHandle | None = None
+        self._resting_until: float | None = None
 
     async def ask(self, request: tuple[bytes, bytes]) -> ContainerReply:
         """The whole reply to a head and a body. Raises BadReply or ConnectionError."""
@@ -87,8 +88,7 @@ class Connection(asyncio.Protocol):
         return data
 
     def _send(self, request: tuple[bytes, bytes], reply: ContainerReply) -> asyncio.Future[ContainerReply]:
-        if self._idle is not None:
-            self._idle.cancel()
+        self._resting_until = None
         if not self.usable:
             raise Unanswered
         self._reply = reply
@@ -106,8 +106,21 @@ class Connection(asyncio.Protocol):
         return not (self._ended or self._transport.is_closing())
 
     def rest(self) -> None:
-        """Wait for the next request, but not for ever."""
-        self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self.close)
+        """Wait for the next request, but not for ever. One timer, set anew when it was too early."""
+        loop = asyncio.get_running_loop()
+        self._resting_until = loop.time() + _IDLE_SECONDS
+        if self._idle is None:
+            self._idle = loop.call_at(self._resting_until, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._idle = None
+        if self._resting_until is None:  # a request is under way: its end begins the next rest
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._resting_until:
+            self._idle = loop.call_at(self._resting_until, self._end_rest)
+        else:
+            self.close()
 
     def close(self) -> None:
         if self._idle is not None:

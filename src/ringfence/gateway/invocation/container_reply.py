@@ -10,7 +10,7 @@ from collections.abc import Callable
 _HEAD_LIMIT = 64 * 1024
 _LINE_LIMIT = 4 * 1024
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")
-_HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # In a line: they would end it, or begin another, wherever the value goes on to.
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")
@@ -102,7 +102,8 @@ class ContainerReply:
         if self.status < 200:  # 100 Continue, 103 Early Hints: the reply itself is still to come
             return True
         self.headers = _read_headers(lines)
-        options = {option.strip().lower() for option in self.headers.get("connection", "").split(",")}
+        given = self.headers.get("connection")
+        options = {option.strip().lower() for option in given.split(",")} if given else ()
         self.keeps_alive = "close" not in options if found[1] == b"1" else "keep-alive" in options
         self.flows = self._streams and self.status < 300
         return self._choose_body()
@@ -196,10 +197,10 @@ def _read_headers(lines: list[bytes]) -> dict[str, str]:
     """Those that come more than once are joined, as lists are."""
     headers: dict[str, str] = {}
     for line in lines:
-        found = _HEADER.fullmatch(line)
-        if not found or _CONTROL.search(line):
+        given, colon, rest = line.partition(b":")
+        if not colon or not _NAME.fullmatch(given) or _CONTROL.search(line):
             raise BadReply(f"a header is {line[:40]!r}")
-        name = found[1].decode("ascii").lower()
-        value = found[2].decode("utf-8", "surrogateescape")
+        name = given.decode("ascii").lower()
+        value = rest.strip(b" \t").decode("utf-8", "surrogateescape")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers

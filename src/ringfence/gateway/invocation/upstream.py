@@ -231,6 +231,7 @@ def _encode(forward: Forward) -> tuple[bytes, bytes]:
     own = {"Host": f"127.0.0.1:{forward.port}", "Content-Length": str(len(forward.body))}
     lines = [f"{forward.method} {forward.path} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in (own | dict(forward.headers)).items()]
-    if any(end in line for line in lines for end in "\r\n\0"):
+    head = "\r\n".join(lines)
+    if head.count("\r") >= len(lines) or head.count("\n") >= len(lines) or "\0" in head:
         raise ValueError("a header holds a control character")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape"), forward.body
+    return f"{head}\r\n\r\n".encode("utf-8", "surrogateescape"), forward.body

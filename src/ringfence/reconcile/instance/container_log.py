@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from ringfence.core.record import Record, Writer
 from ringfence.reconcile.clock import SystemEdge
@@ -32,6 +33,8 @@ OnLines = Callable[[Writer, Sequence[str], datetime], None]
 
 class LogFile(Record, frozen=True, kw_only=True):
     """A file that is shipped: how many of its bytes are events already."""
+
+    WATCHED: ClassVar[bool] = False
 
     path: str
     offset: int
