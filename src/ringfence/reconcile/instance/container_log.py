@@ -110,9 +110,10 @@ class ContainerLogs:
             return False
 
     def _ship(self, path: Path, followed: _Followed, *, whole: bool) -> bool:
+        """Whether there was any. What fails with one file keeps no other from being shipped."""
+        target, edge = (followed.group, followed.stream), self._edge
         try:
             size = path.stat().st_size
-            target, edge = (followed.group, followed.stream), self._edge
             if ship(self._store, path, *target, edge, whole=whole, on_lines=followed.on_lines):
                 return True
             followed.seen = size
@@ -120,6 +121,9 @@ class ContainerLogs:
             pass
         except OSError as error:
             log.warning("cannot read the container log `%s`: %s", path, error)
+        except Exception:
+            log.exception("shipping the container log `%s` failed, will try again with its next line", path)
+            followed.seen = size
         return False
 
 
