@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -335,7 +335,8 @@ class Machine:
         """Wait for the records to satisfy the condition."""
         async with asyncio.timeout(seconds):
             while not condition():
-                await self.store.wait(self.store.revision)
+                with suppress(TimeoutError):  # not all that is waited for makes a new revision
+                    await asyncio.wait_for(self.store.wait(self.store.revision), 0.05)
 
     async def settled(self, endpoint: Endpoint) -> EndpointStatus:
         def condition() -> bool:
