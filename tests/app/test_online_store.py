@@ -56,6 +56,18 @@ def _settled(sagemaker: Any, status: str, name: str = "people") -> dict[str, Any
     raise TimeoutError(f"`{name}` is still {status}")
 
 
+def _once_it_is_back(get_record: Any) -> dict[str, Any]:
+    """A server asks for the password before it says that it still loads its log."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            told: dict[str, Any] = get_record(**NAMED)
+            return told
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "ServiceUnavailable" and time.monotonic() < deadline, error
+        time.sleep(0.05)
+
+
 def test_records_outlive_the_daemon_and_go_with_their_group(tmp_path: Path, redis: RedisServer) -> None:
     state = tmp_path / "state"
     with local_daemon(state, online_store=_url(redis)) as daemon:
@@ -154,7 +166,7 @@ def test_a_server_that_may_forget_is_warned_of(
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_user_who_may_do_little_over_tls_is_enough(tmp_path: Path, program: str) -> None:
-    """With no more rights than the page on the feature store names; without TLS where the server has none."""
+    """With no more rights than docs/feature-store.md names; without TLS where the server has none."""
     port, certificate, options = offer_tls(tmp_path)
     rights = "~ringfence:* -@all +@connection +@read +@write +@scripting +info"
     tls = has_tls(program)
@@ -195,6 +207,12 @@ def test_the_command_takes_the_url_from_the_environment_and_a_purge_leaves_nothi
         assert runtime.get_record(**NAMED)["Record"] == RECORD
         pid = json.loads((story.state / "daemon.json").read_text())["pid"]
         assert b"p%40ss" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert f"✓ online   redis://127.0.0.1:{redis.port}/1 answers" in story.ringfence("doctor").stdout
+        redis.kill()
+        told = story.ringfence("doctor")
+        assert told.returncode == 1 and "✗ online   redis://127.0.0.1" in told.stdout, told
+        redis.start()
+        assert _once_it_is_back(runtime.get_record)["Record"] == RECORD
     finally:
         done = story.ringfence("down", "--purge")
     assert done.returncode == 0, done.stderr

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from ringfence import services
 from ringfence.app.first_start import mark_scratch, prepare, root_records
 from ringfence.app.linux_repository import provide_repositories
-from ringfence.app.online_store import check_online, forget_online, open_online
+from ringfence.app.online_store import check_online, forget_online, look_at_online, open_online
 from ringfence.app.openers import Openers
 from ringfence.config import Config
 from ringfence.core.call import Principal, Request, Result
@@ -184,6 +184,9 @@ class App:
 
     async def find_drift(self) -> tuple[str, ...]:
         return await self._reconciler.find_drift()
+
+    async def look_at_online(self) -> dict[str, Any] | None:
+        return await look_at_online(self._online)
 
     def container(self, instance_id: str) -> State:
         return self._machine.driver.state(instance_id)

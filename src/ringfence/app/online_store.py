@@ -1,6 +1,7 @@
 """The server of Feature Store's online records, Redis or Valkey, if one is configured. Called by `app.daemon`."""
 
 import logging
+from typing import Any
 
 from ringfence.config import Config
 from ringfence.core.ids import Entropy
@@ -49,6 +50,16 @@ async def check_online(online: OnlineRecords | None, store: Store) -> None:
         raise OnlineStoreUnusable(f"{error}: start the online store first, or leave out --online-store") from error
     for risk in risks:
         log.warning("the online store %s may lose records that it has acknowledged: %s", online.name, risk)
+
+
+async def look_at_online(online: OnlineRecords | None) -> dict[str, Any] | None:
+    """What the server says now: its name, why it does not answer, what it may lose. None without one."""
+    if online is None:
+        return None
+    try:
+        return {"name": online.name, "gone": None, "risks": await online.find_risks()}
+    except (RedisUnavailable, RedisError) as error:
+        return {"name": online.name, "gone": str(error), "risks": []}
 
 
 async def forget_online(online: OnlineRecords | None, store: Store) -> None:

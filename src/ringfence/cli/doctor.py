@@ -8,10 +8,11 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ringfence.cli.client import CommandError, find, state_option
+from ringfence.cli.client import CommandError, Daemon, find, state_option
 
 
 @dataclass(frozen=True)
@@ -123,17 +124,20 @@ def doctor(state: Path, as_json: bool) -> None:
     """Say what this machine lacks, and mend what others changed of a daemon's network.
 
     Exits 1 if the daemon cannot run here or if its namespaces, links, routes, rules or settings were not as it made
-    them; these are mended at once.
+    them; these are mended at once. So it does if the server of Feature Store's online records does not answer it.
     """
     found = [(check, *_try(check)) for check in CHECKS]
-    drift = _find_drift(state)
+    daemon = _find_daemon(state)
+    drift = list(daemon.call("POST", "drift")["drift"]) if daemon else None
+    online = daemon.call("GET", "online-store")["online"] if daemon else None
     lacking = sum(check.needed and not fine for check, fine, _ in found)
     if as_json:
         machine = [{"name": c.name, "fine": fine, "needed": c.needed, "fact": fact} for c, fine, fact in found]
-        click.echo(json.dumps({"machine": machine, "drift": drift}, indent=2))
+        click.echo(json.dumps({"machine": machine, "drift": drift, "online": online}, indent=2))
     else:
         _show(found, drift, lacking)
-    if lacking or drift:
+        _show_online(online)
+    if lacking or drift or (online and online["gone"]):
         raise SystemExit(1)
 
 
@@ -144,13 +148,24 @@ def _try(check: Check) -> tuple[bool, str]:
         return False, str(error)
 
 
-def _find_drift(state: Path) -> list[str] | None:
-    """None if no daemon runs, or if it is somebody else's."""
+def _find_daemon(state: Path) -> Daemon | None:
+    """None if none runs, or if it is somebody else's."""
     try:
-        daemon = find(state)
+        return find(state)
     except CommandError:
         return None
-    return list(daemon.call("POST", "drift")["drift"]) if daemon else None
+
+
+def _show_online(online: dict[str, Any] | None) -> None:
+    if online is None:
+        return
+    if online["gone"]:
+        click.echo(f"✗ online   {online['gone']}")
+        click.echo("records of feature groups get ServiceUnavailable: start that server, nothing is lost", err=True)
+    else:
+        click.echo(f"✓ online   {online['name']} answers")
+    for words in online["risks"]:
+        click.echo(f"– online   it may lose records: {words}")
 
 
 def _show(found: list[tuple[Check, bool, str]], drift: list[str] | None, lacking: int) -> None:

@@ -68,6 +68,10 @@ async def _find_drift(_: web.BaseRequest, app: Running) -> web.Response:
     return web.json_response({"drift": await app.find_drift()})
 
 
+async def _look_at_online(_: web.BaseRequest, app: Running) -> web.Response:
+    return web.json_response({"online": await app.look_at_online()})
+
+
 async def _status(_: web.BaseRequest, app: Running) -> web.Response:
     snapshot = app.store.snapshot()
     topology = app.topology()
@@ -166,6 +170,7 @@ def _wish(body: Request) -> session.Wish:
 _ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "status"): _status,
     ("POST", "drift"): _find_drift,
+    ("GET", "online-store"): _look_at_online,
     ("POST", "shutdown"): _shut_down,
     ("POST", "sessions"): _session,
     ("DELETE", "sessions"): _end_session,

@@ -42,6 +42,10 @@ class Running(Protocol):
         """What on the machine was changed by others; it is being mended."""
         ...
 
+    async def look_at_online(self) -> dict[str, Any] | None:
+        """The server of Feature Store's online records: `name`, `gone` (why it does not answer), `risks`."""
+        ...
+
     def container(self, instance_id: str) -> State: ...
     def topology(self) -> Topology | None:
         """The one that was applied last."""
