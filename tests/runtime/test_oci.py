@@ -18,7 +18,7 @@ import pytest
 from oci_image import shell_layer, write_layout
 
 from ringfence.config import Config
-from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Image, Mount, Running, StartFailed
+from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Image, Mount, Running, StartFailed, volume_of
 from ringfence.runtime.image import ImageStore
 from ringfence.runtime.oci import OciDriver
 
@@ -419,6 +419,18 @@ async def test_everything_goes_even_without_its_files(stage: Stage, shell_image:
     shutil.rmtree(stage.config.instances)
     await stage.driver.remove_everything()
     assert not Path(f"/proc/{state.pid}").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/loop-control").exists(), reason="no loop devices here")
+async def test_volumes_that_outlive_instances_are_unmounted_with_everything(stage: Stage, shell_image: Image) -> None:
+    directory = stage.config.volumes / "vol-1"
+    await stage.driver.open_volume(directory, 1 << 30)
+    (volume_of(directory) / "kept").write_text("1")
+    await stage.driver.start(stage.spec(shell_image, "sleep", "60"))
+    await stage.driver.remove_everything()
+    assert str(stage.config.volumes) not in Path("/proc/mounts").read_text()
+    await stage.driver.open_volume(directory, 1 << 30)
+    assert (volume_of(directory) / "kept").exists()
 
 
 async def test_many_at_once(stage: Stage, shell_image: Image) -> None:

@@ -61,7 +61,10 @@ class Browser:
     def notebook(self) -> dict[str, Any]:
         """A new one, by a click on the launcher; once its kernel has been idle for a while.
 
-        JupyterLab says so before it has a kernel too, starts some twice, and forgets what it was asked to run then.
+        JupyterLab takes a cell before it has one, and then has two: the cell starts a kernel, and so does the page that
+        has meanwhile seen in the list of sessions that there is none. The second POST to /api/sessions, under another
+        path, makes it shut the first one down, and what that was asked to run is gone with it. (SessionContext,
+        `_changeKernel` and `_initialize`; each request passes our proxy once.)
         """
         self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")

@@ -45,6 +45,11 @@ class Lab:
             raw.transport.close()
             return half
         headers = [(name.decode().lower(), value.decode()) for name, value in raw.raw_headers]
+        if raw.path.endswith("/gone"):
+            self.seen.append((raw.method, raw.raw_path, headers, await raw.read()))
+            assert raw.transport is not None
+            raw.transport.close()
+            return web.Response()
         self.seen.append((raw.method, raw.raw_path, headers, await raw.read()))
         answer = web.Response(body=b"x" * int(raw.query.get("size", "7")))
         for cookie in self.cookies_set:
@@ -317,6 +322,14 @@ async def test_half_a_reply_is_not_taken_for_a_whole_one(lab: Lab) -> None:
         with pytest.raises(aiohttp.ClientError):
             async with client.get(f"http://127.0.0.1:{lab._port}{BASE}/half?length=100000") as reply:
                 await reply.read()
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+async def test_what_changes_something_reaches_the_app_once(lab: Lab, method: str) -> None:
+    """Also if the app closes a connection that it was asked on before, and says nothing: it may have done it."""
+    assert await lab.get() == 200
+    assert await lab.get(f"{BASE}/gone", f"Origin: {ORIGIN}", method=method, body=b"{}") == 502
+    assert [one[0] for one in lab.seen] == ["GET", method]
 
 
 async def test_an_app_that_is_not_there(door: Door, lab: Lab) -> None:
