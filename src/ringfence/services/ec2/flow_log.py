@@ -14,7 +14,7 @@ from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog, FlowLogStatus
 from ringfence.services.ec2 import client_token, noun
 from ringfence.services.ec2.flow_log_bucket import find_destination, let_in
-from ringfence.services.ec2.listing import Filters, page, paged, select
+from ringfence.services.ec2.listing import Filters, choose, page, paged
 from ringfence.services.ec2.operation import operation
 from ringfence.services.ec2.tagging import described, remove, tag_new
 
@@ -214,11 +214,7 @@ _FILTERS: Filters = {
 
 @operation("DescribeFlowLogs", takes="FlowLogIds Filter MaxResults NextToken")
 def describe_flow_logs(call: Call, request: Request) -> Result:
-    wanted = request.get("FlowLogIds")
-    found = noun.find_all(call, FlowLog, wanted) if wanted else noun.mine(call, FlowLog)
-    # other Describe operations call it Filters
-    filtered = {"Filters": request.get("Filter")}
-    chosen = select(call, filtered, found, _FILTERS, lambda log: noun.arn(call, FlowLog, log.id))
+    chosen = choose(call, request, FlowLog, ids="FlowLogIds", filters=_FILTERS)
     kept, token = page(request, chosen, lambda log: log.id, least=1)
     return paged("FlowLogs", [_described(call, log) for log in kept], token)
 

@@ -38,9 +38,23 @@ def describe(
             "InvalidParameterCombination",
             f"The parameter {_wire(ids)} cannot be used with the parameter maxResults",
         )
+    return page(request, choose(call, request, kind, ids=ids, filters=filters), lambda record: record.id, least)
+
+
+def choose(
+    call: Call,
+    request: Request,
+    kind: type[R],
+    *,
+    ids: str,
+    filters: Filters,
+    shown: Callable[[R], bool] = lambda record: True,
+) -> list[R]:
+    """All records that a Describe request asks for, by ids and filters. `shown`: those that are at all."""
+    wanted = request.get(ids)
     found = noun.find_all(call, kind, wanted) if wanted else noun.mine(call, kind)
-    chosen = select(call, request, found, filters, lambda record: noun.arn(call, kind, record.id))
-    return page(request, chosen, lambda record: record.id, least)
+    kept = [record for record in found if shown(record)]
+    return select(call, request, kept, filters, lambda record: noun.arn(call, kind, record.id))
 
 
 def select(
@@ -48,7 +62,7 @@ def select(
 ) -> list[T]:
     """The items that pass every filter of the request. `arn` finds an item's tags, None if it cannot have any."""
     chosen = list(items)
-    for wanted in request.get("Filters") or ():
+    for wanted in request.get("Filters") or request.get("Filter") or ():  # DescribeNatGateways calls it so
         name, values = wanted.get("Name", ""), wanted.get("Values")
         getter = _getter(name, filters, arn)
         if not values:

@@ -13,7 +13,7 @@ from ringfence.core.record import Reader
 from ringfence.resources.ec2 import Attachment, ElasticIp, NetworkInterface, Subnet
 from ringfence.resources.nat_gateway import NatGateway, NatGatewayStatus
 from ringfence.services.ec2 import client_token, elastic_ip, noun, quota
-from ringfence.services.ec2.listing import Filters, page, paged, select
+from ringfence.services.ec2.listing import Filters, choose, page, paged
 from ringfence.services.ec2.network_interface import new_interface
 from ringfence.services.ec2.operation import named, operation
 from ringfence.services.ec2.tagging import described, tag_new
@@ -177,12 +177,9 @@ _FILTERS: Filters = {
 
 @operation("DescribeNatGateways", takes="NatGatewayIds Filter MaxResults NextToken")
 def describe_nat_gateways(call: Call, request: Request) -> Result:
-    wanted = request.get("NatGatewayIds")
-    found = noun.find_all(call, NatGateway, wanted) if wanted else noun.mine(call, NatGateway)
-    found = [nat for nat in found if not _is_over(call, nat)]
-    # other Describe operations call it Filters
-    filtered = {"Filters": request.get("Filter")}
-    chosen = select(call, filtered, found, _FILTERS, lambda nat: noun.arn(call, NatGateway, nat.id))
+    chosen = choose(
+        call, request, NatGateway, ids="NatGatewayIds", filters=_FILTERS, shown=lambda nat: not _is_over(call, nat)
+    )
     kept, token = page(request, chosen, lambda nat: nat.id)
     return paged("NatGateways", [_described(call, nat) for nat in kept], token)
 

@@ -15,7 +15,7 @@ from ringfence.network.compile.vpn import advertised
 from ringfence.resources.vpn import CustomerGateway, VpnConnection, VpnConnectionStatus, VpnGateway
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.cidr import parse_block
-from ringfence.services.ec2.listing import Filters, flag, select
+from ringfence.services.ec2.listing import Filters, choose, flag
 from ringfence.services.ec2.operation import named, operation
 from ringfence.services.ec2.tagging import described, tag_new
 from ringfence.services.ec2.vpn_configuration import write_configuration
@@ -174,10 +174,14 @@ _FILTERS: Filters = {
 
 @operation("DescribeVpnConnections", takes="VpnConnectionIds Filters")
 def describe_vpn_connections(call: Call, request: Request) -> Result:
-    wanted = request.get("VpnConnectionIds")
-    found = noun.find_all(call, VpnConnection, wanted) if wanted else noun.mine(call, VpnConnection)
-    found = [one for one in found if not _is_over(call, one)]
-    chosen = select(call, request, found, _FILTERS, lambda one: noun.arn(call, VpnConnection, one.id))
+    chosen = choose(
+        call,
+        request,
+        VpnConnection,
+        ids="VpnConnectionIds",
+        filters=_FILTERS,
+        shown=lambda one: not _is_over(call, one),
+    )
     return {"VpnConnections": [_described(call, one) for one in chosen]}
 
 
