@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from reconcile_machine import NOW, Machine, variant
 
 from ringfence.core.record import Record
 from ringfence.reconcile.clock import SystemEdge
-from ringfence.reconcile.instance.utilization import Pace, Utilization, find_targets, used_bytes
+from ringfence.reconcile.instance.utilization import Pace, Utilization, find_targets, used_bytes, used_share
 from ringfence.resources.cloudwatch import Datapoint, Metric
 from ringfence.resources.job import JobHostStatus, ProcessingJob
 from ringfence.resources.sagemaker import HostStatus
@@ -101,3 +102,14 @@ async def start(machine: Machine, instance_id: str) -> None:
         id=instance_id, image=image, network_namespace=Path("/"), log=Path("/"), memory_bytes=1, cpus=1, pids=1
     )
     await machine.driver.start(spec)
+
+
+def test_models_beside_the_volume_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a multi-model container."""
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "volume")
+    size = 1 << 30
+    before = used_share(tmp_path, size)
+    (tmp_path / "models/one").write_bytes(b"x" * (size // 64))
+    assert used_share(tmp_path, size) >= min(1.0, before + 1 / 128)

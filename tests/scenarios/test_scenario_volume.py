@@ -1,10 +1,13 @@
-"""VolumeSizeInGB is what a job's container can write, and no more: by a file system of that size."""
+"""VolumeSizeInGB is what a container can write, and no more: by a file system of that size."""
 
+import errno
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.scenarios.hosting import BUCKET
+from tests.scenarios.hosting import BUCKET, Hosting
 from tests.scenarios.jobs import Jobs
 
 pytestmark = [
@@ -48,3 +51,38 @@ def test_a_container_that_fills_its_volume_is_told_so(jobs: Jobs) -> None:
     assert str(jobs.story.state / "instances") not in mounted, "nothing stays mounted"
     backing = Path("/sys/block").glob("loop*/loop/backing_file")
     assert not [file for file in backing if str(jobs.story.state) in file.read_text()], "nor any loop device"
+
+
+_SERVE = """
+import os, pathlib
+def model_fn(directory):
+    assert os.statvfs(directory).f_blocks == os.statvfs("/tmp").f_blocks, "one volume"
+def input_fn(data, kind): return data
+def predict_fn(data, model):
+    told = {}
+    for place in ("/tmp/large", "/srv/large"):
+        pathlib.Path(place).parent.mkdir(exist_ok=True)
+        for megabytes in (600, 2048):
+            with open(place, "wb") as file:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, megabytes << 20)
+                except OSError as error:
+                    told[f"{place} {megabytes}"] = error.errno
+            os.unlink(place)
+    return told
+"""
+
+
+def test_so_can_a_model_container_and_its_root_is_its_own(hosting: Hosting) -> None:
+    """Images write below /var and /tmp when they start, as on AWS; the model data lies on the volume too."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        code = tarfile.TarInfo("code/inference.py")
+        code.size = len(_SERVE)
+        tar.addfile(code, io.BytesIO(_SERVE.encode()))
+    hosting.story.client("s3").put_object(Bucket=BUCKET, Key="fill/model.tar.gz", Body=archive.getvalue())
+    data = {"ModelDataUrl": f"s3://{BUCKET}/fill/model.tar.gz"}
+    hosting.create_model("fill", VpcConfig=hosting.vpc_config(), container=data)
+    told = hosting.create_endpoint("fill", hosting.variant("one", "fill", VolumeSizeInGB=1))
+    assert told["EndpointStatus"] == "InService", told.get("FailureReason")
+    assert hosting.invoke("fill") == {f"{place}/large 2048": errno.ENOSPC for place in ("/tmp", "/srv")}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ringfence.runtime.cgroup import Cgroups
-from ringfence.runtime.driver import ContainerSpec, volume_of
+from ringfence.runtime.driver import ContainerSpec
 from ringfence.runtime.spec import Host, User, build_config, build_files, layers_of, resolve_user
 
 
@@ -33,7 +33,7 @@ def write_bundle(spec: ContainerSpec, place: Place, cgroups: Cgroups) -> None:
     generated = place.directory / "files"
     for name in ("files", "rootfs"):
         (place.directory / name).mkdir(parents=True)
-    _make_layer(spec, place.directory / "layer", volume_of(place.directory.parent) / "layer")
+    _make_layer(spec, place.directory / "layer")
     spec.log.parent.mkdir(parents=True, exist_ok=True)
     for name, content in build_files(spec).items():
         (generated / name).write_text(content)
@@ -52,14 +52,16 @@ def write_bundle(spec: ContainerSpec, place: Place, cgroups: Cgroups) -> None:
     (place.directory / "config.json").write_text(json.dumps(bundle))
 
 
-def _make_layer(spec: ContainerSpec, layer: Path, on_volume: Path) -> None:
+def _make_layer(spec: ContainerSpec, layer: Path) -> None:
     """What the container writes over its image: in its own directory, or by a link on the instance's volume."""
-    if not spec.on_volume:
+    if spec.layer is None:
         layer.mkdir()
         return
-    remove_directory(on_volume)  # of a container before this one
-    on_volume.mkdir(parents=True)
-    layer.symlink_to(on_volume)
+    remove_directory(spec.layer)  # of a container before this one
+    spec.layer.mkdir(parents=True)
+    layer.symlink_to(spec.layer)
+    (layer / "tmp").mkdir()
+    (layer / "tmp").chmod(0o1777)
 
 
 def _find_user(spec: ContainerSpec) -> User:

@@ -60,8 +60,8 @@ class ContainerSpec:
     `mounts`: may lie over each other, shorter targets are mounted first. `cpus`: clamped to this machine's cores.
     `hosts`: (address, name) lines that follow localhost and the hostname. `nameservers` empty: no resolver at all.
     `ca_bundle`: PEM of the only authorities that clients inside trust. `log`: stdout and stderr are appended to it.
-    `read_only_root`: else what it writes goes to disk under the instance's directory, gone with `delete`; with
-    `on_volume` to the instance's volume (`make_volume`), gone with that.
+    `read_only_root`: else what it writes goes to disk under the instance's directory, gone with `delete`; if `layer` is
+    given, into that directory on the instance's volume (`make_volume`), gone with that, and /tmp lies there too.
     """
 
     id: str
@@ -81,7 +81,7 @@ class ContainerSpec:
     search: tuple[str, ...] = ()
     ca_bundle: Path | None = None
     read_only_root: bool = True
-    on_volume: bool = False
+    layer: Path | None = None
     shm_bytes: int = 64 * MIB
     capabilities: tuple[str, ...] = ()
 

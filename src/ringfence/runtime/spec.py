@@ -82,7 +82,7 @@ def build_config(spec: ContainerSpec, host: Host, user: User, cgroup: str, gener
             ],
         },
         "mounts": [
-            *_system_mounts(spec),
+            *_system_mounts(spec, generated.parent / "layer"),
             *(_overlay(mount, layers[mount]) if mount in layers else _bind(mount) for mount in _binds(spec, generated)),
         ],
         "linux": {
@@ -183,9 +183,12 @@ def _resources(spec: ContainerSpec, host: Host) -> Json:
     }
 
 
-def _system_mounts(spec: ContainerSpec) -> list[Json]:
+def _system_mounts(spec: ContainerSpec, layer: Path) -> list[Json]:
     """What is no file of anybody's: kernel file systems and memory. The limit on memory covers what they hold."""
     plain = ["nosuid", "noexec", "nodev"]
+    temporary = _mount("tmpfs", "/tmp", ["nosuid", "nodev", "mode=1777", f"size={spec.memory_bytes // 2}"])  # noqa: S108
+    if spec.layer is not None:
+        temporary = _bind(Mount(layer / "tmp", "/tmp", read_only=False))  # noqa: S108
     return [
         _mount("proc", "/proc", plain),
         _mount("tmpfs", "/dev", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
@@ -194,7 +197,7 @@ def _system_mounts(spec: ContainerSpec) -> list[Json]:
         _mount("mqueue", "/dev/mqueue", plain),
         _mount("sysfs", "/sys", [*plain, "ro"]),
         _mount("cgroup", "/sys/fs/cgroup", [*plain, "relatime", "ro"]),
-        _mount("tmpfs", "/tmp", ["nosuid", "nodev", "mode=1777", f"size={spec.memory_bytes // 2}"]),  # noqa: S108
+        temporary,
         _mount("tmpfs", "/run", [*plain, "mode=755", "size=65536k"]),
     ]
 

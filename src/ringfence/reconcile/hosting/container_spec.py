@@ -13,7 +13,7 @@ from ringfence.reconcile.instance.launch import LaunchFailed, container_environm
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Variant
-from ringfence.runtime.driver import ContainerSpec, Image, Mount
+from ringfence.runtime.driver import ContainerSpec, Image, Mount, volume_of
 from ringfence.runtime.instance_type import limits_of
 from ringfence.services.sagemaker import failure_reason
 
@@ -56,6 +56,8 @@ def hosting_spec(
         nameservers=() if isolated else place.resolvers,
         search=() if isolated else place.search,
         ca_bundle=config.ca_bundle,
+        read_only_root=False,
+        layer=volume_of(directory) / f"layer{container.suffix}",
     )
 
 
@@ -72,7 +74,8 @@ def log_file(directory: Path, container: HostedContainer) -> Path:
 
 
 def model_directory(directory: Path, container: HostedContainer) -> Path:
-    return directory / f"model{container.suffix}"
+    """On the instance's volume."""
+    return volume_of(directory) / f"model{container.suffix}"
 
 
 def models_directory(directory: Path, container: HostedContainer) -> Path:

@@ -75,6 +75,7 @@ class Launch:
         images = [await self._image(container) for container in self._containers]
         zones = zones_of(self._parts, _same_generation(self._parts, self._endpoint.key, self._id))
         made = await launch_instance(self._parts, self._wish(), zones, lambda records: self._appeared(records, images))
+        await self._parts.driver.make_volume(self._id, self._variant.volume_gigabytes * GIB)
         for container in self._containers:
             await self._download(container, made.role, made.place)
         set_phase(self._parts, self._id, "starting")

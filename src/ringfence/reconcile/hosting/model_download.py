@@ -3,6 +3,7 @@ instance's own network. Called by `host` before the container starts.
 """
 
 import asyncio
+import errno
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
@@ -42,6 +43,8 @@ class ModelDownload:
         except Refused as refused:
             raise DownloadFailed(data_refused(self._data.url, self._number)) from refused
         except UNREACHABLE as error:
+            if _is_full(error):
+                raise self._too_large() from error
             raise DownloadFailed(data_unreachable(self._data.url)) from error
 
     async def _fetch(self, directory: Path) -> None:
@@ -68,18 +71,28 @@ class ModelDownload:
     async def _extract(self, archive: Path, directory: Path) -> None:
         try:
             await _unpack_whole(archive, directory, self._limit)
-        except TooLarge as error:  # ours
-            raise DownloadFailed(
-                f'The model data for container "container_{self._number}" from URL "{self._data.url}" does not fit '
-                "into the storage volume of the instance."
-            ) from error
+        except TooLarge as error:
+            raise self._too_large() from error
         except (tarfile.TarError, EOFError, OSError) as error:
+            if _is_full(error):
+                raise self._too_large() from error
             raise DownloadFailed(
                 f'Failed to extract model data archive for container "container_{self._number}" from URL '
                 f'"{self._data.url}". Please ensure that the object located at the URL is a valid tar.gz archive.'
             ) from error
         finally:
             archive.unlink(missing_ok=True)
+
+    def _too_large(self) -> DownloadFailed:
+        """ours"""
+        return DownloadFailed(
+            f'The model data for container "container_{self._number}" from URL "{self._data.url}" does not fit into '
+            "the storage volume of the instance."
+        )
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC
 
 
 async def _unpack_whole(archive: Path, directory: Path, limit: int | None) -> None:

@@ -174,10 +174,12 @@ def find_targets(records: Reader) -> Iterator[Target]:
 
 
 def used_share(directory: Path, size: int) -> float:
-    """Of the volume as the file system says, if it is one; else of what lies in the instance's directory."""
+    """Of the volume as the file system says, if it is one, with a multi-model container's models, which are beside it;
+    else of what lies in the instance's directory."""
     if (place := volume_of(directory)).is_mount():
         found = os.statvfs(place)
-        return 1 - found.f_bfree / found.f_blocks
+        models = sum(used_bytes(one) for one in directory.glob("models*"))
+        return min(1.0, 1 - found.f_bfree / found.f_blocks + models / size)
     return used_bytes(directory) / size
 
 

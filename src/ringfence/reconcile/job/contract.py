@@ -156,7 +156,7 @@ def _job_spec(
         search=() if instance.isolated else place.search,
         ca_bundle=config.ca_bundle,
         read_only_root=False,
-        on_volume=True,
+        layer=volume_of(directory) / "layer",
     )
 
 
