@@ -11,12 +11,15 @@ import pytest
 from ringfence.reconcile.instance.gzip_writer import GzipWriter
 
 
+@pytest.mark.parametrize("piece", [70_000, 1 << 20, 3 << 20])
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (5 << 20) + 7])
-def test_what_is_written_is_read_again(size: int) -> None:
+def test_what_is_written_is_read_again(size: int, piece: int) -> None:
     content, target = os.urandom(size // 2) + bytes(size - size // 2), io.BytesIO()
     with GzipWriter(target) as writer:
-        for start in range(0, size, 70_000):
-            writer.write(content[start : start + 70_000])
+        for start in range(0, size, piece):
+            writer.write(content[start : start + 512])  # a head, as tar has it
+            writer.write(content[start + 512 : start + piece])
+            assert writer.tell() == min(start + piece, size)
     assert gzip.decompress(target.getvalue()) == content
 
 

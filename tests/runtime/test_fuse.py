@@ -64,6 +64,24 @@ async def test_programs_read_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
+async def test_the_kernel_asks_for_much_at_a_time(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    async def note(node: int, offset: int, size: int) -> list[bytes | memoryview]:
+        asked.append(size)
+        return [bytes(size)]
+
+    tree = Tree(1_700_000_000)
+    tree.add(("large",), 16 << 20)
+    system = FileSystem(tree, note, tmp_path / "place")
+    try:
+        content = await asyncio.to_thread((tmp_path / "place" / "large").read_bytes)
+    finally:
+        await system.close()
+    assert content == bytes(16 << 20) and max(asked) == 1 << 20
+
+
+@pytest.mark.root
 async def test_a_mount_that_a_dead_daemon_left_is_removed(tmp_path: Path) -> None:
     system = mounted(tmp_path / "i-1" / "channels" / "c")
     try:

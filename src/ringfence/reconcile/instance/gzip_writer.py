@@ -21,7 +21,7 @@ _END = bytes.fromhex("0300")  # an empty last block
 
 
 class GzipWriter:
-    """A file object that can only be written to, for tarfile's stream mode; closing it does not close the target."""
+    """A file object that can only be written to, for tarfile; closing it does not close the target."""
 
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
@@ -33,11 +33,18 @@ class GzipWriter:
         target.write(_HEAD)
 
     def write(self, data: bytes) -> int:
-        self._block += data
-        while len(self._block) >= _BLOCK:
-            self._begin(bytes(self._block[:_BLOCK]))
-            del self._block[:_BLOCK]
+        if len(data) < _BLOCK:
+            self._block += data
+        else:  # a block as it is, without copying it
+            self._flush()
+            self._begin(data)
+        if len(self._block) >= _BLOCK:
+            self._flush()
         return len(data)
+
+    def tell(self) -> int:
+        """Of what was written to it."""
+        return self._size + len(self._block)
 
     def __enter__(self) -> "GzipWriter":
         return self
@@ -45,10 +52,15 @@ class GzipWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._pool:
             if kind is None:
-                self._begin(bytes(self._block))
+                self._flush()
                 while self._under_way:
                     self._target.write(self._under_way.popleft().result())
                 self._target.write(_END + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF))
+
+    def _flush(self) -> None:
+        if self._block:
+            self._begin(bytes(self._block))
+            self._block.clear()
 
     def _begin(self, block: bytes) -> None:
         self._crc, self._size = zlib.crc32(block, self._crc), self._size + len(block)

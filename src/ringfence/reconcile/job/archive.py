@@ -8,7 +8,7 @@ from typing import IO, cast
 from ringfence.reconcile.instance.gzip_writer import GzipWriter
 from ringfence.reconcile.job.tree import list_files, open_beneath
 
-_BUFFER = 1 << 20
+_PIECE = 1 << 20
 
 
 def write_archive(directories: Sequence[Path], target: Path) -> int:
@@ -17,7 +17,8 @@ def write_archive(directories: Sequence[Path], target: Path) -> int:
     with (
         target.open("wb") as file,
         GzipWriter(file) as packed,
-        tarfile.open(fileobj=cast(IO[bytes], packed), mode="w|", bufsize=_BUFFER) as tar,
+        # not tarfile's own stream, which copies each byte four times, in pieces of 16 KiB
+        tarfile.TarFile(fileobj=cast(IO[bytes], packed), mode="w", copybufsize=_PIECE) as tar,
     ):
         for relative, directory in sorted(owners.items()):
             with open_beneath(directory, relative) as member:
