@@ -88,10 +88,10 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             return
         if self._lent:
             raise RuntimeError("the connection is lent")
-        written = self._tls.write(data)
-        while written < len(data):
-            written += self._tls.write(memoryview(data)[written:])
-        self._below.write(self._outgoing.read())
+        left = memoryview(data)
+        while left:  # piece by piece, as the engine keeps the room of the largest
+            left = left[self._tls.write(left[:_ROOM]) :]
+            self._below.write(self._outgoing.read())
 
     def close(self) -> None:
         if self._closing:
