@@ -39,7 +39,7 @@ class Pumps:
             await asyncio.shield(running)
         except asyncio.CancelledError:
             cut()
-            await asyncio.wait((running,))
+            await asyncio.gather(running, return_exceptions=True)
             raise
         finally:
             self._free += 1
