@@ -109,6 +109,15 @@ def test_fixed_segments_go_before_labels() -> None:
     assert uri.read_labels(operation, encoded.path) == {"EndpointName": "a/b"}
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_slash_at_the_end_is_there_or_not(end: str) -> None:
+    """botocore's model has one; the SDK for Go, and so Terraform, sends none."""
+    request = HttpRequest("POST", f"/2013-04-01/hostedzone/Z1/rrset{end}", "", (), b"")
+    assert wire.choose("route53", request).identify(request) == "ChangeResourceRecordSets"
+    operation = load("route53").operation_model("ChangeResourceRecordSets")
+    assert uri.read_labels(operation, request.path) == {"Id": "Z1"}
+
+
 @pytest.mark.parametrize(
     ("header", "items"),
     [("a, b", ["a", "b"]), ('"a,b", "c\\"d" , e', ["a,b", 'c"d', "e"]), ("a,", ["a", ""]), ("1", ["1"])],

@@ -77,8 +77,8 @@ def operation(
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed.
 
-    `takes`: the request's members that the handler honours, parted by spaces; any other is refused aloud. None: the
-    handler sees to that itself.
+    `takes`: the request's members that the handler honours, parted by spaces; any other is refused aloud, unless it is
+    an empty list, which asks for nothing. None: the handler sees to that itself.
     """
 
     def register(handler: Handler) -> Handler:
@@ -101,8 +101,8 @@ def _refusing(name: str, known: frozenset[str], handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def checked(call: Call, request: Request) -> Result | Forward:
-        for member in request:
-            if member not in known:
+        for member, value in request.items():
+            if member not in known and value != []:
                 raise not_implemented(f"the parameter {member} of {name}")
         return handler(call, request)
 

@@ -103,6 +103,9 @@ def _route(operation: OperationModel, query: str) -> Route:
 
 
 def _compile(path: str, routes: tuple[Route, ...]) -> Pattern:
+    """A slash at the end is there or not: the models of the Go and Rust SDKs have Route 53's `…/rrset/` without."""
+    if path != "/":
+        path = path.removesuffix("/")
     labels: list[str] = []
     regex = ""
     end = 0

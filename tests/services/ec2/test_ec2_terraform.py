@@ -255,7 +255,9 @@ def test_eip_and_nat_gateway(ec2: Any, vpc: str, subnet: str) -> None:
     until(lambda: ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["State"], "available")
     ec2.delete_nat_gateway(NatGatewayId=nat)
     until(lambda: ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["State"], "deleted")
-    ec2.release_address(AllocationId=elastic)
+    other = code_of(ec2.release_address, AllocationId=elastic, NetworkBorderGroup="us-west-2-lax-1")
+    assert other == "InvalidAddress.NotFound"
+    ec2.release_address(AllocationId=elastic, NetworkBorderGroup="us-west-2")
     assert code_of(ec2.describe_addresses, AllocationIds=[elastic]) == "InvalidAllocationID.NotFound"
     ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     ec2.delete_internet_gateway(InternetGatewayId=gateway)

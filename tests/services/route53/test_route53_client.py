@@ -337,6 +337,15 @@ def test_tags(client: Any, zone: str) -> None:
     refused(client.list_tags_for_resource, "NoSuchHealthCheck", ResourceType="healthcheck", ResourceId="h")
 
 
+def test_no_zone_is_signed(client: Any, zone: str) -> None:
+    public = client.create_hosted_zone(Name="unsigned.test", CallerReference="unsigned")["HostedZone"]["Id"]
+    assert client.get_dnssec(HostedZoneId=public)["Status"] == {"ServeSignature": "NOT_SIGNING"}
+    client.delete_hosted_zone(Id=public)
+    with pytest.raises(ClientError, match="unsupported for private") as caught:
+        client.get_dnssec(HostedZoneId=zone)
+    assert caught.value.response["Error"]["Code"] == "InvalidArgument"
+
+
 def test_conditions_on_what_is_changed(client: Any, daemon: Daemon, zone: str) -> None:
     """A policy that allows TXT records of one name only."""
     iam, name = daemon.client("iam"), name_of(client, zone)

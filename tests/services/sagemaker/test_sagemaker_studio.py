@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sagemaker_caller import ACCOUNT, NOW, ROLE, SageMaker, role
 
+from ringfence.core.errors import ServiceError
 from ringfence.resources.ec2 import Vpc
 from ringfence.resources.iam import Role
 from ringfence.resources.studio import Domain, DomainStatus, HomeStatus, PresignedUrl, StudioSession
@@ -33,6 +34,16 @@ def make(studio: SageMaker, **changes: Any) -> str:
         "AppNetworkAccessType": "VpcOnly",
     }
     return str(studio("CreateDomain", **{**given, **changes})["DomainId"])
+
+
+def test_lists_without_items_ask_for_nothing(studio: SageMaker) -> None:
+    """Terraform's provider sends one for each block that is not written, and plans on what it then reads."""
+    empty = {"CustomFileSystemConfigs": [], "JupyterLabAppSettings": {"CodeRepositories": [], "CustomImages": []}}
+    id = make(studio, DefaultUserSettings={**SETTINGS, **empty})
+    assert studio("DescribeDomain", DomainId=id)["TagPropagation"] == "DISABLED"
+    repository = {"JupyterLabAppSettings": {"CodeRepositories": [{"RepositoryUrl": "https://example.com/x"}]}}
+    with pytest.raises(ServiceError, match=r"JupyterLabAppSettings\.CodeRepositories"):
+        make(studio, DefaultUserSettings={**SETTINGS, **repository})
 
 
 def settle(studio: SageMaker, domain_id: str, *owners: str, generation: int = 1) -> str:

@@ -113,9 +113,17 @@ def _choose(call: Call, wanted: str | None) -> str:
     return free[int.from_bytes(call.entropy(4)) % len(free)]
 
 
-@operation("ReleaseAddress", takes="AllocationId", on=named(optional={"AllocationId": "elastic-ip"}))
+@operation(
+    "ReleaseAddress",
+    takes="AllocationId NetworkBorderGroup",
+    on=named(optional={"AllocationId": "elastic-ip"}),
+)
 def release_address(call: Call, request: Request) -> Result:
     elastic = noun.find(call, ElasticIp, _given(request, "AllocationId"))
+    if request.get("NetworkBorderGroup", elastic.region) != elastic.region:
+        # "If you provide an incorrect network border group, you receive an InvalidAddress.NotFound error."
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReleaseAddress.html
+        raise ServiceError("InvalidAddress.NotFound", f"Address '{elastic.public_ip}' not found.")
     if _is_associated(call.records, elastic):
         raise ServiceError("InvalidIPAddress.InUse", f"Address {elastic.public_ip} is in use.")
     remove(call, elastic)

@@ -138,6 +138,7 @@ def describe_domain(call: Call, request: Request) -> Result:
         "DomainName": domain.name,
         "HomeEfsFileSystemId": domain.file_system_id,
         "HomeEfsFileSystemCreation": "Enabled",
+        "TagPropagation": "DISABLED",
         "Status": domain_state(call.records, domain),
         "CreationTime": domain.created,
         "LastModifiedTime": modified_of(domain, status),

@@ -16,10 +16,11 @@ def refuse_others(
 ) -> None:
     """Raise if `given` has a member that is not `known`, unless it holds its default as told by `harmless`.
 
-    `where` is the path of `given` in the request, with a dot at the end.
+    `where` is the path of `given` in the request, with a dot at the end. An empty list asks for nothing: Terraform's
+    provider sends one for each block of a domain's settings that is not written.
     """
     for member, value in given.items():
-        if member in known or (harmless and member in harmless and value == harmless[member]):
+        if member in known or value == [] or (harmless and member in harmless and value == harmless[member]):
             continue
         raise invalid(f"Ringfence does not implement {where}{member}.")
 
