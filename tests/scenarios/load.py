@@ -28,8 +28,8 @@ class Told:
 
 
 @contextmanager
-def asked_by(story: Story, name: str, callers: int, question: dict[str, Any]) -> Iterator[Told]:
-    """While the block runs, so many callers ask the endpoint."""
+def asked_by(story: Story, name: str, callers: int, question: dict[str, Any], **more: Any) -> Iterator[Told]:
+    """While the block runs, so many callers ask the endpoint. `more`: of InvokeEndpoint's members."""
     told, stop = Told(), threading.Event()
     body = json.dumps(question).encode()
     clients = [patient_runtime(story) for _ in range(callers)]
@@ -37,7 +37,7 @@ def asked_by(story: Story, name: str, callers: int, question: dict[str, Any]) ->
     def ask(client: Any) -> None:
         while not stop.is_set():
             try:
-                answer = client.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=body)
+                answer = client.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=body, **more)
                 answer["Body"].read()
                 told.answers[answer["InvokedProductionVariant"]] += 1
             except ClientError as error:

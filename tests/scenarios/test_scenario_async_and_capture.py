@@ -1,5 +1,6 @@
 """Data capture and asynchronous inference: what is asked and answered, in S3, by the execution role."""
 
+import base64
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 from demo.story import Story
 from tests.scenarios.hosting import Hosting
 from tests.scenarios.perl_model import write_perl_model
+from tests.scenarios.test_scenario_multi_model import LABEL, archive
 
 pytestmark = pytest.mark.root
 
@@ -24,22 +26,25 @@ BUCKET = "inference-results"
 @pytest.fixture(scope="module")
 def results(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A bucket that the execution role may read and write, and the image."""
-    layout = write_perl_model(tmp_path_factory.mktemp("image"))
+    layout = write_perl_model(tmp_path_factory.mktemp("image"), {LABEL: "true"})
     done = story.ringfence("image", "import", str(layout), NAME)
     assert done.returncode == 0, done.stderr
     s3, iam = story.client("s3"), story.client("iam")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     resources = [f"arn:aws:s3:::{BUCKET}/in/*", f"arn:aws:s3:::{BUCKET}/out/*", f"arn:aws:s3:::{BUCKET}/captured/*"]
-    statement = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": resources}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    statements = [
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": resources},
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
     role = story.facts["roles"]["execution"].rpartition("/")[2]
     iam.put_role_policy(RoleName=role, PolicyName="results", PolicyDocument=document)
     yield s3
     story.client("iam").delete_role_policy(RoleName=role, PolicyName="results")
 
 
-def create(hosting: Hosting, name: str, **config: Any) -> None:
-    told = hosting.create(name, containers=[{"Image": NAME}], config=config)
+def create(hosting: Hosting, name: str, model: dict[str, Any] | None = None, **config: Any) -> None:
+    told = hosting.create(name, containers=[{"Image": NAME, **(model or {})}], config=config)
     assert told["EndpointStatus"] == "InService", told.get("FailureReason")
 
 
@@ -58,15 +63,17 @@ def key_of(uri: str) -> str:
     return uri.removeprefix(f"s3://{BUCKET}/")
 
 
+CAPTURE = {
+    "EnableCapture": True,
+    "InitialSamplingPercentage": 100,
+    "DestinationS3Uri": f"s3://{BUCKET}/captured",
+    "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+    "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
+}
+
+
 def test_captured_invocations_come_to_s3(story: Story, hosting: Hosting, results: Any) -> None:
-    capture = {
-        "EnableCapture": True,
-        "InitialSamplingPercentage": 100,
-        "DestinationS3Uri": f"s3://{BUCKET}/captured",
-        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
-    }
-    create(hosting, "captured", DataCaptureConfig=capture)
+    create(hosting, "captured", DataCaptureConfig=CAPTURE)
     told = hosting.sagemaker.describe_endpoint(EndpointName="captured")["DataCaptureConfig"]
     assert (told["CaptureStatus"], told["CurrentSamplingPercentage"]) == ("Started", 100)
     runtime = story.client("sagemaker-runtime")
@@ -74,11 +81,7 @@ def test_captured_invocations_come_to_s3(story: Story, hosting: Hosting, results
         runtime.invoke_endpoint(
             EndpointName="captured", Body=f"{number},1".encode(), ContentType="text/csv", InferenceId=f"id-{number}"
         )
-    deadline = time.monotonic() + 40
-    while not (found := results.list_objects_v2(Bucket=BUCKET, Prefix="captured/").get("Contents")):
-        assert time.monotonic() < deadline, "nothing was captured"
-        time.sleep(0.2)
-    key = found[0]["Key"]
+    key = captured_key(results, "captured")
     folder, _, file = key.rpartition("/")
     assert folder == time.strftime("captured/captured/one/%Y/%m/%d/%H", time.gmtime()) and file.endswith(".jsonl")
     lines = [json.loads(line) for line in wait_for(results, key).splitlines()]
@@ -86,6 +89,35 @@ def test_captured_invocations_come_to_s3(story: Story, hosting: Hosting, results
     assert asked == {"observedContentType": "text/csv", "mode": "INPUT", "data": "0,1", "encoding": "CSV"}
     assert (answered["encoding"], answered["observedContentType"]) == ("BASE64", "text/plain")
     assert [line["eventMetadata"]["inferenceId"] for line in lines] == ["id-0", "id-1", "id-2"]
+
+
+def captured_key(s3: Any, endpoint: str) -> str:
+    """The first file of what this endpoint captured, once it is there."""
+    deadline = time.monotonic() + 40
+    while not (found := s3.list_objects_v2(Bucket=BUCKET, Prefix=f"captured/{endpoint}/").get("Contents")):
+        assert time.monotonic() < deadline, "nothing was captured"
+        time.sleep(0.2)
+    return str(found[0]["Key"])
+
+
+def test_invocations_of_many_models_are_captured(story: Story, hosting: Hosting, results: Any) -> None:
+    """With each model's answer; what was refused before a container had it is not there."""
+    for word in ("one", "two"):
+        results.put_object(Bucket=BUCKET, Key=f"in/many/{word}.tar.gz", Body=archive("word", word.encode()))
+    model = {"Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/in/many/", "Environment": {"MODELS": "2"}}
+    create(hosting, "captured-many", model, DataCaptureConfig=CAPTURE)
+    runtime = story.client("sagemaker-runtime")
+    with pytest.raises(ClientError, match="ValidationError"):
+        runtime.invoke_endpoint(EndpointName="captured-many", Body=b"x", TargetModel="none.tar.gz")
+    for word in ("one", "two"):
+        runtime.invoke_endpoint(
+            EndpointName="captured-many", Body=b"1,2", ContentType="text/csv", TargetModel=f"{word}.tar.gz",
+            CustomAttributes=f"model={word}",
+        )  # fmt: skip
+    lines = [json.loads(line) for line in wait_for(results, captured_key(results, "captured-many")).splitlines()]
+    assert [line["eventMetadata"]["customAttributes"] for line in lines] == [["model=one"], ["model=two"]]
+    answers = [base64.b64decode(line["captureData"]["endpointOutput"]["data"]) for line in lines]
+    assert answers == [f"{word}: 1,2 ({word}.tar.gz)".encode() for word in ("one", "two")]
 
 
 def test_asynchronous_requests_survive_the_daemon(story: Story, hosting: Hosting, results: Any) -> None:

@@ -15,6 +15,7 @@ import pytest
 from demo.story import Story
 from tests.scenarios.load import asked_by
 from tests.scenarios.perl_model import write_perl_model
+from tests.scenarios.test_scenario_multi_model import LABEL, archive
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
@@ -27,7 +28,7 @@ OUTPUT = {"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/out"}}
 
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """Two endpoints without a VPC: `busy` is asked and answers, `later` is asynchronous."""
+    """Endpoints without a VPC: `busy` is asked and answers, `many` has many models, `later` is asynchronous."""
     scratch = tmp_path_factory.mktemp("fast")
     made = Story(state=scratch / "state")
     made.up("--metric-period", "1")
@@ -40,7 +41,7 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def _prepare(story: Story, scratch: Path) -> None:
-    done = story.ringfence("image", "import", str(write_perl_model(scratch)), IMAGE)
+    done = story.ringfence("image", "import", str(write_perl_model(scratch, {LABEL: "true"})), IMAGE)
     assert done.returncode == 0, done.stderr
     story.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     trust = json.dumps({"Version": "2012-10-17", "Statement": [TRUST]})
@@ -49,12 +50,16 @@ def _prepare(story: Story, scratch: Path) -> None:
     role = iam.create_role(RoleName="scaled", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
     iam.put_role_policy(RoleName="scaled", PolicyName="all", PolicyDocument=document)
-    sagemaker.create_model(ModelName="scaled", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=role)
-    for name, more in (("busy", {}), ("later", {"AsyncInferenceConfig": OUTPUT})):
-        one = {"VariantName": "one", "ModelName": "scaled", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    story.client("s3").put_object(Bucket=BUCKET, Key="many/one.tar.gz", Body=archive("word", b"one"))
+    many = {"Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/many/", "Environment": {"MODELS": "2"}}
+    for model, container in (("scaled", {}), ("scaled-many", many)):
+        sagemaker.create_model(ModelName=model, PrimaryContainer={"Image": IMAGE, **container}, ExecutionRoleArn=role)
+    made = (("busy", "scaled", {}), ("many", "scaled-many", {}), ("later", "scaled", {"AsyncInferenceConfig": OUTPUT}))
+    for name, model, more in made:
+        one = {"VariantName": "one", "ModelName": model, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
         sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[one], **more)
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    for name in ("busy", "later"):
+    for name in ("busy", "many", "later"):
         _wait(lambda name=name: _told(story, name)["EndpointStatus"] == "InService")
     scaling = story.client("application-autoscaling")
     customized = {
@@ -64,7 +69,8 @@ def _prepare(story: Story, scratch: Path) -> None:
         "Statistic": "Average",
     }
     predefined = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
-    _follow(scaling, "busy", (1, 2), {"TargetValue": 2.0, "PredefinedMetricSpecification": predefined})
+    for name in ("busy", "many"):
+        _follow(scaling, name, (1, 2), {"TargetValue": 2.0, "PredefinedMetricSpecification": predefined})
     _follow(scaling, "later", (0, 2), {"TargetValue": 50.0, "CustomizedMetricSpecification": customized})
 
 
@@ -78,16 +84,18 @@ def _follow(scaling: Any, name: str, bounds: tuple[int, int], tracking: dict[str
 
 
 def test_out_under_load_and_in_without(fast: Story) -> None:
-    with asked_by(fast, "busy", 2, {}) as met:
-        _wait(lambda: _count(fast, "busy") == 2)
+    """One model, and one of many, which the instance that comes loads when it is asked."""
+    with asked_by(fast, "busy", 2, {}) as met, asked_by(fast, "many", 2, {}, TargetModel="one.tar.gz") as of_many:
+        _wait(lambda: {_count(fast, name) for name in ("busy", "many")} == {2})
         time.sleep(2)
-    assert met.errors == []
-    _wait(lambda: _count(fast, "busy") == 1)
-    found = fast.client("application-autoscaling").describe_scaling_activities(
-        ServiceNamespace="sagemaker", ResourceId="endpoint/busy/variant/one"
-    )["ScalingActivities"]
-    assert [one["Cause"].split("-")[2] for one in found] == ["AlarmLow", "AlarmHigh"], found
-    assert found[0]["StartTime"] - found[1]["StartTime"] >= timedelta(seconds=COOLDOWN)
+    assert met.errors == [] and of_many.errors == []
+    _wait(lambda: {_count(fast, name) for name in ("busy", "many")} == {1})
+    for name in ("busy", "many"):
+        found = fast.client("application-autoscaling").describe_scaling_activities(
+            ServiceNamespace="sagemaker", ResourceId=f"endpoint/{name}/variant/one"
+        )["ScalingActivities"]
+        assert [one["Cause"].split("-")[2] for one in found] == ["AlarmLow", "AlarmHigh"], found
+        assert found[0]["StartTime"] - found[1]["StartTime"] >= timedelta(seconds=COOLDOWN)
 
 
 def test_an_asynchronous_endpoint_comes_back_from_zero(fast: Story) -> None:

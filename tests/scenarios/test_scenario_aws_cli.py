@@ -5,14 +5,14 @@ Its waiters look at once and then every 30 to 120 seconds, so that they are aske
 
 import json
 import os
-import subprocess
+import time
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from demo.story import BIN, Story
+from demo.story import Story
+from tests.scenarios.aws_cli import Cli
 from tests.scenarios.hosting import BUCKET, Hosting
 from tests.scenarios.jobs import Jobs
 from tests.scenarios.perl_model import write_perl_model
@@ -20,24 +20,6 @@ from tests.scenarios.perl_model import write_perl_model
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 NAME = "123456789012.dkr.ecr.us-west-2.amazonaws.com/cli:1"
-
-
-class Cli:
-    """`aws …`: what it printed, or with `fails` what it complained of."""
-
-    def __init__(self, story: Story) -> None:
-        self._env = {**os.environ, **story.environment, "AWS_PAGER": ""}
-
-    def __call__(self, *arguments: str, fails: bool = False, given: bytes | None = None) -> str:
-        done = subprocess.run(
-            [str(BIN / "aws"), *arguments], env=self._env, input=given, capture_output=True, timeout=100, check=False
-        )
-        # for an error of the service: 255 in version 1, 254 in version 2
-        assert done.returncode in ((254, 255) if fails else (0,)), (done.returncode, done.stderr.decode()[-2000:])
-        return (done.stderr if fails else done.stdout).decode()
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "--output", "json"))
 
 
 @pytest.fixture
@@ -54,6 +36,9 @@ def test_large_objects_and_whole_trees(cli: Cli, tmp_path: Path) -> None:
     cli("s3", "cp", f"{target}/large", f"{target}/again", "--only-show-errors")  # UploadPartCopy
     cli("s3", "cp", f"{target}/again", str(tmp_path / "back"), "--only-show-errors")
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
+    (tmp_path / "copied").mkdir()
+    cli("s3", "cp", f"{target}/", str(tmp_path / "copied"), "--recursive", "--include", "*", "--only-show-errors")
+    assert sorted(path.name for path in (tmp_path / "copied").iterdir()) == ["again", "large"]
     cli("s3", "cp", "-", f"{target}/piped", given=b"piped")
     assert cli("s3", "cp", f"{target}/piped", "-") == "piped"
     assert urllib.request.urlopen(cli("s3", "presign", f"{target}/piped").strip(), timeout=10).read() == b"piped"
@@ -69,6 +54,13 @@ def test_large_objects_and_whole_trees(cli: Cli, tmp_path: Path) -> None:
     assert "Total Objects: 5" in cli("s3", "ls", target, "--recursive", "--summarize")
     cli("s3", "rm", target, "--recursive", "--only-show-errors")
     assert "NoSuchBucket" in cli("s3", "ls", "s3://no-such-bucket-of-mine", fails=True)
+
+
+def test_the_registry_is_logged_in_to(cli: Cli) -> None:
+    """The password that `docker login` gets is the user AWS's."""
+    assert len(cli("ecr", "get-login-password").strip()) > 100
+    token = cli.json("ecr", "get-authorization-token")["authorizationData"][0]
+    assert token["proxyEndpoint"].endswith("123456789012.dkr.ecr.us-west-2.amazonaws.com")
 
 
 def test_jobs_are_waited_for(cli: Cli, jobs: Jobs, story: Story) -> None:
@@ -116,3 +108,35 @@ def test_an_endpoint_is_asked_and_its_configuration_copied(
     cli("sagemaker", "create-endpoint-config", "--cli-input-json", f"file://{tmp_path / 'again.json'}")
     cli("sagemaker", "delete-endpoint-config", "--endpoint-config-name", "cli-again")
     cli("sagemaker", "wait", "endpoint-deleted", "--endpoint-name", "cli-never")
+
+
+def test_an_asynchronous_endpoint_is_asked(cli: Cli, story: Story, hosting: Hosting, tmp_path: Path) -> None:
+    """Input and answer by S3, which the CLI looks at itself: it has no waiter for the answer of a request."""
+    assert story.ringfence("image", "import", str(write_perl_model(tmp_path)), NAME).returncode == 0
+    role, bucket = story.facts["roles"]["execution"].rpartition("/")[2], "cli-answers"
+    story.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    statement = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam = story.client("iam")
+    iam.put_role_policy(RoleName=role, PolicyName="cli", PolicyDocument=document)
+    try:
+        output = {"OutputConfig": {"S3OutputPath": f"s3://{bucket}/answers"}}
+        told = hosting.create("cli-later", containers=[{"Image": NAME}], config={"AsyncInferenceConfig": output})
+        assert told["EndpointStatus"] == "InService"
+        given = f"s3://{bucket}/questions/hello"
+        story.client("s3").put_object(Bucket=bucket, Key="questions/hello", Body=b"hello")
+        ask = ("sagemaker-runtime", "invoke-endpoint-async", "--endpoint-name", "cli-later", "--input-location", given)
+        answered = cli.json(*ask, "--inference-id", "mine")
+        assert answered["InferenceId"] == "mine"
+        _await_object(story, bucket, answered["OutputLocation"].removeprefix(f"s3://{bucket}/"))
+        assert cli("s3", "cp", answered["OutputLocation"], "-") == "model(8080): hello"
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="cli")
+        cli("s3", "rb", f"s3://{bucket}", "--force")
+
+
+def _await_object(story: Story, bucket: str, key: str) -> None:
+    s3, deadline = story.client("s3"), time.monotonic() + 30
+    while not s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents"):
+        assert time.monotonic() < deadline, f"`{key}` does not come"
+        time.sleep(0.1)

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from demo.story import Story
 from ringfence.config import DEFAULT_STUDIO
+from tests.scenarios.aws_cli import Cli
 from tests.scenarios.notebook import Notebooks
 from tests.scenarios.test_job_restart import kill
 
@@ -144,7 +145,10 @@ def test_a_stop_keeps_the_volume_and_the_interface(lab: Notebooks, story: Story)
     (before,) = lab.interfaces("lab")
     cell = "open('kept', 'w').write('x'); open('/home/ec2-user/lost', 'w').write('x')"
     cookie = lab.browse("--internet", notebook="lab", run=cell)["cookie"]
+    cli, named = Cli(story), ("--notebook-instance-name", "lab")
+    cli("sagemaker", "wait", "notebook-instance-in-service", *named)
     lab.stop("lab")
+    cli("sagemaker", "wait", "notebook-instance-stopped", *named)
     (stopped,) = lab.interfaces("lab")
     assert (stopped["NetworkInterfaceId"], stopped["Status"]) == (before["NetworkInterfaceId"], "available")
     with pytest.raises(ClientError, match="DependencyViolation"):
@@ -247,7 +251,7 @@ def test_frames_are_refused_once_the_policy_changes(lab: Notebooks, tmp_path: Pa
     assert (told["after"], told["closed"], told["api_after"]) == (None, 1008, 403)
 
 
-def test_a_script_that_fails_is_told(lab: Notebooks) -> None:
+def test_a_script_that_fails_is_told(lab: Notebooks, story: Story) -> None:
     lab.configure("broken", OnStart="#!/bin/bash\necho no such thing >&2\nexit 7\n")
     arn = lab.create("unlucky", LifecycleConfigName="broken")
     told = lab.settle("unlucky", "Failed")
@@ -257,6 +261,7 @@ def test_a_script_that_fails_is_told(lab: Notebooks) -> None:
     (interface,) = lab.interfaces("unlucky")
     assert interface["Status"] == "available"
     lab.delete("unlucky")
+    Cli(story)("sagemaker", "wait", "notebook-instance-deleted", "--notebook-instance-name", "unlucky")
     assert lab.interfaces("unlucky") == []
 
 
