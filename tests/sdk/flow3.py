@@ -24,6 +24,7 @@ from sagemaker.core.shapes import (
     ProductionVariant,
     VpcConfig,
 )
+from sagemaker.serve import ModelBuilder
 from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, Networking, SourceCode, StoppingCondition
 
@@ -121,6 +122,49 @@ def flow_process(session):
         logs=True,
     )
     return {"out": session.read_s3_file(session.default_bucket(), "flow/out/numbers.txt")}
+
+
+def build(session, name, **more):
+    """A model of the job's artifact with the user's code in it, which the SDK packs anew."""
+    builder = ModelBuilder(
+        image_uri=IMAGE,
+        s3_model_data_url=fit(session).model_artifacts.s3_model_artifacts,
+        source_code=SourceCode(source_dir=CODE, entry_script="fit.py"),
+        role_arn=ROLE,
+        instance_type=INSTANCE,
+        network=Networking(subnets=SUBNETS, security_group_ids=GROUPS),
+        sagemaker_session=session,
+        **more,
+    )
+    return builder, builder.build(model_name=name)
+
+
+def flow_build(session):
+    """ModelBuilder: build, deploy, predict, delete."""
+    builder, model = build(session, "built3")
+    endpoint = builder.deploy(endpoint_name="built3", initial_instance_count=1, wait=True)
+    try:
+        answer = endpoint.invoke(body="[[3, 4]]", content_type="application/json", accept="application/json")
+        data = model.primary_container.model_data_url
+    finally:
+        endpoint.delete()
+        EndpointConfig.get("built3").delete()
+        model.delete()
+    return {"answer": list(map(float, json.loads(answer.body.read()))), "data": data}
+
+
+def flow_transform(session):
+    builder, model = build(session, "transform3")
+    source = put(session, "transform3/in.csv", "3,4\n7,1\n")
+    target = f"s3://{session.default_bucket()}/transformed3"
+    transformer = builder.transformer(
+        instance_count=1, instance_type=INSTANCE, assemble_with="Line", output_path=target
+    )
+    try:
+        transformer.transform(source, content_type="text/csv", split_type="Line", wait=True, logs=True)
+    finally:
+        model.delete()
+    return {"out": session.read_s3_file(session.default_bucket(), "transformed3/in.csv.out")}
 
 
 def main():

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
 VENV = ".venv-sdk2"
 FLOWS = {
     "flow2.py": "fit deploy model serverless many process xgboost features",
-    "flow2_inference.py": "asynchronous capture transform script framework tuner",
+    "flow2_inference.py": "asynchronous capture pipeline transform script framework local tuner",
 }
 Flows = tuple[dict[str, dict[str, Any]], str]
 
@@ -53,6 +53,7 @@ def test_process(flows: Flows) -> None:
     assert "prepared 3 numbers of numbers.txt" in output
     for name in ("script", "framework"):
         assert results[name] == {"flow": name, "out": "3\n6\n9", "status": "Completed"}
+    assert results["local"]["out"] == "5\n6", "the SDK uploads what is local"
 
 
 def test_a_feature_group_is_made_of_a_frame(flows: Flows) -> None:
@@ -70,12 +71,17 @@ def test_a_feature_group_is_made_of_a_frame(flows: Flows) -> None:
 
 def test_asynchronous_inference(flows: Flows) -> None:
     """The SDK sends no content type: the object that it uploads has one, and so has the answer's."""
-    assert [round(value) for value in flows[0]["asynchronous"]["answer"]] == [10, 15]
+    assert [round(value) for value in flows[0]["asynchronous"]["answer"]] == [10, 15, 15, 10]
 
 
 def test_data_capture_begins_and_ends(flows: Flows) -> None:
     assert '"endpointInput"' in flows[0]["capture"]["captured"]
-    assert flows[0]["capture"]["after"] == "Stopped"
+    assert (flows[0]["capture"]["sampled"], flows[0]["capture"]["after"]) == (20, "Stopped")
+
+
+def test_containers_in_series(flows: Flows) -> None:
+    """[3, 4] doubled by the first, 2 * 6 + 8 by the second."""
+    assert [round(value) for value in flows[0]["pipeline"]["answer"]] == [20]
 
 
 def test_many_models_of_one_endpoint(flows: Flows) -> None:
