@@ -72,8 +72,7 @@ bench: setup .venv-bench/.done
 	$(ROOT) $(BIN)/python -m bench
 
 # The SageMaker SDKs v2 and v3, AWS's training toolkit, the AWS SDK for JavaScript (if npm is there) and Terraform (if it is
-# there, and its provider in TERRAFORM_PLUGINS or where it looks itself), unmodified, each
-# in its own environment (2 GB on disk).
+# there, and its provider in TERRAFORM_PLUGINS or where it looks itself), unmodified, each in its own environment (2 GB on disk).
 sdk: setup studio .venv-sdk2/.done .venv-sdk3/.done .venv-toolkit/.done tests/sdk/js/node_modules/.done
 	$(ROOT) $(BIN)/pytest -q tests/sdk
 
