@@ -28,13 +28,13 @@ BUCKET = "ringfence-bench-channel"
 _TRIES = 5
 _PART = 64 << 20
 _ENDPOINTS = int(os.environ.get("BENCH_ENDPOINTS", "50"))
-_AT_ONCE = 4  # endpoints that start: fifty at once on two cores answer no ping in time
+_REST_SECONDS = 30.0
 _ENDED = ("Completed", "Failed", "Stopped")
 
 
 def measure(story: Story, scratch: Path) -> list[Row]:
     role = _role(story)
-    return [_start(story, role, scratch), *_transfer(story, role, scratch), _rest(story)]
+    return [_start(story, role, scratch), *_transfer(story, role, scratch), *_rest(story)]
 
 
 def _role(story: Story) -> str:
@@ -175,29 +175,51 @@ def _download(story: Story, role: str, name: str, kind: str) -> float:
     return seconds
 
 
-def _rest(story: Story) -> Row:
-    """What the daemon has in memory with many endpoints that serve, beside what it had without."""
-    sagemaker, before = story.client("sagemaker"), _memory(story)
+def _rest(story: Story) -> list[Row]:
+    """What the daemon has in memory and takes of a core with many endpoints that serve, and without."""
+    sagemaker, before, idle = story.client("sagemaker"), _memory(story), _busy(story)
     names = [f"rest-{number}" for number in range(_ENDPOINTS)]
-    for first in range(0, _ENDPOINTS, _AT_ONCE):
-        for name in names[first : first + _AT_ONCE]:
-            define(story, name, instances=1)
-            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-        for name in names[first : first + _AT_ONCE]:
-            waiting = {"Delay": 1, "MaxAttempts": 120}
-            sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=waiting)
+    start = time.perf_counter()
+    for name in names:
+        define(story, name, instances=1)
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    for name in names:
+        waiting = {"Delay": 1, "MaxAttempts": 20 * _ENDPOINTS}
+        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=waiting)
+    taken = time.perf_counter() - start
     time.sleep(5)
-    after = _memory(story)
+    after, busy = _memory(story), _busy(story)
     for name in names:
         sagemaker.delete_endpoint(EndpointName=name)
-    each = (after - before) / _ENDPOINTS
-    what = f"{_ENDPOINTS} endpoints at rest: the daemon's memory, MB"
-    return Row(what, f"{after / 1e6:.0f}", f"{before / 1e6:.0f} (none; {each / 1e3:.0f} kB each)", after / before, "")
+    each, what = (after - before) / _ENDPOINTS, f"{_ENDPOINTS} endpoints"
+    memory = f"{before / 1e6:.0f} (none; {each / 1e3:.0f} kB each)"
+    return [
+        Row(f"{what} created at once to InService, s", f"{taken:.1f}", "-", None, ""),
+        Row(f"{what} at rest: the daemon's memory, MB", f"{after / 1e6:.0f}", memory, after / before, ""),
+        Row(f"{what} at rest: the daemon's share of a core, %", f"{busy:.2f}", f"{idle:.2f} (none)", None, ""),
+    ]
+
+
+def _busy(story: Story) -> float:
+    """Percent of a core that the daemon's process takes while nobody asks it anything."""
+    before = _processor_seconds(story)
+    time.sleep(_REST_SECONDS)
+    return 100 * (_processor_seconds(story) - before) / _REST_SECONDS
+
+
+def _processor_seconds(story: Story) -> float:
+    """Of all its threads, to the nanosecond: ticks of a hundredth are too coarse for what is at rest."""
+    tasks = Path(f"/proc/{_pid(story)}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _pid(story: Story) -> int:
+    pid: int = json.loads((story.state / "daemon.json").read_text())["pid"]
+    return pid
 
 
 def _memory(story: Story) -> int:
-    pid = json.loads((story.state / "daemon.json").read_text())["pid"]
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    lines = Path(f"/proc/{_pid(story)}/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
 
 
