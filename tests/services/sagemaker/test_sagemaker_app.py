@@ -57,6 +57,7 @@ def test_an_app_from_pending_to_deleted(studio: SageMaker, ann: dict[str, str]) 
     become(studio, arn, "InService", healthy=NOW)
     shown = studio("DescribeApp", **ann, **JUPYTER)
     assert (shown["Status"], shown["LastHealthCheckTimestamp"]) == ("InService", NOW)
+    assert shown["LastUserActivityTimestamp"] == NOW
     error = studio.error("CreateApp", **ann, **JUPYTER)
     assert (error.code, "already exists" in error.message) == ("ResourceInUse", True)
     studio("DeleteApp", **ann, **JUPYTER)

@@ -143,6 +143,9 @@ def describe_app(call: Call, request: Request) -> Result:
         shown["FailureReason"] = status.failure_reason
     if status is not None and status.healthy is not None:
         shown["LastHealthCheckTimestamp"] = status.healthy
+        # "this value is set to the same value as LastHealthCheckTimestamp", as health checks count for activity
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeApp.html
+        shown["LastUserActivityTimestamp"] = status.healthy
     return shown
 
 
