@@ -56,13 +56,21 @@ class Serverless(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
 
 
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant's weight and instance count; of a serverless one the containers kept ready, and the most at once."""
+
+    weight: float
+    count: int
+    concurrency: int | None = None
+
+
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A production variant and the model behind it, as they were when the endpoint was created or updated.
 
     `container` is the model's ContainerDefinition, `others` are those that follow it in a pipeline; `direct`: each is
     asked by itself. No subnets: SageMaker's own network. `count` and `weight` are the
     desired ones. `routing`: RANDOM or LEAST_OUTSTANDING_REQUESTS. `shadow`: it is asked what the production variant is
-    asked, and its answers go to nobody. `volume_gigabytes`: what model data may take of the disk. `serverless`: it has
+    asked, and its answers go to nobody. `volume_gigabytes`: of what it writes and of model data. `serverless`: it has
     no instance type, and `count` are those of its containers that are kept ready.
     """
 
@@ -85,13 +93,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     volume_gigabytes: int = 30
     serverless: Serverless | None = None
 
-
-class Capacity(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant's weight and instance count; of a serverless one the containers kept ready, and the most at once."""
-
-    weight: float
-    count: int
-    concurrency: int | None = None
+    @property
+    def capacity(self) -> Capacity:
+        """The desired one."""
+        concurrency = self.serverless.concurrency if self.serverless else None
+        return Capacity(weight=self.weight, count=self.count, concurrency=concurrency)
 
 
 class Fleet(Record, frozen=True, kw_only=True):

@@ -40,6 +40,8 @@ def test_desired_at_once_and_current_when_it_is_so(made: SageMaker) -> None:
     change(made, {"VariantName": "b", "DesiredWeight": 0.0, "DesiredInstanceCount": 4})
     assert made("DescribeEndpoint", EndpointName="ep")["EndpointStatus"] == "Updating"
     assert shown(made) == [(1.0, 1.0, 1, 1), (3.0, 0.0, 1, 4)]
+    told = made("DescribeEndpoint", EndpointName="ep")["ProductionVariants"]
+    assert [one.get("VariantStatus") for one in told] == [None, [{"Status": "Updating"}]]
     error = made.error(
         "UpdateEndpointWeightsAndCapacities", EndpointName="ep", DesiredWeightsAndCapacities=[{"VariantName": "a"}]
     )
@@ -55,6 +57,7 @@ def test_desired_at_once_and_current_when_it_is_so(made: SageMaker) -> None:
     )
     assert made("DescribeEndpoint", EndpointName="ep")["EndpointStatus"] == "InService"
     assert shown(made) == [(1.0, 1.0, 1, 1), (0.0, 0.0, 4, 4)]
+    assert not any("VariantStatus" in one for one in made("DescribeEndpoint", EndpointName="ep")["ProductionVariants"])
 
 
 def test_what_is_not_named_stays(made: SageMaker) -> None:

@@ -32,12 +32,7 @@ def serves(fleet: Fleet, hosts: list[HostStatus]) -> bool:
 
 
 def capacities_of(fleet: Fleet) -> dict[str, Capacity]:
-    return {
-        one.name: Capacity(
-            weight=one.weight, count=one.count, concurrency=one.serverless.concurrency if one.serverless else None
-        )
-        for one in fleet.variants
-    }
+    return {one.name: one.capacity for one in fleet.variants}
 
 
 def is_whole(fleet: Fleet, instances: dict[str, tuple[str, ...]]) -> bool:

@@ -20,7 +20,8 @@ from ringfence.services.sagemaker.serverless import show_serverless
 
 def summarize_variants(records: Reader, status: EndpointStatus, fleet: Fleet) -> Result:
     """The fleet that serves."""
-    return _by_kind(fleet, lambda variant: _variant_summary(records, status, variant))
+    changing = status.fleet_revision < fleet.revision
+    return _by_kind(fleet, lambda variant: _variant_summary(records, status, variant, changing=changing))
 
 
 def summarize_creation(records: Reader, endpoint: Endpoint) -> Result:
@@ -76,7 +77,8 @@ def _by_kind(fleet: Fleet, summarize: Callable[[Variant], Result]) -> Result:
     return shown | ({"ShadowProductionVariants": [summarize(fleet.shadow)]} if fleet.shadow else {})
 
 
-def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant) -> Result:
+def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant, *, changing: bool) -> Result:
+    """`changing`: weights and counts of the fleet are on their way to what was asked for."""
     serving = status.instances.get(variant.name, ())
     summary: Result = {
         "VariantName": variant.name,
@@ -84,6 +86,10 @@ def _variant_summary(records: Reader, status: EndpointStatus, variant: Variant) 
         "DesiredWeight": variant.weight,
         **_capacity(status, variant),
     }
+    if changing and status.capacities.get(variant.name) != variant.capacity:
+        # "Updating capacity for the production variant"
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariantStatus.html
+        summary["VariantStatus"] = [{"Status": "Updating"}]
     if variant.routing != "RANDOM":
         summary["RoutingConfig"] = {"RoutingStrategy": variant.routing}
     host = records.get(HostStatus, serving[0]) if serving else None
