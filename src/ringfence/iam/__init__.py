@@ -1,0 +1,1 @@
+"""The policy engine, pure: policies and a request in, one explained decision out. Read evaluate.py first."""

@@ -1,5 +1,5 @@
 """Application Auto Scaling's nouns: scalable targets and scaling policies, written by the handlers; what scaling did,
-written by `reconcile.scaling`. Of the targets there are the variants of SageMaker's endpoints only.
+written by `reconcile.hosting.scaling`. Of the targets there are the variants of SageMaker's endpoints only.
 """
 
 from datetime import datetime

@@ -1,6 +1,6 @@
 """CloudWatch Logs' nouns. Times are milliseconds since 1970, as the API has them.
 
-Written by the logs handlers and by reconcile.container_log.
+Written by the logs handlers and by reconcile.instance.container_log.
 """
 
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """A read-only file system of our own in the kernel: a tree that is known, bytes that are fetched when they are read.
 
 The kernel's own protocol over /dev/fuse, because the daemon's loop can then answer it as any other connection: the
-Python bindings that are well kept are under the LGPL or bring a loop of their own. Called by `reconcile.fast_file`.
+Python bindings that are well kept are under the LGPL or bring a loop of their own. Called by `reconcile.job`.
 
 INVARIANT: nothing of this process looks into a mount of its own from the loop, which would wait for itself.
 """

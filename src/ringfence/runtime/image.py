@@ -1,6 +1,6 @@
 """The images of this machine: imported ones, unpacked, under the names that CreateModel gives; and the built-in one.
 
-A name that was neither imported nor pulled (by reconcile.image_pull) is not there. Called by reconcile and
+A name that was neither imported nor pulled (by reconcile.instance.image_pull) is not there. Called by reconcile and
 gateway/admin/api.py; image_import.py runs the programs that unpack.
 
 On disk: `names/<quoted name>.json` = {"name", "digest"}; `sha256-<hex>/rootfs` and `sha256-<hex>/image.json`. A

@@ -1,6 +1,7 @@
 """Studio's image: JupyterLab in a Python environment of its own, on the same small root as the built-in image.
 
-The environment is installed by `make studio`; the daemon itself needs nothing of it. Called by `reconcile.studio_app`.
+The environment is installed by `make studio`; the daemon itself needs nothing of it. Called by
+`reconcile.studio` and `reconcile.notebook`.
 """
 
 from pathlib import Path

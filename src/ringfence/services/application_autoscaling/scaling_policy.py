@@ -1,4 +1,4 @@
-"""Scaling policies: put, describe, delete. Their alarms are made and removed by `reconcile.scaling_alarm`.
+"""Scaling policies: put, describe, delete. Their alarms are made and removed by `reconcile.hosting.scaling_alarm`.
 
 https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
 """

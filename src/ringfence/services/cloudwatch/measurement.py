@@ -1,7 +1,8 @@
 """Measurements of the platform's own metrics, gathered in memory and written to CloudWatch minute by minute.
 
-The gateway adds what it sees of invocations, the reconciler what containers use, and writes (`reconcile.metric`): never
-a write per measurement. What is not written yet when the daemon is killed is lost.
+The gateway adds what it sees of invocations, the reconciler what containers use, and writes
+(`reconcile.hosting.invocation_metric`): never a write per measurement. What is not written yet when the daemon is
+killed is lost.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""InvokeEndpointAsync: accepts a request into the endpoint's queue. `reconcile.async_invocation` works it off."""
+"""InvokeEndpointAsync: a request goes into the endpoint's queue. `reconcile.hosting.async_invocation` works it off."""
 
 from datetime import timedelta
 from typing import Any
