@@ -74,6 +74,10 @@ def render_platform() -> tuple[Firewall, Part]:
         Up(PLATFORM, UPLINK),
         Route(PLATFORM, MAIN_TABLE, "default", UPLINK, addresses.INTERNET_ROUTER),
     ]
+    return nftables.firewall(_platform_chains(uplink)), frozenset(found)
+
+
+def _platform_chains(uplink: str) -> tuple[str, ...]:
     sources = (
         nftables.declare("set", _SOURCES, "ifname . ipv4_addr"),
         nftables.declare("set", _PEERS, "ipv4_addr . ipv4_addr"),
@@ -92,7 +96,7 @@ def render_platform() -> tuple[Firewall, Part]:
     resolver = f'ip daddr {addresses.PLATFORM_RESOLVER} iifname != "{UPLINK}"'
     rules = [_TRACKED, *(f"{resolver} {protocol} dport 53 accept" for protocol in ("udp", "tcp"))]
     denied = nftables.rule(verdict="drop", cite=PLATFORM)
-    blocks = (
+    return (
         *sources,
         nftables.base_chain("inward", "input", 0, [*rules, denied]),
         nftables.base_chain("outward", "output", 0, [_TRACKED]),
@@ -111,7 +115,6 @@ def render_platform() -> tuple[Firewall, Part]:
         ),
         nftables.nat_chain("translate", "postrouting", 100, [f'oifname "{UPLINK}" snat ip to {uplink}']),
     )
-    return nftables.firewall(blocks), frozenset(found)
 
 
 def render_host(instance: Instance) -> Part:

@@ -72,30 +72,12 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return f"add an allow entry for {ports} with a lower number to {hop.owner}"
         case "address" | "route" if hop.detail.startswith("nobody"):
             return "check the address: no attached network interface has it"
-        case "route" if reply and "back to pcx-" in hop.detail:
-            return f"in {hop.owner}, add a route for what answers it to {hop.detail.rpartition(' ')[2]}"
-        case "route" if "is behind pcx-" in hop.detail:
-            return (
-                f"in {hop.owner}, add a route to {packet.destination} with the target {hop.detail.rpartition(' ')[2]}"
-            )
+        case "route":
+            return _route_remedy(hop, packet, reply)
         case "VPC peering" if "not on to" in hop.detail:
             return f"give the sender's route table another way to {packet.destination}: peering is not transitive"
         case "VPC peering":
             return "ask the resolver of the sender's own VPC; another VPC's answers nobody else"
-        case "route" if "source/destination check" in hop.detail:
-            return (
-                f"turn the source/destination check of {hop.owner} off, and let what it is attached to pass packets on"
-            )
-        case "route" if reply and "by eni-" in hop.detail:
-            return f"in {hop.owner}, let the answers go back the way that the packets come"
-        case "route" if reply:
-            gateway = hop.detail.rpartition(" ")[2]
-            return f"in {hop.owner}, send what answers it to {gateway}, the gateway that the packet came by"
-        case "route" if hop.detail.startswith("of the subnet of nat-"):
-            return f"put the NAT gateway into a public subnet: in {hop.owner}, send 0.0.0.0/0 to an internet gateway"
-        case "route":
-            way = "a gateway endpoint for S3, an interface endpoint for other services, a NAT gateway for anything else"
-            return f"give {hop.owner} a way to {packet.destination}: {way}"
         case "internet gateway" if "private NAT" in hop.detail:
             return "use a public NAT gateway, which has an Elastic IP"
         case "internet gateway":
@@ -118,3 +100,21 @@ def _remedy(hop: Hop, packet: Packet, reply: bool) -> str:
             return "check the address and port"
         case _:
             assert_never(hop.stage)
+
+
+def _route_remedy(hop: Hop, packet: Packet, reply: bool) -> str:
+    if reply and "back to pcx-" in hop.detail:
+        return f"in {hop.owner}, add a route for what answers it to {hop.detail.rpartition(' ')[2]}"
+    if "is behind pcx-" in hop.detail:
+        return f"in {hop.owner}, add a route to {packet.destination} with the target {hop.detail.rpartition(' ')[2]}"
+    if "source/destination check" in hop.detail:
+        return f"turn the source/destination check of {hop.owner} off, and let what it is attached to pass packets on"
+    if reply and "by eni-" in hop.detail:
+        return f"in {hop.owner}, let the answers go back the way that the packets come"
+    if reply:
+        gateway = hop.detail.rpartition(" ")[2]
+        return f"in {hop.owner}, send what answers it to {gateway}, the gateway that the packet came by"
+    if hop.detail.startswith("of the subnet of nat-"):
+        return f"put the NAT gateway into a public subnet: in {hop.owner}, send 0.0.0.0/0 to an internet gateway"
+    way = "a gateway endpoint for S3, an interface endpoint for other services, a NAT gateway for anything else"
+    return f"give {hop.owner} a way to {packet.destination}: {way}"
