@@ -1,14 +1,19 @@
 """Processing and training jobs as records: what is kept, what is refused and in which words."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sagemaker_caller import IMAGE, NOW, ROLE, VPC_CONFIG, SageMaker
 
+from ringfence.explain.checks.image import how_to_get
+from ringfence.reconcile.job.metric import find_metrics
 from ringfence.resources.job import JobStatus, Outcome, TrainingJob, WarmPool
+from ringfence.services.sagemaker import failure_reason, job_failure
 from ringfence.services.sagemaker.warm_pool import is_match
 
+_GROUP = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "InstanceGroupName": "g"}
 _INPUT = {
     "InputName": "rows",
     "S3Input": {
@@ -255,9 +260,29 @@ def test_which_jobs_match(changes: dict[str, Any], match: bool) -> None:
     ("changes", "words"),
     [
         ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
-        ({"ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": []}}, "ResourceConfig.InstanceGroups"),
+        ({"ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": [_GROUP]}}, "ResourceConfig.InstanceGroups"),
     ],
 )
 def test_training_that_is_refused(sagemaker: SageMaker, changes: dict[str, Any], words: str) -> None:
     error = sagemaker.error("CreateTrainingJob", **training(**changes))
     assert error.code == "ValidationException" and words in error.message, error.message
+
+
+def test_a_built_in_image_that_is_not_installed_says_what_to_run() -> None:
+    """After AWS's words, which other images have alone."""
+    image = "763104351884.dkr.ecr.us-west-2.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
+    todo = " PyTorch is not installed on the machine of Ringfence: run `make pytorch` there, then try again."
+    found = job_failure.image_missing(image)
+    assert found.startswith("ClientError: API error (404): manifest for ") and found.endswith(f"not found.{todo}")
+    assert failure_reason.image_missing("one", image).endswith(f"permissions to access them.{todo}")
+    assert job_failure.image_missing(IMAGE.replace("246618743249", "123456789012")).endswith(
+        "Requested image not found"
+    )
+    assert "`make pytorch`" in how_to_get(image) and "make" not in how_to_get("mine:1")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "none"])
+def test_what_is_no_number_is_no_value_of_a_metric(tmp_path: Path, value: str) -> None:
+    (tmp_path / "log").write_text(f"loss=0.5;\nloss={value};\n")
+    definitions = [{"Name": "loss", "Regex": "loss=(.*?);"}]
+    assert [one.value for one in find_metrics(definitions, [tmp_path / "log"], NOW)] == [0.5]
