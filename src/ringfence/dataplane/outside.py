@@ -94,7 +94,8 @@ def _platform_chains(uplink: str) -> tuple[str, ...]:
         ),
     )
     resolver = f'ip daddr {addresses.PLATFORM_RESOLVER} iifname != "{UPLINK}"'
-    rules = [_TRACKED, *(f"{resolver} {protocol} dport 53 accept" for protocol in ("udp", "tcp"))]
+    asked = (f"{resolver} {protocol} dport 53" for protocol in ("udp", "tcp"))
+    rules = [_TRACKED, *(nftables.rule(one, verdict="accept", cite=PLATFORM) for one in asked)]
     denied = nftables.rule(verdict="drop", cite=PLATFORM)
     return (
         *sources,
