@@ -24,6 +24,7 @@ from botocore.config import Config as ClientConfig
 
 from ringfence.app.daemon import App, Machine
 from ringfence.config import Config
+from ringfence.gateway.listen import HttpSocket, Stamp, make_server, open_http
 from ringfence.network.flow import FlowReading
 from ringfence.runtime.fake import FakeDriver
 
@@ -132,6 +133,24 @@ def local_daemon(
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_STOP_SECONDS)
         loop.close()
+
+
+@contextmanager
+def listening(daemon: Daemon, stamp: Stamp) -> Iterator[str]:
+    """The URL of one more socket of a `local_daemon`, stamped as one inside a VPC would be."""
+    app, loop = daemon.app, daemon.loop
+    assert app is not None and loop is not None
+    bound = socket.create_server(("127.0.0.1", 0))
+    bound.setblocking(False)
+
+    async def start() -> HttpSocket:
+        return await open_http(make_server(app._serve, app._blobs, stamp), bound)
+
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        asyncio.run_coroutine_threadsafe(server.close(0.1), loop).result(10)
 
 
 @contextmanager

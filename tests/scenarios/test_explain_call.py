@@ -3,9 +3,7 @@
 What a listener in a VPC would stamp is stamped here on loopback; `test_scenario_explain` is the same with real packets.
 """
 
-import asyncio
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +14,8 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from ringfence.cli.main import main
-from ringfence.gateway.listen import HttpSocket, Stamp, make_server, open_http
-from tests.daemon import ACCOUNT, REGION, Daemon, local_daemon
+from ringfence.gateway.listen import Stamp
+from tests.daemon import ACCOUNT, REGION, Daemon, listening, local_daemon
 
 EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 SERVICE = {"Service": "sagemaker.amazonaws.com"}
@@ -82,25 +80,6 @@ def explain(daemon: Daemon) -> Callable[..., Explained]:
         return Explained(result)
 
     return run
-
-
-@contextmanager
-def listening(daemon: Daemon, stamp: Stamp) -> Iterator[str]:
-    """The URL of one more socket of the daemon's, stamped as one inside a VPC would be."""
-    app = daemon.app
-    assert app is not None
-    bound = socket.create_server(("127.0.0.1", 0))
-    bound.setblocking(False)
-    loop = app._tasks[0].get_loop()
-
-    async def start() -> HttpSocket:
-        return await open_http(make_server(app._serve, app._blobs, stamp), bound)
-
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        asyncio.run_coroutine_threadsafe(server.close(0.1), loop).result(10)
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ What a listener in a VPC would stamp is stamped here, on a socket of its own.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 """
 
-import asyncio
 import json
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -16,9 +14,9 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from daemon import ACCOUNT, REGION, Daemon, local_daemon
+from daemon import ACCOUNT, REGION, Daemon, listening, local_daemon
 
-from ringfence.gateway.listen import HttpSocket, Stamp, make_server, open_http
+from ringfence.gateway.listen import Stamp
 
 BUCKET = "signed-for"
 OBJECTS = f"arn:aws:s3:::{BUCKET}/*"
@@ -51,26 +49,8 @@ def inside(daemon: Daemon) -> Iterator[tuple[str, str]]:
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     made = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3")
     id = made["VpcEndpoint"]["VpcEndpointId"]
-    with listening(daemon, Stamp("the listener in the VPC", False, vpc, id)) as port:
-        yield port, id
-
-
-@contextmanager
-def listening(daemon: Daemon, stamp: Stamp) -> Iterator[str]:
-    app = daemon.app
-    assert app is not None
-    bound = socket.create_server(("127.0.0.1", 0))
-    bound.setblocking(False)
-    loop = app._tasks[0].get_loop()
-
-    async def start() -> HttpSocket:
-        return await open_http(make_server(app._serve, app._blobs, stamp), bound)
-
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-    try:
-        yield str(bound.getsockname()[1])
-    finally:
-        asyncio.run_coroutine_threadsafe(server.close(0.1), loop).result(10)
+    with listening(daemon, Stamp("the listener in the VPC", False, vpc, id)) as url:
+        yield url.rpartition(":")[2], id
 
 
 def sign(daemon: Daemon, key: tuple[str, str]) -> str:

@@ -1,37 +1,22 @@
 """CloudWatch Logs' handlers over a real store; every request and result is checked against botocore's shapes."""
 
-import itertools
-import pkgutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from importlib import import_module
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.validate import ParamValidator
+from handler_calls import Handlers
 
-import ringfence.services.logs
-from ringfence.core.call import Arrival, Call, Principal
-from ringfence.core.errors import ServiceError
-from ringfence.core.operation import REGISTRY
 from ringfence.protocol.model import operation_model
-from ringfence.store.database import open_store
-
-for _module in pkgutil.iter_modules(ringfence.services.logs.__path__):
-    import_module(f"ringfence.services.logs.{_module.name}")
-
-ACCOUNT = "123456789012"
 
 
-class Logs:
+class Logs(Handlers):
     """A client of the handlers: `logs("CreateLogGroup", logGroupName=…)`."""
 
     def __init__(self, directory: Path) -> None:
-        self.store = open_store(directory)
-        self.now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-        self.account = ACCOUNT
-        self._entropy = itertools.count()
+        super().__init__("logs", directory)
 
     @property
     def ms(self) -> int:
@@ -40,39 +25,10 @@ class Logs:
     def later(self, **delta: float) -> None:
         self.now += timedelta(**delta)
 
-    def call(self, records: Any) -> Call:
-        return Call(
-            records=records,
-            account=self.account,
-            region="us-west-2",
-            principal=Principal("root", self.account, f"arn:aws:iam::{self.account}:root", self.account),
-            arrival=Arrival("192.0.2.1"),
-            now=self.now,
-            request_id="request",
-            entropy=lambda n: next(self._entropy).to_bytes(n, "big"),
-        )
-
     def __call__(self, name: str, **request: Any) -> dict[str, Any]:
-        model = operation_model("logs", name)
-        report = ParamValidator().validate(request, model.input_shape)
+        report = ParamValidator().validate(request, operation_model("logs", name).input_shape)
         assert not report.has_errors(), report.generate_report()
-        with self.store.transaction() as transaction:
-            result = REGISTRY["logs", name].handler(self.call(transaction), request)
-        assert isinstance(result, dict)
-        if model.output_shape:
-            report = ParamValidator().validate(result, model.output_shape)
-            assert not report.has_errors(), report.generate_report()
-        else:
-            assert result == {}
-        return result
-
-    def fails(self, name: str, **request: Any) -> ServiceError:
-        """The error of a call, which must have changed nothing."""
-        before = self.store.revision
-        with pytest.raises(ServiceError) as caught:
-            self(name, **request)
-        assert self.store.revision == before
-        return caught.value
+        return super().__call__(name, **request)
 
     def put(self, *messages: str, group: str = "g", stream: str = "s", at: int | None = None) -> dict[str, Any]:
         """Events a millisecond apart, from `at` or now on."""
