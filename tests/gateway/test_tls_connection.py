@@ -14,6 +14,8 @@ import pytest
 from ringfence.core.results import Stream
 from ringfence.gateway import pump
 from ringfence.gateway.listen import HttpSocket, Stamp, make_server, open_http
+from ringfence.gateway.pump import Pumps
+from ringfence.gateway.tls_connection import TlsConnection
 from ringfence.privatelink.authority import open_authority
 from ringfence.protocol.message import HttpResponse
 from ringfence.store.blobs import BlobStore
@@ -179,6 +181,34 @@ async def test_more_clients_than_threads_are_all_served(objects, tmp_path, monke
     all_begun = asyncio.Barrier(5)
     async with listening(objects, tmp_path) as (_, address):
         assert all(await asyncio.gather(*(get(address) for _ in range(5))))
+
+
+async def test_a_client_that_has_closed_is_closed_upon_without_trouble(tmp_path) -> None:
+    """Before the loop has heard of it: its kernel answers what TLS says last with a reset, and nothing can follow."""
+    loop, made, lost = asyncio.get_running_loop(), asyncio.Queue(), asyncio.Event()
+
+    class Above(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            made.put_nowait(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    bound, context = socket.create_server(("127.0.0.1", 0)), open_authority(tmp_path / "ca").context("localhost")
+    server = await loop.create_server(lambda: TlsConnection(context, Above, Pumps()), sock=bound)
+    client = await asyncio.to_thread(_greet, bound.getsockname())
+    connection = await made.get()
+    client.close()
+    connection.close()
+    async with asyncio.timeout(1):
+        await lost.wait()
+    server.close()
+
+
+def _greet(address: tuple[str, int]) -> ssl.SSLSocket:
+    context = ssl._create_unverified_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # after which nothing is left to be read
+    return context.wrap_socket(socket.create_connection(address))
 
 
 async def test_nonsense_is_closed_upon(objects, tmp_path) -> None:

@@ -103,9 +103,15 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
         self._push()
+        if self._below.get_write_buffer_size():
+            self._below.close()
         if self._below.is_closing():
             return
-        self._below.write_eof()
+        try:
+            self._below.write_eof()
+        except OSError:  # the client had gone, and its kernel said so when it was told of the end
+            self._below.abort()
+            return
         self._below.resume_reading()  # of which nothing is wanted but its end
         self._deadline = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._below.close)
 
