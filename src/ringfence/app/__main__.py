@@ -31,33 +31,9 @@ from ringfence.store.database import StoreLocked, open_store
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ringfence.app", description=__doc__)
-    parser.add_argument("--state", type=Path, required=True)
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free one")
-    parser.add_argument("--region", default=DEFAULT_REGION)
-    parser.add_argument("--account", default=DEFAULT_ACCOUNT)
-    parser.add_argument("--private-dns-per-zone", action="store_true")
-    parser.add_argument("--payload-limit", type=int, default=DEFAULT_PAYLOAD_LIMIT, help="bytes of an invocation")
-    parser.add_argument("--offline-store-delay", type=float, default=DEFAULT_OFFLINE_STORE_DELAY)
-    parser.add_argument("--metric-period", type=int, default=DEFAULT_METRIC_PERIOD)
-    parser.add_argument("--serverless-idle", type=float, default=DEFAULT_SERVERLESS_IDLE)
-    parser.add_argument("--scratch", action="store_true", help="let POST /moto-api/reset throw everything away")
-    parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
-    given = parser.parse_args(arguments)
+    given = _parse(arguments)
     start_logging()
-    config = Config(
-        given.state.resolve(),
-        port=given.port,
-        region=given.region,
-        account=given.account,
-        private_dns_per_zone=given.private_dns_per_zone,
-        payload_limit=given.payload_limit,
-        offline_store_delay=given.offline_store_delay,
-        online_store=os.environ.pop(ONLINE_STORE_VARIABLE, None),
-        metric_period=given.metric_period,
-        serverless_idle=given.serverless_idle,
-        scratch=given.scratch,
-    )
+    config = _configure(given)
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         asyncio.run(_clean(config) if given.remove_everything else run(config, linux_machine(config), announce))
@@ -84,6 +60,38 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ringfence: could not start on {config.url}: {error}{hint}", file=sys.stderr)
         return 1
     return 0
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m ringfence.app", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free one")
+    parser.add_argument("--region", default=DEFAULT_REGION)
+    parser.add_argument("--account", default=DEFAULT_ACCOUNT)
+    parser.add_argument("--private-dns-per-zone", action="store_true")
+    parser.add_argument("--payload-limit", type=int, default=DEFAULT_PAYLOAD_LIMIT, help="bytes of an invocation")
+    parser.add_argument("--offline-store-delay", type=float, default=DEFAULT_OFFLINE_STORE_DELAY)
+    parser.add_argument("--metric-period", type=int, default=DEFAULT_METRIC_PERIOD)
+    parser.add_argument("--serverless-idle", type=float, default=DEFAULT_SERVERLESS_IDLE)
+    parser.add_argument("--scratch", action="store_true", help="let POST /moto-api/reset throw everything away")
+    parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
+    return parser.parse_args(arguments)
+
+
+def _configure(given: argparse.Namespace) -> Config:
+    return Config(
+        given.state.resolve(),
+        port=given.port,
+        region=given.region,
+        account=given.account,
+        private_dns_per_zone=given.private_dns_per_zone,
+        payload_limit=given.payload_limit,
+        offline_store_delay=given.offline_store_delay,
+        online_store=os.environ.pop(ONLINE_STORE_VARIABLE, None),
+        metric_period=given.metric_period,
+        serverless_idle=given.serverless_idle,
+        scratch=given.scratch,
+    )
 
 
 def start_logging() -> None:
