@@ -1,6 +1,9 @@
 """The `ringfence` command on a running daemon, as a person uses it."""
 
 import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -85,8 +88,6 @@ def test_source_address_is_the_one_asked_for(story: Story) -> None:
 
 
 def test_two_commands_at_once_have_two_addresses(story: Story) -> None:
-    import subprocess
-
     show = ("ip", "-o", "-4", "addr", "show", "dev", "eth0")
     command = [str(BIN / "ringfence"), "exec", "--state", str(story.state), *_private(story), "sh", "-c"]
     started = [
@@ -95,6 +96,22 @@ def test_two_commands_at_once_have_two_addresses(story: Story) -> None:
     outputs = [process.communicate(timeout=60)[0] for process in started]
     addresses = {output.split()[3] for output in outputs}
     assert len(addresses) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_ends_the_command_ends_its_program(story: Story, number: signal.Signals) -> None:
+    """Nothing is left in the namespace of an instance that has ended."""
+    command = [str(BIN / "ringfence"), "exec", "--state", str(story.state), *_private(story)]
+    program = ["sh", "-c", "echo $$; exec sleep 600"]
+    with subprocess.Popen([*command, *program], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        child = Path("/proc") / running.stdout.readline().strip()
+        running.send_signal(number)
+        assert running.wait(20) in (128 + number, -number)
+    deadline = time.monotonic() + 5  # the kernel kills it, a moment after
+    while child.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_explain_path_from_an_instance_in_words(story: Story) -> None:

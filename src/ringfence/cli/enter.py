@@ -5,6 +5,7 @@ Linux only, root only; called in the child between fork and exec, and by `captur
 
 import ctypes
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _CLONE_NEWNET = 0x40000000
 _MS_BIND = 4096
 _MS_REC = 16384
 _MS_SLAVE = 1 << 19
+_PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -62,6 +64,11 @@ def enter_namespace(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     _check(_libc.setns(descriptor, _CLONE_NEWNET), "setns")
     os.close(descriptor)
+
+
+def die_with_parent() -> None:
+    """The calling process is killed when the one that made it ends, however that ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def temporary_directory() -> "tempfile.TemporaryDirectory[str]":

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from ringfence.cli.client import Daemon, connect, fail, state_option
-from ringfence.cli.enter import Place, entering, environment, temporary_directory
+from ringfence.cli.enter import Place, die_with_parent, entering, environment, temporary_directory
 
 # What to run in an instance and its further variables; told of the instance, and where files may be put meanwhile.
 Command = Callable[[dict[str, Any], Path], tuple[tuple[str, ...], dict[str, str]]]
@@ -133,13 +133,31 @@ def _first_line(response: HTTPResponse) -> dict[str, Any]:
 def _run(daemon: Daemon, told: dict[str, Any], command: Command) -> int:
     with temporary_directory() as directory:
         program, more = command(told, Path(directory))
-        # A Ctrl-C is for the command; this process only waits for it.
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            code = start(daemon, told, Path(directory), program, more).wait()
-        finally:
-            signal.signal(signal.SIGINT, previous)
+        running: list[subprocess.Popen[bytes]] = []
+        with _passing_on(running):
+            running.append(start(daemon, told, Path(directory), program, more))
+            code = running[0].wait()
     return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _passing_on(running: "list[subprocess.Popen[bytes]]") -> Iterator[None]:
+    """What would end this process ends the command, for which it only waits. A Ctrl-C reaches the command by itself."""
+
+    def pass_on(number: int, frame: object) -> None:
+        if not running:
+            raise SystemExit(128 + number)
+        running[0].send_signal(number)
+
+    previous = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            previous[number] = signal.signal(number, pass_on)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def start(
@@ -163,6 +181,7 @@ def start(
 def _child(enter: Any) -> Any:
     def run() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        die_with_parent()
         enter()
 
     return run
