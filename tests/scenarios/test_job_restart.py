@@ -96,7 +96,7 @@ def test_a_container_that_is_lost_is_said_to_be(jobs: Jobs) -> None:
 
 def test_a_job_with_a_retry_strategy_begins_anew(jobs: Jobs) -> None:
     """After a failure of the platform's, and of nobody else's."""
-    program = "import time\nprint('started', flush=True)\ntime.sleep(2)\nprint('ended', flush=True)"
+    program = "import time\nprint('started', flush=True)\ntime.sleep(5)\nprint('ended', flush=True)"
     jobs.begin_training("again", program, RetryStrategy={"MaximumRetryAttempts": 2})
     jobs.wait_for_line("again", "started", "/aws/sagemaker/TrainingJobs")
     assert jobs.story.ringfence("down").returncode == 0

@@ -84,11 +84,23 @@ def test_captured_invocations_come_to_s3(story: Story, hosting: Hosting, results
     key = captured_key(results, "captured")
     folder, _, file = key.rpartition("/")
     assert folder == time.strftime("captured/captured/one/%Y/%m/%d/%H", time.gmtime()) and file.endswith(".jsonl")
-    lines = [json.loads(line) for line in wait_for(results, key).splitlines()]
+    lines = captured_lines(results, "captured", 3)
     asked, answered = lines[0]["captureData"]["endpointInput"], lines[0]["captureData"]["endpointOutput"]
     assert asked == {"observedContentType": "text/csv", "mode": "INPUT", "data": "0,1", "encoding": "CSV"}
     assert (answered["encoding"], answered["observedContentType"]) == ("BASE64", "text/plain")
     assert [line["eventMetadata"]["inferenceId"] for line in lines] == ["id-0", "id-1", "id-2"]
+
+
+def captured_lines(s3: Any, endpoint: str, count: int) -> list[dict[str, Any]]:
+    """So many invocations, of as many files as a slow machine makes of them, in the order in which they were."""
+    deadline = time.monotonic() + 40
+    while True:
+        found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"captured/{endpoint}/").get("Contents", [])
+        lines = [json.loads(line) for one in found for line in wait_for(s3, one["Key"]).splitlines()]
+        if len(lines) >= count:
+            return sorted(lines, key=lambda line: str(line["eventMetadata"]["inferenceId"]))
+        assert time.monotonic() < deadline, f"{len(lines)} of {count} were captured"
+        time.sleep(0.2)
 
 
 def captured_key(s3: Any, endpoint: str) -> str:
