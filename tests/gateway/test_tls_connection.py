@@ -133,7 +133,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(objects, tmp_path) -> No
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(objects, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(pump, "_STALL", 200)
+    monkeypatch.setattr(pump, "STALL_SECONDS", 0.2)
     async with listening(objects, tmp_path) as (_, address):
         reader, writer = await connect(address, room=1 << 14)
         writer.write(GET)

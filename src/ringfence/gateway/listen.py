@@ -19,7 +19,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.results import Pieces, Stream
 from ringfence.gateway.body import Body
 from ringfence.gateway.connection import Server, WholeAnswer
-from ringfence.gateway.pump import Pumps
+from ringfence.gateway.pump import STALL_SECONDS, Pumps
 from ringfence.gateway.tls_connection import TlsConnection
 from ringfence.protocol.message import HttpRequest, HttpResponse
 from ringfence.store.blobs import BlobStore
@@ -31,7 +31,6 @@ Admin = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 ADMIN_PATHS = ("/_ringfence/", "/moto-api/")
 # AWS closes idle connections after about a minute too; clients pool them for less.
 _IDLE_SECONDS = 75.0
-_STALL_SECONDS = 60.0
 _LOOK_SECONDS = 0.5  # how often it is looked whether the client of an answer that is still being made is there
 _BACKLOG = 1024
 # How long a refused client may go on sending before it is cut off, which can cost it the refusal.
@@ -67,7 +66,7 @@ class IncomingBody:
             try:
                 chunk = content.read_nowait()  # most bodies are here already
                 if not chunk and not content.at_eof():
-                    async with asyncio.timeout(_STALL_SECONDS):
+                    async with asyncio.timeout(STALL_SECONDS):
                         chunk = await content.readany()
             except TimeoutError:
                 raise _stalled() from None
@@ -149,7 +148,7 @@ async def _write(blobs: BlobStore, raw: web.BaseRequest, response: HttpResponse)
             await answer.write_eof()
             return answer
         async for chunk in chunks:
-            async with asyncio.timeout(_STALL_SECONDS):
+            async with asyncio.timeout(STALL_SECONDS):
                 await answer.write(chunk)
         await answer.write_eof()
         return answer
@@ -176,7 +175,7 @@ async def _pass_on(raw: web.BaseRequest, answer: web.StreamResponse, pieces: Pie
 async def _send(raw: web.BaseRequest, answer: web.StreamResponse, pieces: Pieces) -> None:
     await answer.prepare(raw)
     async for piece in pieces:
-        async with asyncio.timeout(_STALL_SECONDS):
+        async with asyncio.timeout(STALL_SECONDS):
             await answer.write(piece)
     await answer.write_eof()
 

@@ -16,7 +16,8 @@ from ringfence.store.blobs import Extent
 
 # what the processor's own memory holds from the reading to the sending
 _CHUNK = 256 * 1024
-_STALL = 60_000  # milliseconds
+# How long a client may take or send nothing before it is given up.
+STALL_SECONDS = 60.0
 _THREADS = 16  # of one listener
 
 
@@ -76,5 +77,5 @@ def _send_all(data: bytes, connection: socket.socket, ready: select.poll) -> Non
         try:
             left = left[connection.send(left) :]
         except BlockingIOError:
-            if not ready.poll(_STALL):
+            if not ready.poll(STALL_SECONDS * 1000):
                 raise TimeoutError("the client has stopped reading") from None

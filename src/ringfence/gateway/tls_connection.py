@@ -11,11 +11,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ringfence.gateway.pump import Pumps, send_extents
+from ringfence.gateway.pump import STALL_SECONDS, Pumps, send_extents
 from ringfence.store.blobs import Extent
 
 _HANDSHAKE_SECONDS = 10.0
-_STALL_SECONDS = 60.0
 # How long the client's own end is waited for after ours: what it still sends would have the kernel cut the answer off.
 _LINGER_SECONDS = 2.0
 _ROOM = 256 * 1024
@@ -170,7 +169,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         If it fails, or is cancelled, the connection is of no more use. ConnectionError: the client has gone.
         """
         try:
-            async with asyncio.timeout(_STALL_SECONDS):
+            async with asyncio.timeout(STALL_SECONDS):
                 await self._drain()
             await self._lend(extents)
         except BaseException:

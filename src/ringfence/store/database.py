@@ -18,6 +18,7 @@ from typing import IO
 import msgspec
 
 from ringfence.core.record import R, Reader, Record
+from ringfence.store.durable import sync_directory
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
@@ -169,7 +170,7 @@ class Store:
         try:
             if self._wal is None:
                 self._wal = os.open(f"{self._path}-wal", os.O_RDONLY)
-                _sync_directory(self._path.parent)  # the log's name must last, too
+                sync_directory(self._path.parent)  # the log's name must last, too
             await asyncio.to_thread(_sync, self._wal)
             self._synced = max(self._synced, covered)
         finally:
@@ -314,14 +315,6 @@ def open_store(directory: Path) -> Store:
 
 def _sync(descriptor: int) -> None:
     os.fsync(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _cached_kinds(base: type[Record]) -> Iterator[type[Record]]:

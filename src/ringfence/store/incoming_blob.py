@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from awscrt import checksums as crc
 
 from ringfence.core.results import Blob
+from ringfence.store.durable import sync_directory
 
 _CRCS: dict[str, tuple[Callable[[bytes, int], int], int]] = {
     "CRC32": (crc.crc32, 4),
@@ -76,7 +77,7 @@ class Sink:
         os.fsync(self._file.fileno())
         self._file.close()
         self.path.rename(final)
-        _sync_directory(final.parent)
+        sync_directory(final.parent)
 
     def abandon(self) -> None:
         self._file.close()
@@ -154,11 +155,3 @@ class Intake:
         if self._check is None:
             return batch
         return [content for chunk in batch if (content := self._check.feed(chunk))]
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

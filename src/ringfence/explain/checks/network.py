@@ -8,7 +8,7 @@ from ringfence.resources.ec2 import NetworkInterface, SecurityGroup, Subnet
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import HostStatus
 from ringfence.services.ec2.cidr import free_count
-from ringfence.services.sagemaker.failure_reason import NO_ADDRESSES
+from ringfence.services.sagemaker.failure_reason import ADDRESSES_EACH, NO_ADDRESSES
 
 _UPDATE = "an update starts the new instances before it ends the old ones"
 
@@ -68,13 +68,16 @@ def _addresses(ground: Ground, plan: Plan, subnet_ids: tuple[str, ...]) -> Findi
     shown = ", ".join(f"{id} has {number}" for id, number in free.items())
     remedy = "add a larger subnet to the VpcConfig, or delete network interfaces in these"
     if sum(max(0, number - 1) for number in free.values()) < starting:
-        sentence = f"{starting} instances are to start, each with 2 addresses: {shown} free"
+        sentence = f"{starting} instances are to start, each with {ADDRESSES_EACH} addresses: {shown} free"
         return wrong("addresses", subnet_ids[0], sentence, remedy, Seen("", NO_ADDRESSES), *free)
-    if sum(number // 2 for number in free.values()) < max(starting, count):
+    if sum(number // ADDRESSES_EACH for number in free.values()) < max(starting, count):
         sentence = f"too few addresses for an update of {count} instances ({_UPDATE}): {shown} free"
         return note("addresses", subnet_ids[0], sentence, remedy, *free)
     return ok(
-        "addresses", subnet_ids[0], f"2 addresses for each instance, twice that in an update: {shown} free", *free
+        "addresses",
+        subnet_ids[0],
+        f"{ADDRESSES_EACH} addresses for each instance, twice that in an update: {shown} free",
+        *free,
     )
 
 

@@ -9,9 +9,7 @@ from ringfence.explain import aws_message
 from ringfence.explain.checks.network import count_free, find_gone
 from ringfence.explain.finding import Finding, Seen, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
-from ringfence.services.sagemaker.failure_reason import NO_ADDRESSES
-
-_ADDRESSES = 2  # "at least two private IP addresses", as reconcile asks for
+from ringfence.services.sagemaker.failure_reason import ADDRESSES_EACH, NO_ADDRESSES
 
 
 def check_placement(ground: Ground, plan: Plan, where: str, placed: bool) -> Iterator[Finding]:
@@ -25,8 +23,8 @@ def check_placement(ground: Ground, plan: Plan, where: str, placed: bool) -> Ite
             continue
         yield ok("network", first, f"the subnets and security groups of {where} exist", *subnet_ids, *group_ids)
         free = count_free(ground, subnet_ids)
-        if not placed and all(number < _ADDRESSES for number in free.values()):
+        if not placed and all(number < ADDRESSES_EACH for number in free.values()):
             shown = ", ".join(f"{id} has {number}" for id, number in free.items())
-            sentence = f"no subnet has the {_ADDRESSES} addresses that it takes: {shown} free"
+            sentence = f"no subnet has the {ADDRESSES_EACH} addresses that it takes: {shown} free"
             remedy = "delete network interfaces in these subnets, or name a larger one"
             yield wrong("addresses", first, sentence, remedy, Seen("", NO_ADDRESSES), *free)

@@ -20,10 +20,6 @@ _NOTEBOOK = (
 )
 # The account that SageMaker's instances run in: ours, AWS does not publish its own.
 SERVICE_ACCOUNT = "770088000000"
-# "at least two private IP addresses for each instance", of a model as of a job
-# https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
-# https://docs.aws.amazon.com/sagemaker/latest/dg/process-vpc.html
-_ADDRESSES = 2
 
 
 # of the execution role, as the principal's ARN shows it: (recalled) from CloudTrail records of SageMaker's
@@ -138,7 +134,7 @@ def _choose_subnet(caller: Caller, role: Principal, place: Place, zones: Counter
     if place.managed_for is None:  # the role of Studio may not, with AWS either
         look("DescribeVpcEndpoints", Filters=in_vpc)
     look("DescribeNetworkInterfaces", Filters=in_vpc)
-    able = [subnet for subnet in subnets if subnet["AvailableIpAddressCount"] >= _ADDRESSES]
+    able = [subnet for subnet in subnets if subnet["AvailableIpAddressCount"] >= failure_reason.ADDRESSES_EACH]
     if not able:
         raise NoFreeAddresses
     able.sort(key=lambda subnet: (zones[subnet["AvailabilityZone"]], ids.index(subnet["SubnetId"])))

@@ -11,10 +11,15 @@ from ringfence.runtime.builtin.registry import what_to_install
 # https://github.com/aws/sagemaker-python-sdk/issues/3026
 INTERNAL_ERROR = "InternalServerError: We encountered an internal error.  Please try again."
 
+# "at least two private IP addresses for each instance", of a model as of a job
+# https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
+# https://docs.aws.amazon.com/sagemaker/latest/dg/process-vpc.html
+ADDRESSES_EACH = 2
+
 # ours, on EC2's code: SageMaker's text is not published
 NO_ADDRESSES = (
     "InsufficientFreeAddressesInSubnet: The specified subnets do not have enough free addresses to satisfy the "
-    "request: SageMaker needs at least 2 private IP addresses for each instance."
+    f"request: SageMaker needs at least {ADDRESSES_EACH} private IP addresses for each instance."
 )
 
 
