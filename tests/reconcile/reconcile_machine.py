@@ -105,7 +105,7 @@ class FakeLogs:
         self.followed: dict[Path, str] = {}
         self.finished: list[Path] = []
 
-    def follow(self, path: Path, account: str, region: str, group: str, stream: str, on_lines: Any = None) -> None:
+    def follow(self, path: Path, account: str, region: str, group: str, stream: str) -> None:
         self.followed[path] = f"{group} {stream}"
 
     async def finish(self, path: Path) -> None:

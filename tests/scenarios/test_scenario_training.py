@@ -20,7 +20,7 @@ ml = pathlib.Path("/opt/ml")
 config = {path.stem: json.loads(path.read_text()) for path in (ml / "input" / "config").iterdir()}
 rows = [line for path in sorted((ml / "input/data/rows").iterdir()) for line in path.read_text().split()]
 print("epoch=1 loss=0.75;")
-print("epoch=2 loss=0.25;")
+print("epoch=2 loss=0.25;", "a" * 50 + "!")
 (ml / "model" / "weights.json").write_text(json.dumps({"rows": rows, "depth": config["hyperparameters"]["depth"]}))
 (ml / "output" / "data" / "report.txt").write_text("good")
 (ml / "model" / "config.json").write_text(json.dumps(config | {"name": os.environ["TRAINING_JOB_NAME"]}))
@@ -53,7 +53,10 @@ def test_training_reads_channels_and_leaves_a_model(jobs: Jobs) -> None:
             "TrainingImage": "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3",
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/program.py"],
-            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*?);"}],
+            "MetricDefinitions": [
+                {"Name": "loss", "Regex": "loss=(.*?);"},
+                {"Name": "endless", "Regex": "(a+)+$"},
+            ],
         },
     )
     assert told["TrainingJobStatus"] == "Completed", (told.get("FailureReason"), jobs.log("fit", GROUP))
@@ -83,7 +86,8 @@ def test_training_reads_channels_and_leaves_a_model(jobs: Jobs) -> None:
     assert all(one["StartTime"] <= one["EndTime"] for one in told["SecondaryStatusTransitions"])
     assert told["BillableTimeInSeconds"] == told["TrainingTimeInSeconds"] >= 1
     ((stream, lines),) = jobs.log("fit", GROUP).items()
-    assert stream.startswith("fit/algo-1-") and "epoch=2 loss=0.25;" in lines
+    assert stream.startswith("fit/algo-1-") and "epoch=1 loss=0.75;" in lines
+    assert any("the metric `endless` is measured no more" in line for line in lines)
 
 
 def test_what_the_container_says_of_its_failure(jobs: Jobs) -> None:

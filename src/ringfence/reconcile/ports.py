@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ringfence.core.call import Principal, Request, Result
 from ringfence.core.ids import Entropy
-from ringfence.core.record import Reader, Writer
+from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply, ServerlessVariant
 from ringfence.network.flow import FlowReading
 from ringfence.network.topology import Topology
@@ -158,14 +158,8 @@ class Executions(Protocol):
 class ContainerLogs(Protocol):
     """Ships what containers write to CloudWatch Logs (`container_log`)."""
 
-    def follow(
-        self, path: Path, account: str, region: str, group: str, stream: str,
-        on_lines: Callable[[Writer, Sequence[str], datetime], None] | None = None,
-    ) -> None:  # fmt: skip
-        """Begin, or go on where an earlier daemon stopped; returns at once.
-
-        `on_lines`: called with each batch of lines and their time, in the transaction that keeps them: once for a line.
-        """
+    def follow(self, path: Path, account: str, region: str, group: str, stream: str) -> None:
+        """Begin, or go on where an earlier daemon stopped; returns at once."""
         ...
 
     async def finish(self, path: Path) -> None:

@@ -1,14 +1,12 @@
 """Processing and training jobs as records: what is kept, what is refused and in which words."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sagemaker_caller import IMAGE, NOW, ROLE, VPC_CONFIG, SageMaker
 
 from ringfence.explain.checks.image import how_to_get
-from ringfence.reconcile.job.metric import find_metrics
 from ringfence.resources.job import JobStatus, Outcome, TrainingJob, WarmPool
 from ringfence.services.sagemaker import failure_reason, job_failure
 from ringfence.services.sagemaker.warm_pool import is_match
@@ -48,6 +46,12 @@ def training(**changes: Any) -> dict[str, Any]:
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     }
     return {**given, **changes}
+
+
+def measured(regex: str) -> dict[str, Any]:
+    definitions = [{"Name": "loss", "Regex": regex}]
+    algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": definitions}
+    return {"AlgorithmSpecification": algorithm}
 
 
 def changed(**data: Any) -> list[dict[str, Any]]:
@@ -261,6 +265,7 @@ def test_which_jobs_match(changes: dict[str, Any], match: bool) -> None:
     [
         ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
         ({"ResourceConfig": {"VolumeSizeInGB": 1, "InstanceGroups": [_GROUP]}}, "ResourceConfig.InstanceGroups"),
+        (measured("loss=(.*"), "The Regex of metric definition loss is not valid."),
     ],
 )
 def test_training_that_is_refused(sagemaker: SageMaker, changes: dict[str, Any], words: str) -> None:
@@ -279,10 +284,3 @@ def test_a_built_in_image_that_is_not_installed_says_what_to_run() -> None:
         "Requested image not found"
     )
     assert "`make pytorch`" in how_to_get(image) and "make" not in how_to_get("mine:1")
-
-
-@pytest.mark.parametrize("value", ["nan", "inf", "none"])
-def test_what_is_no_number_is_no_value_of_a_metric(tmp_path: Path, value: str) -> None:
-    (tmp_path / "log").write_text(f"loss=0.5;\nloss={value};\n")
-    definitions = [{"Name": "loss", "Regex": "loss=(.*?);"}]
-    assert [one.value for one in find_metrics(definitions, [tmp_path / "log"], NOW)] == [0.5]

@@ -7,9 +7,8 @@ caller's business.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,10 +24,6 @@ log = logging.getLogger("ringfence.reconcile.instance.container_log")
 
 _PAUSE = 0.25  # seconds between looks at a file
 _BATCH = 256 * 1024  # bytes of a transaction; a longer line is cut
-
-
-# Called in the transaction that keeps the events, with the lines and their time.
-OnLines = Callable[[Writer, Sequence[str], datetime], None]
 
 
 class LogFile(Record, frozen=True, kw_only=True):
@@ -50,7 +45,6 @@ class _Followed:
 
     group: LogGroup
     stream: str
-    on_lines: OnLines | None
     seen: int = -1
 
 
@@ -63,15 +57,13 @@ class ContainerLogs:
         self._files: dict[Path, _Followed] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def follow(
-        self, path: Path, account: str, region: str, group: str, stream: str, on_lines: OnLines | None = None
-    ) -> None:
+    def follow(self, path: Path, account: str, region: str, group: str, stream: str) -> None:
         """Begin, or go on where an earlier daemon stopped; returns at once. Nothing if the path is followed already."""
         if path in self._files:
             return
         now = milliseconds(self._edge.now())
         target = LogGroup(name=group, account=account, region=region, created=now)
-        self._files[path] = _Followed(target, stream, on_lines)
+        self._files[path] = _Followed(target, stream)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._ship_while_any(), name="container logs")
 
@@ -114,7 +106,7 @@ class ContainerLogs:
         target, edge = (followed.group, followed.stream), self._edge
         try:
             size = path.stat().st_size
-            if ship(self._store, path, *target, edge, whole=whole, on_lines=followed.on_lines):
+            if ship(self._store, path, *target, edge, whole=whole):
                 return True
             followed.seen = size
         except FileNotFoundError:
@@ -127,38 +119,40 @@ class ContainerLogs:
         return False
 
 
-def ship(
-    store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, *, whole: bool,
-    on_lines: OnLines | None = None,
-) -> bool:  # fmt: skip
+def ship(store: Store, path: Path, group: LogGroup, stream: str, edge: Edge, *, whole: bool) -> bool:
     """Ship one batch of complete lines (of all that is there, if `whole`); whether there was any."""
     found = store.load(LogFile, str(path))
-    offset = found.offset if found else 0
+    lines, offset = read_lines(path, found.offset if found else 0, _BATCH, whole=whole)
+    if not lines:
+        return False
+    # The file stays: lines whose events a loss of power takes away are shipped again.
+    with store.transaction(durable=False) as records:
+        records.put(LogFile(path=str(path), offset=offset))
+        append_lines(records, group, stream, lines, milliseconds(edge.now()))
+    return True
+
+
+def read_lines(path: Path, offset: int, most: int, *, whole: bool) -> tuple[list[str], int]:
+    """Complete lines (all that is there, if `whole`) from the offset on, of `most` bytes, and where they end.
+
+    A line that is longer is cut. No lines if there is no file.
+    """
     try:
         size = path.stat().st_size
         if size == offset:
-            return False
+            return [], offset
         if size < offset:  # another file has taken its place
             offset = 0
         with path.open("rb") as file:
             file.seek(offset)
-            data = file.read(_BATCH)
+            data = file.read(most)
     except FileNotFoundError:
-        return False
+        return [], offset
     end = data.rfind(b"\n") + 1
-    if whole or (not end and len(data) == _BATCH):
-        end = len(data) if not end or len(data) < _BATCH else end
-    if not end:
-        return False
-    now = edge.now()
+    if whole or (not end and len(data) == most):
+        end = len(data) if not end or len(data) < most else end
     lines = [line.rstrip(b"\r").decode("utf-8", "replace") for line in data[:end].split(b"\n")]
-    # The file stays: lines whose events a loss of power takes away are shipped again.
-    with store.transaction(durable=False) as records:
-        records.put(LogFile(path=str(path), offset=offset + end))
-        append_lines(records, group, stream, lines, milliseconds(now))
-        if on_lines is not None:
-            on_lines(records, lines, now)
-    return True
+    return lines if end else [], offset + end
 
 
 def append_lines(records: Writer, group: LogGroup, stream: str, lines: Iterable[str], now: int) -> None:

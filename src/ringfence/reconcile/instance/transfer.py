@@ -10,12 +10,13 @@ import contextlib
 import json
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from ringfence.reconcile.instance.child_process import start_child
 
 _MODULE = "ringfence.reconcile.instance.transfer_process"
 _MOST = 4  # processes of one client
@@ -103,11 +104,7 @@ class _Process:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with its:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-m", _MODULE, str(its.fileno()), str(ca_bundle.absolute()), str(os.getpid()),
-                cwd="/", env={}, pass_fds=(its.fileno(),), stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
+            process = await start_child(_MODULE, str(its.fileno()), str(ca_bundle.absolute()), pass_fds=(its.fileno(),))
         return cls(process, ours)
 
     async def perform(self, move: Move, connect: Connect) -> Answer:

@@ -5,19 +5,17 @@ given everything: requests that are signed already, files that are open, connect
 namespace. It has neither credentials nor a privilege, and ends with the daemon. Started and told by `transfer`.
 """
 
-import ctypes
 import json
 import os
 import select
-import signal
 import socket
 import ssl
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-_NOBODY = 65534
-_PR_SET_PDEATHSIG = 1
+from ringfence.reconcile.instance.child_process import drop_privileges
+
 _MESSAGE = 1 << 17
 _CHUNK = 256 << 10  # of more, the processor's own memory holds too little by the time that it is written
 _STALL = 60_000  # milliseconds
@@ -262,21 +260,10 @@ def _on_file(call: Any, *arguments: Any) -> int:
     return count
 
 
-def _drop_privileges(daemon: int) -> None:
-    """Nobody's rights; and the end as soon as the daemon's process has ended, however it did."""
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(_NOBODY)
-        os.setuid(_NOBODY)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # after setuid, which forgets it
-    if os.getppid() != daemon:
-        sys.exit(0)
-
-
 def main(control: int, bundle: str, daemon: int) -> int:
     context = ssl.create_default_context(cafile=bundle)
     "imported here, while its file may be read".encode("idna")
-    _drop_privileges(daemon)
+    drop_privileges(daemon)
     transfers = Transfers(context)
     with socket.socket(fileno=control) as daemon_end:
         while True:

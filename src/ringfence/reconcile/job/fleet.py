@@ -22,7 +22,6 @@ from ringfence.reconcile.instance.launch import (
 from ringfence.reconcile.instance.s3_read import together
 from ringfence.reconcile.job import contract
 from ringfence.reconcile.job.data import HostData
-from ringfence.reconcile.job.metric import measure_lines
 from ringfence.reconcile.job.record import JobRecord
 from ringfence.reconcile.job.transform_host import Placed, run_transform
 from ringfence.reconcile.job.warm_pool import end_hosts, take_pool
@@ -172,9 +171,13 @@ class JobFleet:
         """Where a path of the host's container lies on this machine."""
         return contract.outside(self._parts.directory(host.instance_id), inside)
 
-    def logs(self) -> list[Path]:
-        directories = [self._parts.directory(host.instance_id) for host in self._record.hosts]
-        return [log for directory in directories for log in contract.log_files(self._plan, directory)]
+    def logs(self) -> dict[Path, str]:
+        """What the containers write, and the stream that each file becomes."""
+        return {path: stream for host in self._record.hosts for path, stream in self._logs(host).items()}
+
+    def _logs(self, host: JobHostStatus) -> dict[Path, str]:
+        files = contract.log_files(self._plan, self._parts.directory(host.instance_id))
+        return {path: f"{host.log_stream}{suffix}" for path, suffix in files.items()}
 
     def _container_ids(self, host: JobHostStatus) -> list[str]:
         return [one.id_on(host.instance_id) for one in self._plan.containers] or [host.instance_id]
@@ -231,12 +234,10 @@ class JobFleet:
                 raise LaunchFailed(job_failure.HOST_LOST)
             await self._start_containers(host, images)
         stream = host.log_stream or contract.log_stream(self._job, host, parts.edge.now())
-        self._record.put_host(host, phase="running", log_stream=stream)
+        running = self._record.put_host(host, phase="running", log_stream=stream)
         self._introduce()
-        group, logs = contract.log_group(self._job), contract.log_files(self._plan, parts.directory(host.instance_id))
-        for log_file, suffix in logs.items():
-            name = f"{stream}{suffix}"
-            parts.logs.follow(log_file, self._job.account, self._job.region, group, name, measure_lines(self._job))
+        for path, name in self._logs(running).items():
+            parts.logs.follow(path, self._job.account, self._job.region, contract.log_group(self._job), name)
 
     async def _start_containers(self, host: JobHostStatus, images: list[Image]) -> None:
         instance = self._parts.store.snapshot().get(Instance, host.instance_id)

@@ -13,7 +13,7 @@ from typing import Any
 from ringfence.reconcile.instance.launch import LaunchFailed
 from ringfence.reconcile.job import contract
 from ringfence.reconcile.job.fleet import JobFleet
-from ringfence.reconcile.job.metric import find_metrics
+from ringfence.reconcile.job.metric import MetricSearch
 from ringfence.reconcile.job.record import LAUNCHING, PREPARING, STARTING, JobRecord
 from ringfence.reconcile.job.result import upload_results
 from ringfence.reconcile.job.tree import read_head
@@ -51,6 +51,7 @@ class JobLife:
         self._plan = plan
         self._record = JobRecord(parts, job)
         self._fleet = JobFleet(parts, job, plan, self._record)
+        self._metrics = MetricSearch(parts, job, self._fleet.logs)
         self._asked = asyncio.Event()
 
     def stop(self) -> None:
@@ -66,15 +67,17 @@ class JobLife:
             while self._is_to_be_retried(outcome := await self._reach_outcome()):
                 log.warning("the job `%s` begins anew: %s", self._job.name, outcome.failure_reason)
                 await self._fleet.end()
+                self._metrics.forget()
                 self._record.begin_anew()
                 await self._pause()
             self._record.advance("Ending", outcome=outcome)
+            self._metrics.forget()
             kept = self._leaves_pool(outcome) and await self._fleet.keep()
             if not kept:
                 await self._fleet.end()
             self._record.end(outcome, kept=kept)
         finally:
-            await self._fleet.release()
+            await asyncio.gather(self._fleet.release(), self._metrics.close())
 
     def _leaves_pool(self, outcome: Outcome) -> bool:
         """Whether the instances are to be kept: not after what may be wrong with themselves."""
@@ -125,7 +128,7 @@ class JobLife:
             await self._fleet.start()
             self._record.advance("Training")
             outcome = await self._watch()
-            self._record.advance("Uploading", outcome=outcome, metrics=self._metrics())
+            self._record.advance("Uploading", outcome=outcome, metrics=await self._metrics.finish())
         elif status.phase == "Ending":
             return status.outcome
         else:
@@ -164,7 +167,7 @@ class JobLife:
         asked = asyncio.create_task(self._asked.wait())
         continuous = tuple(sink for sink in self._plan.sinks if sink.continuous)
         uploads = [asyncio.create_task(self._fleet.data(host).upload_continuously(continuous)) for host in hosts]
-        feeding = asyncio.create_task(self._fleet.feed())
+        feeding, searching = asyncio.create_task(self._fleet.feed()), asyncio.create_task(self._metrics.follow())
         try:
             verdict = await self._first_verdict(running, asked, feeding)
             if verdict is not None:
@@ -175,9 +178,10 @@ class JobLife:
             self._record.change(lambda status: {"exits": exits})
             return self._with_message(verdict or COMPLETED, hosts)
         finally:
-            for task in (*running, asked, feeding, *uploads):
+            tasks = (*running, asked, feeding, searching, *uploads)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*running, asked, feeding, *uploads, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _first_verdict(
         self, running: set["asyncio.Task[HostEnd]"], asked: "asyncio.Task[bool]", feeding: "asyncio.Task[None]"
@@ -236,12 +240,6 @@ class JobLife:
             failure_reason=outcome.failure_reason,
             exit_message=said,
         )
-
-    def _metrics(self) -> tuple[Any, ...]:
-        if not isinstance(self._job, TrainingJob):
-            return ()
-        definitions = self._job.spec["AlgorithmSpecification"].get("MetricDefinitions", [])
-        return find_metrics(definitions, self._fleet.logs(), self._parts.edge.now())
 
     async def _upload(self, outcome: Outcome) -> Outcome:
         """What the outcome leaves; a job that cannot upload what it should has failed."""

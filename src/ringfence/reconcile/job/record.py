@@ -97,9 +97,11 @@ class JobRecord:
                 host = JobHostStatus(instance_id=instance_id, job_arn=self._job.arn, host=name, phase="launching")
                 records.put(host)
 
-    def put_host(self, host: JobHostStatus, **changes: Any) -> None:
+    def put_host(self, host: JobHostStatus, **changes: Any) -> JobHostStatus:
+        changed = msgspec.structs.replace(host, **changes)
         with self._parts.store.transaction() as records:
-            records.put(msgspec.structs.replace(host, **changes))
+            records.put(changed)
+        return changed
 
     def _then(self, status: JobStatus, secondary: str, message: str, now: datetime) -> tuple[Transition, ...]:
         """The transitions with this one at their end; a new message of the same status replaces the old one."""

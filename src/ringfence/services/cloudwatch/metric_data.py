@@ -14,12 +14,11 @@ from ringfence.core.record import Reader, Writer
 from ringfence.resources.cloudwatch import Datapoint, Dimensions, Metric, metric_key
 from ringfence.services.cloudwatch.dimension import read_dimensions
 from ringfence.services.cloudwatch.refusal import invalid_combination, invalid_value, missing
-from ringfence.services.cloudwatch.summary import Summary, from_statistics, merge, summarize
+from ringfence.services.cloudwatch.summary import LARGEST, Summary, from_statistics, merge, summarize
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
 _MOST_METRICS, _MOST_VALUES = 1000, 150
 _PAST, _FUTURE = timedelta(weeks=2), timedelta(hours=2)
-_LARGEST = 2.0**360
 # AWS keeps a minute's data for 15 days, and coarser data after that; here it is gone then.
 RETENTION = timedelta(days=15)
 _HOUR = timedelta(hours=1)
@@ -158,7 +157,7 @@ def _read_statistics(given: Mapping[str, Any], where: str) -> Summary:
 
 
 def _number(value: float, where: str) -> float:
-    if not math.isfinite(value) or abs(value) > _LARGEST:
+    if not math.isfinite(value) or abs(value) > LARGEST:
         raise invalid_value(f"The value {value} for parameter {where} is invalid.")
     return float(value)
 

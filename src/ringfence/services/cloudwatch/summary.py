@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+LARGEST = 2.0**360
 # Beyond so many different values they are kept to one part in a hundred, as CloudWatch does with its histograms.
 _MOST_VALUES = 500
 _PRECISION = math.log(1.01)
