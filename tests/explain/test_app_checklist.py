@@ -87,6 +87,33 @@ def test_the_ways_to_s3_and_to_the_domains_own_name(world: World, domain: str) -
         ec2.modify_vpc_endpoint(VpcEndpointId=world.endpoint["s3"], AddRouteTableIds=[world.tables[0]])
 
 
+def test_an_endpoint_that_is_there_is_not_to_be_made_again(world: World, domain: str) -> None:
+    """Its name leads past it, or its group is shut: that has to change, not the route to a public address."""
+    ec2, endpoint = world.client("ec2"), world.endpoint["sagemaker.api"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PrivateDnsEnabled=False)
+    try:
+        found = faults(world, f"{domain}/ann/default")["sagemaker"]
+    finally:
+        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PrivateDnsEnabled=True)
+    assert found["remedy"].startswith(f"enable private DNS of {endpoint}, or call {endpoint}-"), found
+    assert "has no route to" in found["sentence"] and found["failure_reason"].startswith("SageMaker studio is unable")
+
+    studio = ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface", VpcId=world.vpc, ServiceName=f"aws.sagemaker.{REGION}.studio",
+        SubnetIds=world.subnets, PrivateDnsEnabled=True,
+        SecurityGroupIds=[ec2.create_security_group(GroupName="shut", Description="d", VpcId=world.vpc)["GroupId"]],
+    )["VpcEndpoint"]  # fmt: skip
+    try:
+        told = [one for one in world.findings("app", f"{domain}/ann/default") if one["check"] == "url"]
+    finally:
+        ec2.delete_vpc_endpoints(VpcEndpointIds=[studio["VpcEndpointId"]])
+    assert {one["mark"] for one in told} == {"note"}
+    shut = studio["Groups"][0]["GroupId"]
+    assert all(
+        one["remedy"] == f"add an ingress rule for TCP 443 from the sender's security group to {shut}" for one in told
+    )
+
+
 def test_a_role_that_sagemaker_may_not_assume(world: World, domain: str) -> None:
     iam, name = world.client("iam"), world.role.rpartition("/")[2]
     before = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]

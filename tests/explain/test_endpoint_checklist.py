@@ -389,6 +389,19 @@ def test_missing_actions_are_named(world: World) -> None:
     assert found["failure_reason"] == failure_reason.INTERNAL_ERROR
 
 
+def test_rights_that_a_boundary_keeps_back_are_not_to_be_had_by_a_policy(world: World) -> None:
+    iam = world.client("iam")
+    boundary = document({"Effect": "Allow", "NotAction": "ec2:CreateNetworkInterface", "Resource": "*"})
+    arn = iam.create_policy(PolicyName="bound", PolicyDocument=boundary)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="exec", PermissionsBoundary=arn)
+    try:
+        found = finding(world, "ec2-rights")
+    finally:
+        iam.delete_role_permissions_boundary(RoleName="exec")
+    assert "lacks ec2:CreateNetworkInterface: no permissions boundary allows ec2:CreateN" in found["sentence"]
+    assert found["remedy"].startswith("let the permissions boundary of role `exec` (") and "bound" in found["remedy"]
+
+
 def test_conditions_on_the_supposed_interface_are_met(world: World) -> None:
     """A role that may delete interfaces of this VPC alone is as good as one that may delete all."""
     arn = f"arn:aws:ec2:{REGION}:123456789012:vpc/{world.vpc}"

@@ -71,7 +71,10 @@ def test_private_dns_on_and_off(daemon: Daemon, vpc: dict[str, Any]) -> None:
         f"it is the public answer: {vpc['id']} has no interface endpoint of sagemaker.runtime and no zone of this name"
     )
     endpoint = make_endpoint(daemon, vpc, private_dns=False)["VpcEndpointId"]
-    assert told(daemon, vpc, RUNTIME)[1] == f"it is the public answer: private DNS of {endpoint} is off"
+    lines = told(daemon, vpc, RUNTIME)
+    assert lines[1] == f"it is the public answer: private DNS of {endpoint} is off"
+    # not a route to the public address, which would lead around the endpoint
+    assert lines[2].startswith(f"enable private DNS of {endpoint}, or call {endpoint}-")
     ec2 = daemon.client("ec2")
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PrivateDnsEnabled=True)
     assert told(daemon, vpc, RUNTIME)[0].endswith(f" (private DNS of {endpoint})")

@@ -91,6 +91,17 @@ def test_without_nfs_no_app_starts(lab: tuple[Studio, str], story: Story) -> Non
         studio.delete_app(domain, "bob")
 
 
+def test_that_an_app_reaches_sagemaker_is_seen_without_a_call(lab: tuple[Studio, str], story: Story) -> None:
+    """What `explain call` remembers of refused calls are the user's own."""
+    studio, domain = lab
+    try:
+        assert studio.make_app(domain, "bob")["Status"] == "InService"
+    finally:
+        studio.delete_app(domain, "bob")
+    shown = story.ringfence("explain", "call", "--last", "--denied").stdout
+    assert "not proven" not in shown, shown
+
+
 @pytest.mark.statement("S1.15", "S1.16", "S1.17", "S1.18", "S1.19", "S1.20", "S1.21", "S1.22", "S1.23")
 def test_endpoint_policies_say_whose_apps_are_started_and_opened(lab: tuple[Studio, str], story: Story) -> None:
     studio, domain = lab

@@ -29,5 +29,10 @@ def refusing(question: Question) -> tuple[Layer, ...]:
     return tuple(dict.fromkeys(cause.layer for cause in find_causes(question)))
 
 
+def denies(question: Question) -> bool:
+    """Whether it is refused in so many words, not for want of an Allow."""
+    return any(cause.denies for cause in find_causes(question))
+
+
 def mend(question: Question) -> str:
     return "; and ".join(find_remedies(question))

@@ -21,7 +21,11 @@ _CORRECT = "correct the name, or make the endpoint or record that answers it"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The addresses, in the answer's order, or none and what to change; `lines` say how they were found."""
+    """The addresses, in the answer's order, or none; `lines` say how they were found.
+
+    `remedy`: what to change if there are none, or if the answer is public although something in the VPC was to give
+    it: then it is no use to make way for packets to the public address.
+    """
 
     addresses: tuple[str, ...]
     lines: tuple[str, ...]
@@ -50,7 +54,10 @@ def find_addresses(topology: Topology, source: str, vantage: Vantage, name: str)
         return Named((), (*asking.lines, *links, told), _CORRECT)
     told = f"{answer.name} is {', '.join(answer.values)}{_by(topology, answer)}"
     why = _why_public(topology, vpc, answer) if vpc is not None and asking.vantage.kind == "vpc" else None
-    return Named(answer.values, (*asking.lines, *links, told, *([why] if why else [])))
+    if why is None:
+        remedy = asking.remedy if asking.vantage.kind != vantage.kind else ""
+        return Named(answer.values, (*asking.lines, *links, told), remedy)
+    return Named(answer.values, (*asking.lines, *links, told, f"it is the public answer: {why[0]}"), why[1])
 
 
 def _ask(topology: Topology, source: str, vantage: Vantage, vpc: Vpc) -> _Asking:
@@ -109,8 +116,9 @@ def _absence(topology: Topology, answer: Answer) -> str:
     return f"{code}, {_holder(topology, answer.source)} decides and {lacks}"
 
 
-def _why_public(topology: Topology, vpc: Vpc, answer: Answer) -> str | None:
-    """One sentence on a name that leads out of the VPC although the VPC might have known it."""
+def _why_public(topology: Topology, vpc: Vpc, answer: Answer) -> tuple[str, str] | None:
+    """Of a name that leads out of the VPC although the VPC might have known it: why, and what to change if it is there
+    and does not count."""
     private = any(zone.id == answer.source and zone.private for zone in topology.zones)
     if private or answer.source in topology.endpoint_vpcs or answer.source in vpc.interfaces:
         return None
@@ -118,30 +126,32 @@ def _why_public(topology: Topology, vpc: Vpc, answer: Answer) -> str | None:
         if peering.resolves:
             return None
         return (
-            f"it is the public answer: {peering.id} does not let {vpc.id} resolve names of {peering.vpc_id} "
-            "(AllowDnsResolutionFromRemoteVpc, and both DNS attributes of both VPCs)"
+            f"{peering.id} does not let {vpc.id} resolve names of {peering.vpc_id} "
+            "(AllowDnsResolutionFromRemoteVpc, and both DNS attributes of both VPCs)",
+            f"turn AllowDnsResolutionFromRemoteVpc of {peering.id} on, and both DNS attributes of both VPCs",
         )
     off = "enableDnsSupport" if not vpc.dns_support else "enableDnsHostnames" if not vpc.dns_hostnames else ""
     zone = own_zone(topology, vpc, answer.name)
     if zone is not None and off:
-        return f"it is the public answer: {off} of {vpc.id} is off, so {_holder(topology, zone.id)} does not count"
+        return f"{off} of {vpc.id} is off, so {_holder(topology, zone.id)} does not count", f"turn {off} of {vpc.id} on"
     for endpoint in _bearers(vpc, answer.name):
         if not endpoint.private_dns:
-            return f"it is the public answer: private DNS of {endpoint.id} is off"
+            remedy = f"enable private DNS of {endpoint.id}, or call {endpoint.regional_name}"
+            return f"private DNS of {endpoint.id} is off", remedy
         if endpoint.only_inbound:
-            return f"it is the public answer: private DNS of {endpoint.id} is for inbound resolver endpoints only"
-        return f"it is the public answer: {off} of {vpc.id} is off, so private DNS of {endpoint.id} does not count"
+            return f"private DNS of {endpoint.id} is for inbound resolver endpoints only", ""
+        sentence = f"{off} of {vpc.id} is off, so private DNS of {endpoint.id} does not count"
+        return sentence, f"turn {off} of {vpc.id} on"
     other = next((zone for zone in topology.zones if zone.private and _covers(zone.name, answer.name)), None)
     if other is not None:
-        return f"it is the public answer: {_holder(topology, other.id)} is not associated with {vpc.id}"
+        told = _holder(topology, other.id)
+        return f"{told} is not associated with {vpc.id}", f"associate {told} with {vpc.id}"
     if any(one.kind == "Gateway" and one.service == answer.source for one in vpc.endpoints.values()):
         return None  # a gateway endpoint takes the public address
     facts = service_facts(answer.source)
     if facts is not None and "Interface" in facts.endpoints:
-        return (
-            f"it is the public answer: {vpc.id} has no interface endpoint of {facts.service} and no zone of this name"
-        )
-    return f"it is the public answer: no private zone of {vpc.id} has this name"
+        return f"{vpc.id} has no interface endpoint of {facts.service} and no zone of this name", ""
+    return f"no private zone of {vpc.id} has this name", ""
 
 
 def _peering_to(topology: Topology, vpc: Vpc, answer: Answer) -> Peering | None:

@@ -109,7 +109,7 @@ def _ends(topology: Topology, sender: Place, target: Place | None, text: str) ->
     named = find_addresses(topology, sender.id or "", vantage, text)
     if not named.addresses:
         return (_End(text, None, named.lines, named.remedy),)
-    return tuple(_End(f"{text} ({one})", one, named.lines) for one in named.addresses)
+    return tuple(_End(f"{text} ({one})", one, named.lines, named.remedy) for one in named.addresses)
 
 
 def _end_of(topology: Topology, target: Place, vantage: Vantage) -> _End:
@@ -135,4 +135,4 @@ def _walk(topology: Topology, question: Question, sender: Place, end: _End) -> P
     if end.address is None or sender.id is None:
         return Path(sender, end.label, end.names, None, end.remedy)
     packet = Packet(sender.id, end.address, question.protocol, question.port, source_address=sender.address)
-    return Path(sender, end.label, end.names, trace(topology, packet))
+    return Path(sender, end.label, end.names, trace(topology, packet), end.remedy)

@@ -28,7 +28,8 @@ _STAGE = 16  # columns
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """`names`: how the target's address was found. `trace`: None if it was not; `remedy` is what to change then."""
+    """`names`: how the target's address was found. `trace`: None if it was not. `remedy`: what to change about the
+    name, if it led nowhere or to where no packet gets."""
 
     source: Place
     target: str
@@ -46,7 +47,9 @@ class Path:
 
     @property
     def mend(self) -> str:
-        return self.remedy if self.trace is None else explain(self.trace).remedy
+        if self.trace is None:
+            return self.remedy
+        return "" if self.trace.delivered else self.remedy or explain(self.trace).remedy
 
 
 def show(scene: Scene, target: str, paths: Sequence[Path]) -> Iterator[str]:

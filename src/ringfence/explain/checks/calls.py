@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ringfence.explain.finding import Finding, note, ok
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import Standing, standings
+from ringfence.explain.way_to_service import mend_way
 from ringfence.network.addresses import service_facts
 from ringfence.network.explain import explain
 
@@ -34,16 +35,16 @@ def _judge(ground: Ground, service: str, found: list[Standing]) -> Finding:
     host = facts.names[0].format(r=ground.region)
     for standing in found:
         address = standing.look_up_anyhow(host)
-        subnet, vpc = standing.subnet.id, standing.vpc.id
-        if address is None:
-            return note("calls", service, f"{host} does not resolve in {subnet}", "", subnet, vpc)
-        walked = standing.send(address, 443)
-        if not walked.delivered:
-            inside = any(endpoint.service == service for endpoint in standing.vpc.endpoints.values())
-            create = f"create an interface endpoint for {facts.endpoint_service_name(ground.region)} in {vpc}"
-            sentence = f"a container that calls {host} from {subnet} waits in vain: {explain(walked).sentence}"
-            remedy = explain(walked).remedy if inside else f"{create}, if the container needs it"
-            return note("calls", service, sentence, remedy, subnet, walked.deciding.owner)
+        walked = standing.send(address, 443) if address is not None else None
+        if walked is not None and walked.delivered:
+            continue
+        name = facts.endpoint_service_name(ground.region)
+        remedy = mend_way(standing, host, name, walked, "if the container needs it")
+        subnet = standing.subnet.id
+        if walked is None:
+            return note("calls", service, f"{host} does not resolve in {subnet}", remedy, subnet, standing.vpc.id)
+        sentence = f"a container that calls {host} from {subnet} waits in vain: {explain(walked).sentence}"
+        return note("calls", service, sentence, remedy, subnet, walked.deciding.owner)
     beyond = _out_of_reach(found) if service == "sts" else ""
     return ok("calls", service, f"{host} is within reach of the container{beyond}")
 

@@ -15,6 +15,7 @@ from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import Standing, standings, vpcs_of
 from ringfence.explain.way_to_s3 import s3_endpoints
+from ringfence.explain.way_to_service import mend_way
 from ringfence.network.addresses import service_facts
 from ringfence.network.explain import explain
 from ringfence.resources.ec2 import VpcEndpoint
@@ -36,20 +37,17 @@ def check_needs(ground: Ground, plan: Plan) -> Iterator[Finding]:
 def _judge_service(ground: Ground, standing: Standing, service: str) -> Finding:
     facts = service_facts(service)
     assert facts is not None
-    host, subnet, vpc = facts.names[0].format(r=ground.region), standing.subnet.id, standing.vpc
+    host, subnet = facts.names[0].format(r=ground.region), standing.subnet.id
     seen = aws_message.connect_timeout(host)
     address = standing.look_up(host)
-    if address is None:
-        return wrong("sagemaker", service, f"{host} does not resolve in {subnet}", "", seen, subnet)
-    walked = standing.send(address, 443)
-    if walked.delivered:
+    walked = standing.send(address, 443) if address is not None else None
+    if walked is not None and walked.delivered:
         return ok("sagemaker", service, f"{host} is within reach of {subnet}", subnet)
-    inside = any(endpoint.service == service for endpoint in vpc.endpoints.values())
-    said = explain(walked)
-    name = facts.endpoint_service_name(ground.region)
-    create = f"create an interface endpoint for {name} in {vpc.id}, or a NAT gateway"
-    sentence = f"the notebook instance does not reach {host} from {subnet}: {said.sentence}"
-    return wrong("sagemaker", service, sentence, said.remedy if inside else create, seen, walked.deciding.owner)
+    remedy = mend_way(standing, host, facts.endpoint_service_name(ground.region), walked, "or a NAT gateway")
+    if walked is None:
+        return wrong("sagemaker", service, f"{host} does not resolve in {subnet}", remedy, seen, subnet)
+    sentence = f"the notebook instance does not reach {host} from {subnet}: {explain(walked).sentence}"
+    return wrong("sagemaker", service, sentence, remedy, seen, walked.deciding.owner)
 
 
 def check_direct(ground: Ground, plan: Plan) -> Iterator[Finding]:

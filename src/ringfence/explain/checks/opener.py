@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ringfence.explain.finding import Finding, note, ok
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import standings
+from ringfence.explain.way_to_service import mend_way
 from ringfence.network.explain import explain
 
 
@@ -20,7 +21,7 @@ def check_openers(ground: Ground, plan: Plan, host: str, service: str) -> Iterat
         if walked is None or not walked.delivered:
             sentence = f"a browser in {subnet} does not reach {host}"
             sentence += f": {explain(walked).sentence}" if walked is not None else ""
-            yield note("url", subnet, sentence, f"create an interface endpoint for {service}, or a NAT gateway", subnet)
+            yield note("url", subnet, sentence, mend_way(standing, host, service, walked, "or a NAT gateway"), subnet)
         elif walked.reached in standing.vpc.endpoints:
             yield ok("url", subnet, f"a browser in {subnet} opens it through {walked.reached}", walked.reached or "")
         else:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ringfence.core.call import Arrival, Principal, Request
 from ringfence.explain import aws_message
-from ringfence.explain.denial import because, mend
+from ringfence.explain.denial import because, denies, mend, refusing
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import SAGEMAKER, Ground, Plan, role_record, role_session, roles_of
 from ringfence.explain.logged_call import Question
@@ -68,14 +68,22 @@ def _interface_rights(ground: Ground, arn: str, subnet_ids: tuple[str, ...], gro
     if not missing:
         return ok("ec2-rights", arn, f"role `{role.name}` has the ten EC2 actions that network interfaces need")
     sentence = f"role `{role.name}` lacks {', '.join(missing)}: {because(next(iter(missing.values())))}"
-    remedy = (
-        f'allow {", ".join(missing)} on "*" in an identity-based policy of the role, as '
-        "AmazonSageMakerFullAccess does; they must stay until the interfaces are gone"
-    )
+    remedy = _mend_rights(missing)
     if all(action.removeprefix("ec2:") in _AT_THE_END for action in missing):
         left = f"{sentence}: its interfaces will stay behind and keep subnets and groups from being deleted"
         return wrong("ec2-rights", arn, left, remedy, None)
     return wrong("ec2-rights", arn, sentence, remedy, aws_message.internal_error())
+
+
+def _mend_rights(missing: dict[str, Question]) -> str:
+    """For what no identity-based policy allows, one sentence; what a boundary, a session policy, an organization's
+    policy or a Deny refuses is not to be had there."""
+    if all(refusing(denied) == ("identity",) and not denies(denied) for denied in missing.values()):
+        return (
+            f'allow {", ".join(missing)} on "*" in an identity-based policy of the role, as '
+            "AmazonSageMakerFullAccess does; they must stay until the interfaces are gone"
+        )
+    return "; and ".join(dict.fromkeys(mend(denied) for denied in missing.values()))
 
 
 def _requests(ground: Ground, subnet_ids: tuple[str, ...], group_ids: tuple[str, ...]) -> Iterator[tuple[str, Request]]:

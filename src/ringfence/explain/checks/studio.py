@@ -12,6 +12,7 @@ from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.policy_lint import reach
 from ringfence.explain.standing import Standing, standings, vpcs_of
 from ringfence.explain.supposed import suppose_interface
+from ringfence.explain.way_to_service import mend_way
 from ringfence.network.explain import explain
 from ringfence.network.trace import Packet, trace
 from ringfence.resources.ec2 import VpcEndpoint
@@ -67,17 +68,14 @@ def check_sagemaker(ground: Ground, plan: Plan) -> Iterator[Finding]:
 def _judge_api(ground: Ground, standing: Standing, host: str) -> Finding:
     subnet, seen = standing.subnet.id, Seen("M15", NO_SAGEMAKER)
     address = standing.look_up(host)
-    if address is None:
-        return wrong("sagemaker", subnet, f"{host} does not resolve in {subnet}", "", seen, subnet)
-    walked = standing.send(address, 443)
-    if walked.delivered:
+    walked = standing.send(address, 443) if address is not None else None
+    if walked is not None and walked.delivered:
         return ok("sagemaker", subnet, f"{host} is within reach of {subnet}")
-    inside = any(endpoint.service == "sagemaker.api" for endpoint in standing.vpc.endpoints.values())
-    service = f"com.amazonaws.{ground.region}.sagemaker.api"
-    create = f"create an interface endpoint for {service} in {standing.vpc.id}, or a NAT gateway"
-    said = explain(walked)
-    sentence = f"the app does not reach {host} from {subnet}: {said.sentence}"
-    return wrong("sagemaker", subnet, sentence, said.remedy if inside else create, seen, walked.deciding.owner)
+    remedy = mend_way(standing, host, f"com.amazonaws.{ground.region}.sagemaker.api", walked, "or a NAT gateway")
+    if walked is None:
+        return wrong("sagemaker", subnet, f"{host} does not resolve in {subnet}", remedy, seen, subnet)
+    sentence = f"the app does not reach {host} from {subnet}: {explain(walked).sentence}"
+    return wrong("sagemaker", subnet, sentence, remedy, seen, walked.deciding.owner)
 
 
 def check_kernels(ground: Ground, plan: Plan) -> Iterator[Finding]:
