@@ -49,6 +49,7 @@ class Handlers:
             now=self.now,
             request_id="request",
             entropy=lambda n: next(self._entropy).to_bytes(n, "big"),
+            judges=lambda call: lambda action, arn, keys: None,
         )
 
     def __call__(self, name: str, **request: Any) -> dict[str, Any]:

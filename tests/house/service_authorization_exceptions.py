@@ -74,8 +74,6 @@ EXCEPTIONS: dict[str, str] = {
     "s3.ListMultipartUploads | * | has no s3:accesspoint* on bucket": "there are no access points",
     "s3.ListMultipartUploads | * | has no s3:dataaccesspoint* on bucket": "there are no access points",
     "s3.HeadBucket | s3:ListBucket | has no s3:*": "HeadBucket lists nothing: it has no such parameters",
-    "s3.DeleteObjects | * | has no s3:if-match on object": "each object has a condition of its own, in the body",
-    "s3.DeleteObjects | * | has no s3:versionid on object": "each object has a version of its own, in the body",
     "s3.* | * | has no s3:x-amz-grant-write on object": "objects have no such grant: no request has the header",
     "s3.* | s3:PutObject | has no s3:object-lock-event-hold* on object": "object lock is refused",
     "s3.* | s3:PutObject | has no s3:object-lock-remaining-retention-days on object": "object lock is refused",

@@ -59,6 +59,14 @@ class Principal:
     source_arn: str | None = None
 
 
+# Raises the denial of an action on a resource, if it is denied; the mapping holds condition keys of that question.
+Require = Callable[[str, str, Mapping[str, str]], None]
+
+
+def _judges_nothing(call: "Call") -> Require:
+    raise TypeError("this call has no authorizer")
+
+
 def _permits_nothing(call: "Call", principal: Principal, action: str, arn: str) -> bool:
     return False
 
@@ -79,6 +87,12 @@ class Call:
     facts: Mapping[str, str] = field(default_factory=dict)
     # the gateway's authorizer, for handlers that must know what another principal may do (CreateModel: its role)
     permits: Callable[["Call", Principal, str, str], bool] = _permits_nothing
+    # the gateway's authorizer, for handlers whose request is about many things of which each is decided by itself
+    judges: Callable[["Call"], Require] = _judges_nothing
+
+    def judge(self) -> Require:
+        """Decides on one thing after another, for this call's principal and by its path."""
+        return self.judges(self)
 
     def may(self, principal: Principal, action: str, arn: str) -> bool:
         """Whether the principal, calling in process and not by this call's path, would be allowed the action."""

@@ -24,7 +24,8 @@ Keys = Mapping[str, str | KeyValues]
 class Operation:
     """One operation of a service.
 
-    `action`: the IAM action, `ec2:CreateSubnet`, or None for what needs no permission (sts:GetCallerIdentity).
+    `action`: the IAM action, `ec2:CreateSubnet`, or None for what needs no permission (sts:GetCallerIdentity) and what
+    asks about each of many things by itself, with `Call.judge` (s3:DeleteObjects).
     `on`: resource templates such as `vpc/{VpcId}` (members of the request in braces, a list member gives one ARN per
     item, an absent member gives `*`), or a function that returns ARNs. Empty: the resource is `*`.
     `keys`: condition key -> request member, or a function where it takes more than that. Keys that are properties of

@@ -17,7 +17,7 @@ from ringfence.core.operation import REGISTRY, Operation
 from ringfence.core.record import Writer
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
-from ringfence.gateway.authorization.authorize import authorize, conceal, permits
+from ringfence.gateway.authorization.authorize import authorize, conceal, judge, permits
 from ringfence.gateway.authorization.decision_log import DecisionLog
 from ringfence.gateway.invocation.executions import Executions
 from ringfence.gateway.invocation.mirror import Mirror
@@ -116,6 +116,7 @@ def make_call(gateway: Gateway, records: Writer, caller: Caller, logged: LoggedC
         entropy=gateway.entropy,
         facts=caller.facts,
         permits=partial(permits, note=logged.questions.append),
+        judges=partial(judge, note=logged.questions.append),
     )
 
 

@@ -63,7 +63,7 @@ class RestXmlWire:
 
     def write_error(self, operation: str | None, error: ServiceError, request_id: str) -> HttpResponse:
         reply = reply_for(self.model, error)
-        headers = [*self._identification(request_id), ("Content-Type", "application/xml")]
+        headers = [*self._identification(request_id), ("Content-Type", "application/xml"), *error.headers.items()]
         if reply.shape is not None:
             headers += rest.write_headers(rest.bindings(reply.shape), reply.members)
         body = b"" if self._bodiless else (xml_write.DECLARATION + self._error(reply, request_id)).encode()

@@ -11,6 +11,15 @@ from ringfence.core.record import Record
 # A range of a blob: (blob id, offset, length). Copies share blobs; store.blob_reference counts who refers to one.
 Extent = tuple[str, int, int]
 
+# The version id of what is written while a bucket is not versioned, or no longer: a key has at most one such version.
+NULL = "null"
+PLACE_LENGTH = 10
+
+
+def place_of(order: int) -> str:
+    """Text that sorts later orders first."""
+    return f"{16**PLACE_LENGTH - 1 - order:0{PLACE_LENGTH}x}"
+
 
 class Bucket(Record, frozen=True, kw_only=True):
     """Bucket names are unique across accounts and regions.
@@ -18,6 +27,8 @@ class Bucket(Record, frozen=True, kw_only=True):
     `policy` is the document as given, `policy_principals` the unique ids of the users and roles it names, by ARN.
     `public_access_block`: the four settings as S3 spells them, or None when the configuration was deleted.
     `encryption`: the default that the owner set, or None for S3's own (AES256).
+    `versioning`: `Enabled`, `Suspended`, or None for a bucket that never was versioned; it does not go back to that.
+    `mfa_delete`: None unless the owner ever said something of it.
     """
 
     name: str
@@ -29,6 +40,8 @@ class Bucket(Record, frozen=True, kw_only=True):
     public_access_block: dict[str, bool] | None = None
     encryption: dict[str, str | bool] | None = None
     has_ownership_controls: bool = True
+    versioning: str | None = None
+    mfa_delete: str | None = None
 
     @property
     def key(self) -> str:
@@ -36,7 +49,10 @@ class Bucket(Record, frozen=True, kw_only=True):
 
 
 class S3Object(Record, frozen=True, kw_only=True):
-    """The current (only) version of an object. Keys sort as S3 lists them: by bucket, then UTF-8 bytes of the name.
+    """The current version of an object; those before it are `ObjectVersion`s, as is a delete marker, current or not.
+
+    Keys sort as S3 lists them: by bucket, then UTF-8 bytes of the name. `order`: which version of its key this is; a
+    later one has a greater.
 
     `name` is the object's key. `etag` without quotes. `part_sizes`: sizes of a multipart object's parts, else empty.
     `headers`: ContentType, CacheControl and their like by member name. `checksums`: algorithm -> base64 (`…-N` when
@@ -59,6 +75,44 @@ class S3Object(Record, frozen=True, kw_only=True):
     kms_key: str = ""
     checksums: dict[str, str] = {}
     checksum_type: str = "FULL_OBJECT"
+    version_id: str = NULL
+    order: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.bucket}\0{self.name}"
+
+
+class ObjectVersion(Record, frozen=True, kw_only=True):
+    """A version that is not current, or a delete marker (`held` is None). Sorts by bucket, name, the newest first.
+
+    `noncurrent_since`: None for the delete marker that is current. The key of a record of this kind follows that of
+    the S3Object of its name, and precedes that of any other name.
+    """
+
+    CACHED: ClassVar[bool] = False
+
+    bucket: str
+    name: str
+    version_id: str
+    order: int
+    last_modified: datetime
+    held: S3Object | None = None
+    noncurrent_since: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.bucket}\0{self.name}\0{place_of(self.order)}"
+
+
+class NullVersion(Record, frozen=True, kw_only=True):
+    """Where the ObjectVersion is whose id is `null`: the one id that does not tell. Absent if there is none."""
+
+    CACHED: ClassVar[bool] = False
+
+    bucket: str
+    name: str
+    order: int
 
     @property
     def key(self) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from daemon import Daemon, local_daemon
+from daemon import Daemon, listening, local_daemon
+
+from ringfence.gateway.listen import Stamp
 
 Allow = Callable[..., Any]
 
@@ -108,9 +110,108 @@ def test_deleting_many_needs_each(allow: Allow, root: Any) -> None:
     root.put_object(Bucket="here", Key="out/a")
     client = allow(on("s3:DeleteObject", "here/out/*"))
     both = [{"Key": "out/a"}, {"Key": "in/a"}]
-    assert refused(client.delete_objects, Bucket="here", Delete={"Objects": both})[0] == "AccessDenied"
-    root.head_object(Bucket="here", Key="out/a")
-    assert client.delete_objects(Bucket="here", Delete={"Objects": both[:1]})["Deleted"] == [{"Key": "out/a"}]
+    told = client.delete_objects(Bucket="here", Delete={"Objects": both})
+    assert told["Deleted"] == [{"Key": "out/a"}]
+    (error,) = told["Errors"]
+    assert (error["Key"], error["Code"]) == ("in/a", "AccessDenied")
+    assert 's3:DeleteObject on resource: "arn:aws:s3:::here/in/a"' in error["Message"]
+    root.head_object(Bucket="here", Key="in/a")
+
+
+@pytest.fixture
+def versioned(root: Any) -> Iterator[tuple[str, str]]:
+    """The ids of two versions of `kept/k`, the older one tagged; the bucket is emptied afterwards."""
+    root.put_bucket_versioning(Bucket="there", VersioningConfiguration={"Status": "Enabled"})
+    old = root.put_object(Bucket="there", Key="kept/k", Body=b"old", Tagging="secret=yes")["VersionId"]
+    new = root.put_object(Bucket="there", Key="kept/k", Body=b"new")["VersionId"]
+    yield old, new
+    for found in (page := root.list_object_versions(Bucket="there", Prefix="kept/")).get("Versions", []) + page.get(
+        "DeleteMarkers", []
+    ):
+        root.delete_object(Bucket="there", Key=found["Key"], VersionId=found["VersionId"])
+
+
+def test_versions_have_actions_of_their_own(allow: Allow, versioned: tuple[str, str]) -> None:
+    old, new = versioned
+    client = allow(on(["s3:GetObject", "s3:DeleteObject"], "there/*"), on("s3:ListBucket", "there"))
+    assert client.get_object(Bucket="there", Key="kept/k")["Body"].read() == b"new"
+    assert "s3:GetObjectVersion " in refused(client.get_object, Bucket="there", Key="kept/k", VersionId=new)[2]
+    assert "s3:DeleteObjectVersion " in refused(client.delete_object, Bucket="there", Key="kept/k", VersionId=old)[2]
+    assert "s3:ListBucketVersions" in refused(client.list_object_versions, Bucket="there")[2]
+    assert (
+        "s3:PutBucketVersioning"
+        in refused(client.put_bucket_versioning, Bucket="there", VersioningConfiguration={"Status": "Suspended"})[2]
+    )
+    assert refused(client.get_bucket_versioning, Bucket="there")[0] == "AccessDenied"
+    copy = {"Bucket": "there", "Key": "x", "CopySource": f"there/kept/k?versionId={old}"}
+    client = allow(on(["s3:GetObject", "s3:PutObject"], "there/*"))
+    assert "s3:GetObjectVersion " in refused(client.copy_object, **copy)[2]
+    client = allow(on(["s3:GetObjectVersion", "s3:PutObject"], "there/*"))
+    assert "s3:GetObjectVersionTagging" in refused(client.copy_object, **copy)[2]
+    client = allow(on(["s3:GetObjectVersion", "s3:ListBucketVersions"], ["there", "there/*"]))
+    assert client.get_object(Bucket="there", Key="kept/k", VersionId=old)["Body"].read() == b"old"
+    assert len(client.list_object_versions(Bucket="there", Prefix="kept/")["Versions"]) == 2
+
+
+def test_conditions_see_the_version_and_its_tags(allow: Allow, versioned: tuple[str, str]) -> None:
+    old, new = versioned
+    client = allow(on("s3:GetObjectVersion", "there/*", Condition={"StringEquals": {"s3:VersionId": new}}))
+    client.get_object(Bucket="there", Key="kept/k", VersionId=new)
+    assert refused(client.get_object, Bucket="there", Key="kept/k", VersionId=old)[0] == "AccessDenied"
+    tagged = {"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}
+    client = allow(on(["s3:GetObject", "s3:GetObjectVersion"], "there/*", Condition=tagged))
+    client.get_object(Bucket="there", Key="kept/k", VersionId=old)
+    assert refused(client.get_object, Bucket="there", Key="kept/k", VersionId=new)[0] == "AccessDenied"
+    assert refused(client.get_object, Bucket="there", Key="kept/k")[0] == "AccessDenied"
+
+
+def test_deleting_many_asks_of_each_version(allow: Allow, versioned: tuple[str, str]) -> None:
+    """A key without a version asks for s3:DeleteObject, one with it for s3:DeleteObjectVersion, under its own id."""
+    old, new = versioned
+    client = allow(on("s3:DeleteObjectVersion", "there/*", Condition={"StringEquals": {"s3:VersionId": old}}))
+    asked = [{"Key": "kept/k"}, {"Key": "kept/k", "VersionId": old}, {"Key": "kept/k", "VersionId": new}]
+    told = client.delete_objects(Bucket="there", Delete={"Objects": asked})
+    assert told["Deleted"] == [{"Key": "kept/k", "VersionId": old}]
+    assert [(error.get("VersionId"), error["Code"]) for error in told["Errors"]] == [
+        (None, "AccessDenied"),
+        (new, "AccessDenied"),
+    ]
+
+
+def test_policies_of_bucket_and_endpoint_see_versions(
+    daemon: Daemon, allow: Allow, root: Any, versioned: tuple[str, str]
+) -> None:
+    client = allow(on("s3:*", "*"))
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObjectVersion", "Resource": "arn:aws:s3:::there/*"}
+    root.put_bucket_policy(Bucket="there", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    try:
+        _, _, message = refused(client.delete_object, Bucket="there", Key="kept/k", VersionId=versioned[0])
+        assert "explicit deny in a resource-based policy" in message
+        assert client.delete_object(Bucket="there", Key="kept/k")["DeleteMarker"], "a marker deletes no version"
+    finally:
+        root.delete_bucket_policy(Bucket="there")
+    assert_endpoint_policy_decides(daemon, client, versioned[0])
+
+
+def assert_endpoint_policy_decides(daemon: Daemon, client: Any, version_id: str) -> None:
+    """The same actions, of a policy that admits the current version only."""
+    ec2 = daemon.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    only = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
+    made = ec2.create_vpc_endpoint(
+        VpcId=vpc, ServiceName="com.amazonaws.us-west-2.s3",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [only]}),
+    )["VpcEndpoint"]["VpcEndpointId"]  # fmt: skip
+    try:
+        stamp = Stamp("endpoint", tls=False, vpc_id=vpc, vpce_id=made)
+        with listening(daemon, stamp) as url:
+            key = client._request_signer._credentials
+            inside = daemon.client("s3", (key.access_key, key.secret_key), endpoint_url=url)
+            _, _, message = refused(inside.get_object, Bucket="there", Key="kept/k", VersionId=version_id)
+            assert "no VPC endpoint policy allows the s3:GetObjectVersion action" in message
+    finally:
+        ec2.delete_vpc_endpoints(VpcEndpointIds=[made])
+        ec2.delete_vpc(VpcId=vpc)
 
 
 def test_the_bucket_policy_counts(allow: Allow, root: Any) -> None:

@@ -52,14 +52,6 @@ async def test_acls(s3: Any, bucket: str) -> None:
         assert found["Grants"][0]["Grantee"]["ID"] == found["Owner"]["ID"]
 
 
-@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
-def test_versioning_is_refused_loudly(s3: Any, bucket: str, status: str) -> None:
-    assert s3("GetBucketVersioning", Bucket=bucket) == {}
-    error = s3.fails("PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": status})
-    assert (error.code, error.status) == ("NotImplemented", 501)
-    assert error.message == "Ringfence does not implement versioning of buckets."
-
-
 @pytest.mark.parametrize(
     ("name", "code"),
     [

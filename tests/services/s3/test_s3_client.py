@@ -195,9 +195,6 @@ def test_what_tools_read(client: Any) -> None:
 
 
 def test_what_is_not_there_is_refused(client: Any) -> None:
-    versioning = {"Status": "Enabled"}
-    error = refused(client.put_bucket_versioning, Bucket="clients", VersioningConfiguration=versioning)
-    assert (error["Code"], error["Status"]) == ("NotImplemented", 501)
     own = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/mine"}
     error = refused(client.put_object, Bucket="clients", Key="k", **own)
     assert error["Code"] == "NotImplemented"

@@ -83,9 +83,9 @@ async def test_what_copy_refuses(s3: Any, bucket: str, source: str, request_: di
 
 
 def test_sources() -> None:
-    assert parse_source("b/k") == ("b", "k")
-    assert parse_source("/b/a%2Fb%3Fc?versionId=null") == ("b", "a/b?c")
-    assert parse_source("b//k") == ("b", "/k")
+    assert parse_source("b/k") == ("b", "k", None)
+    assert parse_source("/b/a%2Fb%3Fc?versionId=null") == ("b", "a/b?c", "null")
+    assert parse_source("b//k") == ("b", "/k", None)
 
 
 def asked_for(s3: Any, name: str, **request: Any) -> dict[str, list[str]]:

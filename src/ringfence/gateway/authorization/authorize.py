@@ -6,11 +6,11 @@ handler, and by `conceal` after one that failed.
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 
 from ringfence.core.arn import make_arn, parse_arn
-from ringfence.core.call import Arrival, Call, Principal, Request
+from ringfence.core.call import Arrival, Call, Principal, Request, Require
 from ringfence.core.errors import ServiceError
 from ringfence.core.operation import ACTION_PREFIX, Operation, Resources
 from ringfence.explain.logged_call import Question
@@ -108,8 +108,21 @@ def conceal(
 
 def is_allowed(call: Call, action: str, arn: str, note: Note = _forget) -> Decision:
     """What would be decided about one action on one resource, with the call's principal, path and time."""
-    probe = Operation(action.partition(":")[0], "", lambda _call, _request: {}, action)
-    return _Asker(probe, call, {}, note).ask(action, arn).decision
+    return _Asker(_probe(action.partition(":")[0]), call, {}, note).ask(action, arn).decision
+
+
+def judge(call: Call, note: Note = _forget, *, service: str = "s3") -> Require:
+    """`Call.judge`: the call's own chances, one thing after another."""
+    asker = _Asker(_probe(service), call, {}, note)
+
+    def require(action: str, arn: str, keys: Mapping[str, str]) -> None:
+        asker.require(action, arn, [Entry(name, (value,), "the request") for name, value in keys.items()])
+
+    return require
+
+
+def _probe(service: str) -> Operation:
+    return Operation(service, "", lambda _call, _request: {}, None)
 
 
 def permits(call: Call, principal: Principal, action: str, arn: str, note: Note = _forget) -> bool:
@@ -135,9 +148,9 @@ class _Asker:
         except PrincipalGone:
             self._own = None
 
-    def require(self, action: str, arn: str) -> Decision:
+    def require(self, action: str, arn: str, further: Sequence[Entry] = ()) -> Decision:
         """The decision if it allows; Denied if not."""
-        return self._insist(self.ask(action, arn))
+        return self._insist(self.ask(action, arn, further))
 
     def require_pass(self, role: str, service: str, resource: str) -> Decision:
         """That the role may be passed to the service for the resource: IAM checks it, and no endpoint is on that way.
@@ -155,11 +168,13 @@ class _Asker:
         layers = dataclasses.replace(layers, endpoint=None)
         return self._insist(self._decide("iam:PassRole", role, account, layers, entries))
 
-    def ask(self, action: str, arn: str) -> Question:
-        """The question as it was put, and the decision."""
+    def ask(self, action: str, arn: str, further: Sequence[Entry] = ()) -> Question:
+        """The question as it was put, and the decision. `further`: keys of this question alone."""
         account, layers = self._layers(action, arn)
-        entries = documented((*resource_entries(self._call, action, arn, account), *self._given), action, arn)
-        return self._decide(action, arn, account, layers, entries)
+        given = documented((*self._given, *further), action, arn)
+        version_id = next((entry.values[0] for entry in given if entry.name == "s3:versionid"), None)
+        own = documented(resource_entries(self._call, action, arn, account, version_id), action, arn)
+        return self._decide(action, arn, account, layers, [*own, *given])
 
     def _insist(self, question: Question) -> Decision:
         if not question.decision.allowed:

@@ -16,6 +16,7 @@ from ringfence.resources import ec2, vpn
 from ringfence.resources.iam import Role, User
 from ringfence.resources.nat_gateway import NatGateway
 from ringfence.resources.vpc_peering_connection import VpcPeeringConnection
+from ringfence.services.s3.version import tags_of_version
 
 # EC2's resource types that are records here: the record, and the key that holds its id, if it has one.
 _RECORDS: dict[str, tuple[type[ec2.Ec2Record], str | None]] = {
@@ -47,14 +48,17 @@ _FIELDS = {
 _OWN_RESOURCE_TAG = frozenset({"ec2", "ecr", "iam", "sagemaker"})
 
 
-def resource_entries(call: Call, action: str, arn: str, account: str) -> list[Entry]:
-    """All keys of the resource; which of them an action has is AWS's documentation's to say."""
+def resource_entries(call: Call, action: str, arn: str, account: str, version_id: str | None = None) -> list[Entry]:
+    """All keys of the resource; which of them an action has is AWS's documentation's to say.
+
+    `version_id`: which version of an object of S3 is asked about; None for the current one.
+    """
     if arn == "*":
         # s3:ListAllMyBuckets is about the account
         return [Entry("s3:ResourceAccount", (account,), "the caller's account")] if action.startswith("s3:") else []
     parsed = parse_arn(arn)
     service = parsed.service if parsed is not None else ""
-    entries = [*owner_entries(call, account), *_tags(call, service, arn)]
+    entries = [*owner_entries(call, account), *_tags(call, service, arn, version_id)]
     if service == "s3":
         entries.append(Entry("s3:ResourceAccount", (account,), "the bucket's owner"))
     elif service == "ec2":
@@ -73,16 +77,15 @@ def owner_entries(call: Call, account: str) -> Iterator[Entry]:
         yield Entry("aws:ResourceOrgPaths", (place.path,), f"the organization of account {account}")
 
 
-def _tags(call: Call, service: str, arn: str) -> Iterator[Entry]:
+def _tags(call: Call, service: str, arn: str, version_id: str | None) -> Iterator[Entry]:
     """The tags of a bucket are no keys: that takes PutBucketAbac, and here as on AWS it is off to begin with."""
-    if service == "s3" and "/" not in arn:
+    if service == "s3":
+        tags = tags_of_version(call.records, arn, version_id) if "/" in arn else {}
+        yield from (Entry(f"s3:ExistingObjectTag/{key}", (value,), f"the tags of {arn}") for key, value in tags.items())
         return
     # log streams have their group's tags
     holder = arn.partition(":log-stream:")[0] if service == "logs" else arn
     for key, value in tags_of(call.records, holder).items():
-        if service == "s3":
-            yield Entry(f"s3:ExistingObjectTag/{key}", (value,), f"the tags of {arn}")
-            continue
         yield Entry(f"aws:ResourceTag/{key}", (value,), f"the tags of {arn}")
         if service in _OWN_RESOURCE_TAG:
             yield Entry(f"{service}:ResourceTag/{key}", (value,), f"the tags of {arn}")

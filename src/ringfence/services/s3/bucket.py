@@ -9,7 +9,7 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.listing import page
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
-from ringfence.resources.s3 import Bucket, S3Object
+from ringfence.resources.s3 import Bucket, ObjectVersion, S3Object
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.multipart_upload import discard_uploads
@@ -128,8 +128,10 @@ def get_bucket_location(call: Call, request: Request) -> Result:
 @operation("DeleteBucket", takes=SHARED, on=("{Bucket}",))
 def delete_bucket(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
-    if next(call.records.scan(S3Object, f"{bucket.name}\0"), None) is not None:
+    if any(next(call.records.scan(kind, f"{bucket.name}\0"), None) for kind in (S3Object, ObjectVersion)):
         message = "The bucket you tried to delete is not empty"
+        if bucket.versioning is not None:
+            message = f"{message}. You must delete all versions in the bucket."
         raise ServiceError("BucketNotEmpty", message, 409, {"BucketName": bucket.name})
     discard_uploads(call.records, bucket.name)
     drop_tags(call.records, bucket_arn(bucket.name))

@@ -1,7 +1,7 @@
-"""What else tools read of a bucket: encryption, ownership, ACL, versioning, and that the rest was never configured.
+"""What else tools read of a bucket: encryption, ownership, ACL, and that the rest was never configured.
 
-The answers are true of every bucket here: objects have one version, lists of grants are disabled, nothing is
-replicated, logged or expired. Putting such a configuration is refused: versioning here, the rest for want of a handler.
+The answers are true of every bucket here: lists of grants are disabled, nothing is replicated, logged or expired.
+Putting such a configuration is refused for want of a handler.
 """
 
 from typing import Any
@@ -12,10 +12,9 @@ from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.operation import operation
 from ringfence.services.s3 import policy_keys
-from ringfence.services.s3.find import find_bucket, find_object, owner
-from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, accept_only, check_version, with_shared
-
-_MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
+from ringfence.services.s3.find import find_bucket, owner
+from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, accept_only, malformed_xml, with_shared
+from ringfence.services.s3.version import find_object
 
 
 @operation("GetBucketEncryption", takes=SHARED, action="GetEncryptionConfiguration", on=("{Bucket}",))
@@ -38,7 +37,7 @@ def put_bucket_encryption(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
     rules = request["ServerSideEncryptionConfiguration"]["Rules"]
     if len(rules) != 1:
-        raise ServiceError("MalformedXML", _MALFORMED, 400)
+        raise malformed_xml()
     accept_only(rules[0], "ApplyServerSideEncryptionByDefault", "BucketKeyEnabled")
     default = rules[0].get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
     if default["SSEAlgorithm"] != "AES256":
@@ -71,7 +70,7 @@ def put_bucket_ownership_controls(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
     rules = request["OwnershipControls"]["Rules"]
     if len(rules) != 1:
-        raise ServiceError("MalformedXML", _MALFORMED, 400)
+        raise malformed_xml()
     ownership = rules[0]["ObjectOwnership"]
     if ownership != "BucketOwnerEnforced":
         raise not_implemented(f"the object ownership {ownership}: access control lists are disabled")
@@ -105,23 +104,9 @@ def get_bucket_acl(call: Call, request: Request) -> Result:
     instead={"VersionId": "s3:GetObjectVersionAcl"},
 )
 def get_object_acl(call: Call, request: Request) -> Result:
-    check_version(request)
     bucket = find_bucket(call, request)
-    find_object(call.records, bucket.name, request["Key"])
+    find_object(call.records, bucket, request["Key"], request.get("VersionId"))
     return _grants(bucket.account)
-
-
-@operation("GetBucketVersioning", takes=SHARED, on=("{Bucket}",))
-def get_bucket_versioning(call: Call, request: Request) -> Result:
-    find_bucket(call, request)
-    return {}
-
-
-@operation("PutBucketVersioning", on=("{Bucket}",))
-def put_bucket_versioning(call: Call, request: Request) -> Result:
-    """Refused whatever the status: `Suspended` too would make a bucket versioned, if only in name."""
-    find_bucket(call, request)
-    raise not_implemented("versioning of buckets")
 
 
 @operation("GetBucketRequestPayment", takes=SHARED, on=("{Bucket}",))

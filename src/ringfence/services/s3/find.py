@@ -1,11 +1,11 @@
-"""The bucket or object that a request names, or S3's error; and owners as S3 shows them. For S3's handlers."""
+"""The bucket that a request names, or S3's error; and owners as S3 shows them. For S3's handlers."""
 
 import hashlib
 
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
-from ringfence.resources.s3 import Bucket, S3Object
+from ringfence.resources.s3 import Bucket
 
 
 def find_bucket(call: Call, request: Request) -> Bucket:
@@ -31,18 +31,6 @@ def get_bucket(records: Reader, name: str) -> Bucket:
 def check_owner(bucket: Bucket, expected: str | None) -> None:
     if expected is not None and expected != bucket.account:
         raise ServiceError("AccessDenied", "Access Denied", 403)
-
-
-def find_object(records: Reader, bucket: str, name: str) -> S3Object:
-    """The object of this key."""
-    found = get_object_or_none(records, bucket, name)
-    if found is None:
-        raise ServiceError("NoSuchKey", "The specified key does not exist.", 404, {"Key": name})
-    return found
-
-
-def get_object_or_none(records: Reader, bucket: str, name: str) -> S3Object | None:
-    return records.get(S3Object, f"{bucket}\0{name}")
 
 
 def owner(account: str) -> dict[str, str]:

@@ -14,8 +14,7 @@ from ringfence.resources.s3 import Bucket, MultipartUpload, Part, S3Object
 from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.condition import check_write
 from ringfence.services.s3.encryption import show_encryption
-from ringfence.services.s3.find import find_bucket, get_object_or_none, owner
-from ringfence.services.s3.object import store_object
+from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.object_attributes import (
     MEMBERS,
     check_acl,
@@ -25,6 +24,7 @@ from ringfence.services.s3.object_attributes import (
 from ringfence.services.s3.object_listing import key_encoder
 from ringfence.services.s3.parameter import accept_only, check_key, page_size, with_shared
 from ringfence.services.s3.tagging import read_tagging_header
+from ringfence.services.s3.version import get_object_or_none, show_stored, store_object
 from ringfence.store.blob_reference import drop
 
 _SMALLEST = 5 * 1024 * 1024
@@ -126,7 +126,7 @@ def complete_multipart_upload(call: Call, request: Request) -> Result:
     made = _assemble(call, upload, chosen)
     _check_whole(request, upload, made)
     check_write(request, get_object_or_none(call.records, bucket.name, made.name), made.name)
-    store_object(call, made, upload.tags)
+    stored = store_object(call, bucket, made, upload.tags)
     discard(call.records, upload)  # after the object has counted its own references
     return {
         "Location": f"https://{bucket.name}.s3.{bucket.region}.amazonaws.com/{made.name}",
@@ -135,6 +135,7 @@ def complete_multipart_upload(call: Call, request: Request) -> Result:
         "ETag": f'"{made.etag}"',
         **show_encryption(made.kms_key),
         **checksum.as_members(made.checksums, made.checksum_type),
+        **show_stored(bucket, stored),
     }
 
 

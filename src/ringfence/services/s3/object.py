@@ -3,36 +3,40 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ringfence.core.call import Call, Request, Result
+from ringfence.core.call import Call, Request, Require, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.operation import operation
-from ringfence.core.record import Writer
 from ringfence.core.results import Blob, Stream
-from ringfence.core.tags import drop_tags, tags_of
+from ringfence.core.tags import tags_of
 from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.byte_range import cut, part_range, read_range
 from ringfence.services.s3.condition import check_read, check_write
 from ringfence.services.s3.encryption import check_decrypt, show_encryption
-from ringfence.services.s3.find import find_bucket, find_object, get_object_or_none
+from ringfence.services.s3.find import find_bucket
 from ringfence.services.s3.object_attributes import (
     MEMBERS,
-    blob_ids,
     check_acl,
     read_attributes,
     show_attributes,
     tagging_arn,
 )
-from ringfence.services.s3.parameter import (
-    BODY_CHECKS,
-    check_key,
-    check_version,
-    invalid_argument,
-    object_arn,
-    with_shared,
+from ringfence.services.s3.parameter import BODY_CHECKS, invalid_argument, malformed_xml, object_arn, with_shared
+from ringfence.services.s3.tagging import read_tagging_header
+from ringfence.services.s3.version import (
+    check_version_id,
+    find_object,
+    get_object_or_none,
+    get_version,
+    is_version_id,
+    mark_deleted,
+    no_such_version,
+    remove_version,
+    show_stored,
+    show_version,
+    store_object,
+    tag_holder,
 )
-from ringfence.services.s3.tagging import read_tagging_header, replace_tags
-from ringfence.store.blob_reference import drop, keep
 
 _WRITE_CONDITIONS = ("IfMatch", "IfNoneMatch")
 _READ_CONDITIONS = ("IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince")
@@ -46,7 +50,7 @@ _OVERRIDES = {
 }
 _READ = (*_READ_CONDITIONS, *_OVERRIDES, "Range", "PartNumber", "VersionId", "ChecksumMode")
 # Who may not list the bucket does not learn which keys are not there.
-CONCEALS = {"NoSuchKey": ("s3:ListBucket", ("{Bucket}",))}
+CONCEALS = dict.fromkeys(("NoSuchKey", "NoSuchVersion"), ("s3:ListBucket", ("{Bucket}",)))
 
 
 @operation(
@@ -74,8 +78,9 @@ def put_object(call: Call, request: Request) -> Result:
         **read_attributes(call, request),
     )
     check_write(request, get_object_or_none(call.records, bucket.name, made.name), made.name)
-    store_object(call, made, tags)
-    return {"ETag": f'"{made.etag}"', **show_encryption(made.kms_key), **checksum.as_members(sums, made.checksum_type)}
+    stored = store_object(call, bucket, made, tags)
+    shown = {"ETag": f'"{made.etag}"', **show_encryption(made.kms_key), **show_stored(bucket, stored)}
+    return {**shown, **checksum.as_members(sums, made.checksum_type)}
 
 
 def body_of(request: Request) -> Blob:
@@ -84,16 +89,6 @@ def body_of(request: Request) -> Blob:
     if not isinstance(body, Blob):
         raise TypeError("the body of an S3 write must be a Blob")
     return body
-
-
-def store_object(call: Call, made: S3Object, tags: Mapping[str, str]) -> None:
-    """Put the object in place of the one that had its key; the caller has checked the conditions."""
-    check_key(made.name)
-    keep(call.records, blob_ids(made))
-    if existing := get_object_or_none(call.records, made.bucket, made.name):
-        drop(call.records, blob_ids(existing))
-    replace_tags(call, object_arn(made.bucket, made.name), tags)
-    call.records.put(made)
 
 
 _VERSION = {"VersionId": "s3:GetObjectVersion"}
@@ -128,14 +123,14 @@ def head_object(call: Call, request: Request) -> Result:
 def _read(call: Call, request: Request) -> tuple[S3Object, tuple[int, int], dict[str, Any]]:
     """The object, the (offset, length) asked for, and the result without a body."""
     bucket = find_bucket(call, request)
-    check_version(request)
-    found = find_object(call.records, bucket.name, request["Key"])
+    found = find_object(call.records, bucket, request["Key"], request.get("VersionId"))
     check_read(request, found)
     check_decrypt(call, found.kms_key)
     shown: dict[str, Any] = {
         "AcceptRanges": "bytes",
         "LastModified": found.last_modified,
         "ETag": f'"{found.etag}"',
+        **show_version(bucket, found),
         **show_attributes(found),
     }
     chosen = _choose_range(request, found)
@@ -147,7 +142,7 @@ def _read(call: Call, request: Request) -> tuple[S3Object, tuple[int, int], dict
         shown |= checksum.as_members(found.checksums, found.checksum_type)
     if found.storage_class != "STANDARD":
         shown["StorageClass"] = found.storage_class
-    if tags := tags_of(call.records, object_arn(found.bucket, found.name)):
+    if tags := tags_of(call.records, tag_holder(found)):
         shown["TagCount"] = len(tags)
     if "PartNumber" in request and found.part_sizes:
         shown["PartsCount"] = len(found.part_sizes)
@@ -186,64 +181,58 @@ def _overrides(call: Call, request: Request) -> dict[str, Any]:
 )
 def delete_object(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
-    check_version(request)
-    existing = get_object_or_none(call.records, bucket.name, request["Key"])
-    check_write(request, existing, request["Key"])
-    if existing is not None:
-        remove_object(call.records, existing)
-    return {}
+    return _delete(call, bucket, request["Key"], request.get("VersionId"), request.get("IfMatch"))
 
 
-def remove_object(records: Writer, found: S3Object) -> None:
-    """The object, its tags and its claim on blobs."""
-    drop(records, blob_ids(found))
-    drop_tags(records, object_arn(found.bucket, found.name))
-    records.delete(found)
+def _delete(call: Call, bucket: Bucket, name: str, version_id: str | None, etags: str | None) -> dict[str, Any]:
+    """`VersionId` and `DeleteMarker` of the answer. What is not there is deleted already, whatever its version."""
+    condition = {} if etags is None else {"IfMatch": etags}
+    if version_id is None:
+        current = get_object_or_none(call.records, bucket.name, name)
+        check_write(condition, current, name)
+        if bucket.versioning is not None:
+            return {"DeleteMarker": True, "VersionId": mark_deleted(call, bucket, name).version_id}
+        if current is not None:
+            remove_version(call.records, bucket, current)
+        return {}
+    check_version_id(version_id)
+    found = get_version(call.records, bucket.name, name, version_id)
+    held = found if found is None or isinstance(found, S3Object) else found.held
+    check_write(condition, held, name)
+    if found is None:
+        return {"VersionId": version_id}
+    remove_version(call.records, bucket, found)
+    return {"VersionId": version_id} if held else {"VersionId": version_id, "DeleteMarker": True}
 
 
-def _arns_to_delete(call: Call, request: Request) -> list[str]:
-    return [object_arn(request["Bucket"], item["Key"]) for item in request["Delete"]["Objects"]]
-
-
-def _versions_to_delete(call: Call, request: Request) -> list[str]:
-    objects = [item for item in request["Delete"]["Objects"] if "VersionId" in item]
-    return [object_arn(request["Bucket"], item["Key"]) for item in objects]
-
-
-# AWS authorizes each key by itself and reports the others as errors; here all must be allowed, and who names the
-# version `null` must be allowed both actions.
-@operation(
-    "DeleteObjects",
-    takes=with_shared(*BODY_CHECKS, "Delete"),
-    action="DeleteObject",
-    on=_arns_to_delete,
-    also=(("s3:DeleteObjectVersion", _versions_to_delete),),
-)
+# Each object is authorized by itself, as AWS does: what may not be deleted is among the errors of an answer.
+@operation("DeleteObjects", takes=with_shared(*BODY_CHECKS, "Delete"), action=None)
 def delete_objects(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
     items = request["Delete"]["Objects"]
     if not 1 <= len(items) <= 1000:
-        message = "The XML you provided was not well-formed or did not validate against our published schema"
-        raise ServiceError("MalformedXML", message, 400)
+        raise malformed_xml()
+    require = call.judge()
     deleted, errors = [], []
     for item in items:
         named = {name: item[name] for name in ("Key", "VersionId") if name in item}
         try:
-            _delete_one(call, bucket, item)
-            deleted.append(named)
+            deleted.append({**named, **_delete_item(call, bucket, item, require)})
         except ServiceError as error:
             errors.append({**named, "Code": error.code, "Message": error.message})
     result: dict[str, Any] = {} if request["Delete"].get("Quiet") or not deleted else {"Deleted": deleted}
     return {**result, "Errors": errors} if errors else result
 
 
-def _delete_one(call: Call, bucket: Bucket, item: Mapping[str, Any]) -> None:
+def _delete_item(call: Call, bucket: Bucket, item: Mapping[str, Any], require: Require) -> dict[str, Any]:
+    version_id, etag = item.get("VersionId"), item.get("ETag")
+    action = "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion"
+    keys = {"s3:versionid": version_id, "s3:if-match": etag}
+    require(action, object_arn(bucket.name, item["Key"]), {name: value for name, value in keys.items() if value})
     for name in ("LastModifiedTime", "Size"):
         if name in item:
             raise not_implemented(f"the parameter {name} here")
-    if item.get("VersionId", "null") != "null":
-        raise ServiceError("NoSuchVersion", "The specified version does not exist.", 404)
-    existing = get_object_or_none(call.records, bucket.name, item["Key"])
-    check_write({"IfMatch": item["ETag"]} if "ETag" in item else {}, existing, item["Key"])
-    if existing is not None:
-        remove_object(call.records, existing)
+    if version_id is not None and not is_version_id(version_id):
+        raise no_such_version(item["Key"], version_id)  # unlike DeleteObject, which names the argument
+    told = _delete(call, bucket, item["Key"], version_id, etag)
+    return {"DeleteMarker": True, "DeleteMarkerVersionId": told["VersionId"]} if "DeleteMarker" in told else {}

@@ -8,22 +8,29 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
-from ringfence.core.operation import operation
+from ringfence.core.operation import Resources, operation
 from ringfence.core.tags import tags_of
 from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3 import checksum, policy_keys
 from ringfence.services.s3.condition import check_source, check_write
 from ringfence.services.s3.encryption import check_decrypt, read_encryption, show_encryption
-from ringfence.services.s3.find import check_owner, find_bucket, find_object, get_bucket, get_object_or_none
-from ringfence.services.s3.object import store_object
+from ringfence.services.s3.find import check_owner, find_bucket, get_bucket
 from ringfence.services.s3.object_attributes import (
     MEMBERS,
     check_acl,
     read_attributes,
     read_storage_class,
 )
-from ringfence.services.s3.parameter import check_version, invalid_argument, object_arn, with_shared
+from ringfence.services.s3.parameter import invalid_argument, object_arn, with_shared
 from ringfence.services.s3.tagging import read_tagging_header
+from ringfence.services.s3.version import (
+    find_object,
+    get_object_or_none,
+    show_stored,
+    store_object,
+    tag_holder,
+    tags_of_version,
+)
 
 SOURCE_CONDITIONS = (
     "CopySourceIfMatch",
@@ -34,51 +41,59 @@ SOURCE_CONDITIONS = (
 _LARGEST = 5 * 1024**3
 
 
-def parse_source(header: str) -> tuple[str, str]:
-    """(bucket, key) of x-amz-copy-source: `bucket/key` or `/bucket/key`, percent-encoded, `?versionId=null` at most."""
+def parse_source(header: str) -> tuple[str, str, str | None]:
+    """(bucket, key, version id) of x-amz-copy-source: `bucket/key` or `/bucket/key`, percent-encoded, `?versionId=`."""
     path, _, query = header.partition("?")
     if path.startswith("arn:"):
         raise not_implemented("access points as the source of a copy")
     if query and not query.startswith("versionId="):
         raise invalid_argument("Invalid copy source query", "x-amz-copy-source", header)
-    if query:
-        check_version({"VersionId": query.removeprefix("versionId=")})
     bucket, _, name = unquote(path).removeprefix("/").partition("/")
     if not bucket or not name:
         raise invalid_argument("Invalid copy source object key", "x-amz-copy-source", header)
-    return bucket, name
+    return bucket, name, query.removeprefix("versionId=") if query else None
 
 
 def source_arns(call: Call, request: Request) -> list[str]:
     """The object that is copied: s3:GetObject is asked for it."""
-    return [object_arn(*parse_source(request["CopySource"]))]
+    bucket, name, _ = parse_source(request["CopySource"])
+    return [object_arn(bucket, name)]
 
 
-def _current_source(call: Call, request: Request) -> list[str]:
-    return [] if "?" in request["CopySource"] else source_arns(call, request)
+def _if_current(arns: Resources) -> Resources:
+    return lambda call, request: [] if "?" in request["CopySource"] else arns(call, request)
 
 
-def _source_version(call: Call, request: Request) -> list[str]:
-    return source_arns(call, request) if "?" in request["CopySource"] else []
+def _if_version(arns: Resources) -> Resources:
+    return lambda call, request: arns(call, request) if "?" in request["CopySource"] else []
 
 
 # For `also` of what copies: the source is read, and with `?versionId=` a version of it.
-READS_SOURCE = (("s3:GetObject", _current_source), ("s3:GetObjectVersion", _source_version))
+READS_SOURCE = (("s3:GetObject", _if_current(source_arns)), ("s3:GetObjectVersion", _if_version(source_arns)))
 
 
 def source_bucket_arns(call: Call, request: Request) -> list[str]:
     return [f"arn:aws:s3:::{parse_source(request['CopySource'])[0]}"]
 
 
-def find_source(call: Call, request: Request) -> S3Object:
-    """The source object, as the client expects it to be."""
-    bucket_name, name = parse_source(request["CopySource"])
+CONCEALS_SOURCE = dict.fromkeys(("NoSuchKey", "NoSuchVersion"), ("s3:ListBucket", source_bucket_arns))
+
+
+def find_source(call: Call, request: Request) -> tuple[S3Object, dict[str, Any]]:
+    """The source object, as the client expects it to be, and how the answer names its version."""
+    bucket_name, name, version_id = parse_source(request["CopySource"])
     bucket: Bucket = get_bucket(call.records, bucket_name)
     check_owner(bucket, request.get("ExpectedSourceBucketOwner"))
-    found = find_object(call.records, bucket.name, name)
+    try:
+        found = find_object(call.records, bucket, name, version_id)
+    except ServiceError as error:
+        if error.code != "MethodNotAllowed":
+            raise
+        message = "The source of a copy request may not specifically refer to a delete marker by version id."
+        raise ServiceError("InvalidRequest", message, 400) from None
     check_source(request, found)
     check_decrypt(call, found.kms_key)
-    return found
+    return found, {} if bucket.versioning is None else {"CopySourceVersionId": found.version_id}
 
 
 def _source_tagging_arn(call: Call, request: Request) -> list[str]:
@@ -86,7 +101,8 @@ def _source_tagging_arn(call: Call, request: Request) -> list[str]:
     if request.get("TaggingDirective", "COPY") != "COPY":
         return []
     arn = source_arns(call, request)[0]
-    return [arn] if tags_of(call.records, arn) else []
+    version_id = parse_source(request["CopySource"])[2]
+    return [arn] if tags_of_version(call.records, arn, version_id) else []
 
 
 def _target_tagging_arn(call: Call, request: Request) -> list[str]:
@@ -111,32 +127,36 @@ _COPY = ("CopySource", "MetadataDirective", "TaggingDirective", "ExpectedSourceB
     },
     also=(
         *READS_SOURCE,
-        ("s3:GetObjectTagging", _source_tagging_arn),
+        ("s3:GetObjectTagging", _if_current(_source_tagging_arn)),
+        ("s3:GetObjectVersionTagging", _if_version(_source_tagging_arn)),
         ("s3:PutObjectTagging", _target_tagging_arn),
         policy_keys.NEW_OBJECT_ACL,
     ),
-    conceals={"NoSuchKey": ("s3:ListBucket", source_bucket_arns)},
+    conceals=CONCEALS_SOURCE,
 )
 def copy_object(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
     check_acl(request)
-    source = find_source(call, request)
+    source, named = find_source(call, request)
     if source.size > _LARGEST:
         message = f"The specified copy source is larger than the maximum allowable size for a copy source: {_LARGEST}"
         raise ServiceError("InvalidRequest", message, 400)
-    check_write(request, get_object_or_none(call.records, bucket.name, request["Key"]), request["Key"])
+    existing = get_object_or_none(call.records, bucket.name, request["Key"])
+    check_write(request, existing, request["Key"])
     _check_checksum(request, source)
     fields = _attributes(call, request, source)
-    if (source.bucket, source.name) == (bucket.name, request["Key"]):
+    if source == existing:
         _check_changes_itself(request, source, fields)
     made = msgspec.structs.replace(
         source, bucket=bucket.name, name=request["Key"], last_modified=call.now.replace(microsecond=0), **fields
     )
-    store_object(call, made, _tags(call, request, source))
+    stored = store_object(call, bucket, made, _tags(call, request, source))
     shown = {"ETag": f'"{made.etag}"', "LastModified": made.last_modified}
     return {
         "CopyObjectResult": shown | checksum.as_members(made.checksums, made.checksum_type),
         **show_encryption(made.kms_key),
+        **show_stored(bucket, stored),
+        **named,
     }
 
 
@@ -179,4 +199,4 @@ def _check_changes_itself(request: Request, source: S3Object, fields: Mapping[st
 def _tags(call: Call, request: Request, source: S3Object) -> Mapping[str, str]:
     if _directive(request, "TaggingDirective", "tagging") == "REPLACE":
         return read_tagging_header(request.get("Tagging"))
-    return tags_of(call.records, object_arn(source.bucket, source.name))
+    return tags_of(call.records, tag_holder(source))

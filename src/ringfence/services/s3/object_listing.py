@@ -2,15 +2,15 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
-from ringfence.core.record import Reader
-from ringfence.resources.s3 import S3Object
+from ringfence.resources.s3 import Bucket, ObjectVersion, S3Object
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.parameter import invalid_argument, page_size, with_shared
@@ -19,15 +19,24 @@ from ringfence.services.s3.parameter import invalid_argument, page_size, with_sh
 _LAST = "\U0010ffff"
 
 
-def walk(records: Reader, bucket: str, prefix: str, delimiter: str, after: str) -> Iterator[S3Object | str]:
-    """Objects after the key `after`, and in place of those that share a prefix up to `delimiter` that prefix once.
+# Sorts after all places of a key's versions, and before every other key.
+PAST_VERSIONS = "\0\U0010ffff"
 
-    A common prefix equal to `after` has been listed already. The keys below one are skipped, not read.
+Listed = TypeVar("Listed", S3Object, S3Object | ObjectVersion)
+Scan = Callable[[str, str], Iterator[Listed]]
+
+
+def walk(
+    scan: Scan[Listed], bucket: str, prefix: str, delimiter: str, marker: str, after: str
+) -> Iterator[Listed | str]:
+    """What `scan` finds after the record key `after`; for keys that share a prefix up to `delimiter` that prefix once.
+
+    A common prefix equal to `marker` has been listed already. The keys below one are skipped, not read.
     """
     start = f"{bucket}\0"
-    shown = after
+    shown = marker
     while True:
-        for found in records.scan(S3Object, start + prefix, start + after if after else ""):
+        for found in scan(start + prefix, after):
             cut = found.name.find(delimiter, len(prefix)) if delimiter else -1
             if cut < 0:
                 yield found
@@ -37,37 +46,46 @@ def walk(records: Reader, bucket: str, prefix: str, delimiter: str, after: str) 
                 yield common
             elif found.name > common + _LAST:
                 continue
-            shown, after = common, common + _LAST
+            shown, after = common, start + common + _LAST
             break
         else:
             return
 
 
-def list_page(call: Call, request: Request, after: str) -> tuple[dict[str, Any], str | None]:
-    """What both versions of the listing show, and the last key or prefix of a page that is not the last one."""
-    bucket = find_bucket(call, request)
+class Page(NamedTuple, Generic[Listed]):
+    """The entries of a page, the last one if there are more, and what all listings show of the request."""
+
+    entries: list[Listed | str]
+    last: Listed | str | None
+    shown: dict[str, Any]
+
+
+def read_page(bucket: Bucket, request: Request, scan: Scan[Listed], marker: str, after: str) -> Page[Listed]:
     limit = page_size(request, "MaxKeys", "maxKeys")
     prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
     encode = key_encoder(request)
-    entries = list(islice(walk(call.records, bucket.name, prefix, delimiter, after), limit + 1)) if limit else []
+    entries = list(islice(walk(scan, bucket.name, prefix, delimiter, marker, after), limit + 1)) if limit else []
     chosen, more = entries[:limit], len(entries) > limit
-    owned = owner(bucket.account) if request.get("FetchOwner", True) else None
-    result: dict[str, Any] = {
-        "Name": bucket.name,
-        "Prefix": encode(prefix),
-        "MaxKeys": limit,
-        "IsTruncated": more,
-    }
-    if contents := [_describe(entry, encode, owned) for entry in chosen if isinstance(entry, S3Object)]:
-        result["Contents"] = contents
+    shown: dict[str, Any] = {"Name": bucket.name, "Prefix": encode(prefix), "MaxKeys": limit, "IsTruncated": more}
     if prefixes := [{"Prefix": encode(entry)} for entry in chosen if isinstance(entry, str)]:
-        result["CommonPrefixes"] = prefixes
+        shown["CommonPrefixes"] = prefixes
     if delimiter:
-        result["Delimiter"] = encode(delimiter)
+        shown["Delimiter"] = encode(delimiter)
     if "EncodingType" in request:
-        result["EncodingType"] = request["EncodingType"]
-    last = chosen[-1] if more else None
-    return result, last.name if isinstance(last, S3Object) else last
+        shown["EncodingType"] = request["EncodingType"]
+    return Page(chosen, chosen[-1] if more else None, shown)
+
+
+def list_page(call: Call, request: Request, after: str) -> tuple[dict[str, Any], str | None]:
+    """What both versions of the listing show, and the last key or prefix of a page that is not the last one."""
+    bucket = find_bucket(call, request)
+    scan = partial(call.records.scan, S3Object)
+    page = read_page(bucket, request, scan, after, f"{bucket.name}\0{after}" if after else "")
+    encode = key_encoder(request)
+    owned = {"Owner": owner(bucket.account)} if request.get("FetchOwner", True) else {}
+    contents = [{**describe(entry, encode), **owned} for entry in page.entries if isinstance(entry, S3Object)]
+    result = {**page.shown, "Contents": contents} if contents else page.shown
+    return result, page.last.name if isinstance(page.last, S3Object) else page.last
 
 
 def key_encoder(request: Request) -> Any:
@@ -78,7 +96,8 @@ def key_encoder(request: Request) -> Any:
     return (lambda key: quote(key, safe="/*")) if encoding else (lambda key: key)
 
 
-def _describe(found: S3Object, encode: Any, owned: dict[str, str] | None) -> dict[str, Any]:
+def describe(found: S3Object, encode: Any) -> dict[str, Any]:
+    """An object as listings show it, but for its owner."""
     shown: dict[str, Any] = {
         "Key": encode(found.name),
         "LastModified": found.last_modified,
@@ -88,7 +107,7 @@ def _describe(found: S3Object, encode: Any, owned: dict[str, str] | None) -> dic
     }
     if found.checksums:
         shown |= {"ChecksumAlgorithm": list(found.checksums), "ChecksumType": found.checksum_type}
-    return {**shown, "Owner": owned} if owned else shown
+    return shown
 
 
 _V1 = ("Delimiter", "EncodingType", "Marker", "MaxKeys", "Prefix", "OptionalObjectAttributes")

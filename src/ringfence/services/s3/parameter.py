@@ -42,11 +42,9 @@ def invalid_argument(message: str, name: str, value: object) -> ServiceError:
     return ServiceError("InvalidArgument", message, 400, {"ArgumentName": name, "ArgumentValue": str(value)})
 
 
-def check_version(request: Request) -> None:
-    """Buckets are never versioned here: the only version id that an object has is `null`."""
-    version = request.get("VersionId")
-    if version not in (None, "null"):
-        raise invalid_argument("Invalid version id specified", "versionId", version)
+def malformed_xml() -> ServiceError:
+    message = "The XML you provided was not well-formed or did not validate against our published schema"
+    return ServiceError("MalformedXML", message, 400)
 
 
 def check_key(name: str) -> None:

@@ -14,7 +14,7 @@ from ringfence.services.s3.encryption import show_encryption
 from ringfence.services.s3.find import owner
 from ringfence.services.s3.multipart_upload import find_upload, parts_of
 from ringfence.services.s3.object import body_of
-from ringfence.services.s3.object_copy import READS_SOURCE, SOURCE_CONDITIONS, find_source, source_bucket_arns
+from ringfence.services.s3.object_copy import CONCEALS_SOURCE, READS_SOURCE, SOURCE_CONDITIONS, find_source
 from ringfence.services.s3.parameter import BODY_CHECKS, invalid_argument, page_size, with_shared
 from ringfence.store.blob_reference import drop, keep
 
@@ -82,12 +82,12 @@ def _store_part(call: Call, part: Part) -> None:
     on=_ON_OBJECT,
     keys={**policy_keys.COPY, **policy_keys.CREATES_NOTHING},
     also=READS_SOURCE,
-    conceals={"NoSuchKey": ("s3:ListBucket", source_bucket_arns)},
+    conceals=CONCEALS_SOURCE,
 )
 def upload_part_copy(call: Call, request: Request) -> Result:
     _, upload = find_upload(call, request)
     number = _part_number(request)
-    source = find_source(call, request)
+    source, named = find_source(call, request)
     offset, length = _copy_range(request.get("CopySourceRange"), source)
     whole = length == source.size
     part = Part(
@@ -101,7 +101,7 @@ def upload_part_copy(call: Call, request: Request) -> Result:
     )
     _store_part(call, part)
     shown = {"ETag": f'"{part.etag}"', "LastModified": part.last_modified}
-    return {"CopyPartResult": shown, **show_encryption(upload.kms_key)}
+    return {"CopyPartResult": shown, **show_encryption(upload.kms_key), **named}
 
 
 def _copy_range(header: str | None, source: S3Object) -> tuple[int, int]:

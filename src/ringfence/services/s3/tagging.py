@@ -1,6 +1,7 @@
 """Tags of buckets and objects. They live in core.tags under the ARN, where authorization finds them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl
 
 from ringfence.core.call import Call, Request, Result
@@ -8,8 +9,9 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags, tags_of, to_list
 from ringfence.services.s3 import policy_keys
-from ringfence.services.s3.find import find_bucket, find_object
-from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, bucket_arn, check_version, object_arn, with_shared
+from ringfence.services.s3.find import find_bucket
+from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, bucket_arn, with_shared
+from ringfence.services.s3.version import find_object, show_version, tag_holder
 
 
 def read_tags(tags: Sequence[Mapping[str, str]], *, most: int) -> dict[str, str]:
@@ -81,8 +83,9 @@ def delete_bucket_tagging(call: Call, request: Request) -> Result:
     instead={"VersionId": "s3:PutObjectVersionTagging"},
 )
 def put_object_tagging(call: Call, request: Request) -> Result:
-    replace_tags(call, _object_of(call, request), read_tags(request["Tagging"]["TagSet"], most=10))
-    return {}
+    holder, shown = _object_of(call, request)
+    replace_tags(call, holder, read_tags(request["Tagging"]["TagSet"], most=10))
+    return shown
 
 
 @operation(
@@ -93,7 +96,8 @@ def put_object_tagging(call: Call, request: Request) -> Result:
     instead={"VersionId": "s3:GetObjectVersionTagging"},
 )
 def get_object_tagging(call: Call, request: Request) -> Result:
-    return {"TagSet": to_list(tags_of(call.records, _object_of(call, request)))}
+    holder, shown = _object_of(call, request)
+    return {"TagSet": to_list(tags_of(call.records, holder)), **shown}
 
 
 @operation(
@@ -104,12 +108,13 @@ def get_object_tagging(call: Call, request: Request) -> Result:
     instead={"VersionId": "s3:DeleteObjectVersionTagging"},
 )
 def delete_object_tagging(call: Call, request: Request) -> Result:
-    drop_tags(call.records, _object_of(call, request))
-    return {}
+    holder, shown = _object_of(call, request)
+    drop_tags(call.records, holder)
+    return shown
 
 
-def _object_of(call: Call, request: Request) -> str:
-    """The ARN of the object that the request names, which exists."""
-    check_version(request)
-    found = find_object(call.records, find_bucket(call, request).name, request["Key"])
-    return object_arn(found.bucket, found.name)
+def _object_of(call: Call, request: Request) -> tuple[str, dict[str, Any]]:
+    """Under what the tags of the object that the request names are, and how the answer names its version."""
+    bucket = find_bucket(call, request)
+    found = find_object(call.records, bucket, request["Key"], request.get("VersionId"))
+    return tag_holder(found), show_version(bucket, found)
