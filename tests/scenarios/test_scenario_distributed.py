@@ -176,5 +176,5 @@ time.sleep(600)
 def test_when_one_host_fails_the_others_have_time_to_end(jobs: Jobs) -> None:
     told = jobs.process("halved", _ONE_FAILS, instances=2, NetworkConfig={})
     assert told["ProcessingJobStatus"] == "Failed"
-    assert told["FailureReason"] == "AlgorithmError: See job logs for more information, exit code: 3"
+    assert told["FailureReason"] == "AlgorithmError: , exit code: 3"
     assert lines(jobs, "halved", "Processing") == ["saved", "told to end", "up algo-1", "up algo-2"]

@@ -55,7 +55,10 @@ def role(**changes: Any) -> Role:
         "created": NOW,
         "path": "/service-role/",
         "trust": trust(),
-        "policies": {"data": allow("s3:GetObject", "arn:aws:s3:::models/*")},
+        "policies": {
+            "data": allow("s3:GetObject", "arn:aws:s3:::models/*"),
+            "input": allow("s3:ListBucket", "arn:aws:s3:::input"),
+        },
     }
     return Role(**{**given, **changes})
 
@@ -70,9 +73,10 @@ class SageMaker:
         ec2 = {"account": ACCOUNT, "region": REGION}
         self.put(
             role(),
-            Bucket(name="models", account=ACCOUNT, region=REGION, created=NOW),
-            S3Object(
-                bucket="models", name="a/model.tar.gz", etag="0", size=1, extents=(("b", 0, 1),), last_modified=NOW
+            *(Bucket(name=name, account=ACCOUNT, region=REGION, created=NOW) for name in ("models", "input")),
+            *(
+                S3Object(bucket=bucket, name=key, etag="0", size=1, extents=(("b", 0, 1),), last_modified=NOW)
+                for bucket, key in (("models", "a/model.tar.gz"), ("input", "rows/1.csv"))
             ),
             *(
                 Subnet(

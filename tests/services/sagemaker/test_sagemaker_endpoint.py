@@ -46,7 +46,7 @@ def test_config_round_trip(made: SageMaker) -> None:
         ({"ProductionVariants": [variant(ModelName="nope")]}, f'Could not find model "{PREFIX}:model/nope".'),
         ({"ProductionVariants": [variant(), variant(VariantName="alltraffic")]}, "must be unique"),
         ({"ProductionVariants": [variant(InitialVariantWeight=0.0)]}, "greater than 0"),
-        ({"ProductionVariants": [{"VariantName": "v"}]}, "productionVariants[0].modelName"),
+        ({"ProductionVariants": [{"VariantName": "v"}]}, "productionVariants.1.member.modelName"),
         (
             {"ProductionVariants": [variant(ServerlessConfig={"MemorySizeInMB": 1024, "MaxConcurrency": 1})]},
             "ProductionVariants[0].InstanceType cannot be specified with ServerlessConfig.",

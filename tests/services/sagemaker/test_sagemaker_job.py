@@ -15,7 +15,7 @@ _GROUP = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "InstanceGroupName"
 _INPUT = {
     "InputName": "rows",
     "S3Input": {
-        "S3Uri": "s3://models/rows",
+        "S3Uri": "s3://input/rows",
         "LocalPath": "/opt/ml/processing/rows",
         "S3DataType": "S3Prefix",
         "S3InputMode": "File",
@@ -166,18 +166,56 @@ def test_a_processing_job_shows_what_was_left_out(sagemaker: SageMaker) -> None:
 
 def test_descriptions_show_what_was_left_out(sagemaker: SageMaker) -> None:
     """The SDK's `attach` fails without OutputDataConfig.KmsKeyId."""
-    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://models/rows"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://input/rows"}
     channel = {"ChannelName": "train", "DataSource": {"S3DataSource": source}}
     sagemaker("CreateTrainingJob", **training(InputDataConfig=[channel]))
     told = sagemaker("DescribeTrainingJob", TrainingJobName="fit")
-    assert told["OutputDataConfig"] == {"KmsKeyId": "", "S3OutputPath": "s3://models/out"}
+    assert told["OutputDataConfig"] == {
+        "KmsKeyId": "", "S3OutputPath": "s3://models/out", "CompressionType": "GZIP",
+    }  # fmt: skip
     (shown,) = told["InputDataConfig"]
     assert (shown["CompressionType"], shown["RecordWrapperType"]) == ("None", "None")
     assert shown["DataSource"]["S3DataSource"] == {"S3DataDistributionType": "FullyReplicated", **source}
 
 
+def _channel(uri: str) -> list[dict[str, Any]]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri}
+    return [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}]
+
+
+@pytest.mark.parametrize("uri", ["s3://input/none", "s3://nobody/rows", "s3://models/a"])
+def test_input_that_is_not_there_is_seen_at_once(sagemaker: SageMaker, uri: str) -> None:
+    """Nothing under the prefix, no such bucket, a bucket that the role may not list."""
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    words = (
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in '
+        "the selected region (us-west-2), that objects exist under that S3 prefix, and that the role "
+        f'"{ROLE}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+    )
+    error = sagemaker.error("CreateTrainingJob", **training(InputDataConfig=_channel(uri)))
+    assert (error.code, error.message) == ("ValidationException", words)
+    sagemaker("CreateModel", ModelName="model", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE})
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+    error = sagemaker.error("CreateTransformJob", **transforming(TransformInput={"DataSource": source}))
+    assert (error.code, error.message) == ("ValidationException", words)
+
+
+def test_input_is_not_looked_at_from_outside_the_vpc(sagemaker: SageMaker) -> None:
+    """A bucket that admits the VPC's endpoint alone would refuse; the job finds out."""
+    sagemaker("CreateTrainingJob", **training(VpcConfig=VPC_CONFIG, InputDataConfig=_channel("s3://input/none")))
+    lacking = changed(S3Uri="s3://input/none")
+    sagemaker("CreateProcessingJob", **processing(NetworkConfig={}, ProcessingInputs=lacking))
+
+
+@pytest.mark.parametrize("said", ["", "no such column", "x" * 2000])
+def test_the_exit_code_is_in_the_failure_reason(said: str) -> None:
+    reason = job_failure.algorithm_failed(3, said)
+    assert reason.startswith(f"AlgorithmError: {said[:900]}") and reason.endswith(", exit code: 3")
+    assert len(reason) <= 1024
+
+
 def transforming(**changes: Any) -> dict[str, Any]:
-    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://models/rows/"}}
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://input/rows/"}}
     given = {
         "TransformJobName": "batch",
         "ModelName": "model",

@@ -9,6 +9,15 @@ SOURCE = {
     "ModelDataSource": {"S3DataSource": {"S3Uri": "s3://models/a", "S3DataType": "S3Prefix", "CompressionType": "None"}}
 }
 
+# what DescribeModel tells of DATA beside what was asked for
+SHOWN = {
+    "Mode": "SingleModel",
+    "Environment": {},
+    "ModelDataSource": {
+        "S3DataSource": {"S3Uri": DATA["ModelDataUrl"], "S3DataType": "S3Object", "CompressionType": "Gzip"}
+    },
+}
+
 
 @pytest.mark.statement("S0.2", "S0.9", "S3.6", "S3.9")
 def test_create_describe_delete(sagemaker: SageMaker) -> None:
@@ -17,7 +26,7 @@ def test_create_describe_delete(sagemaker: SageMaker) -> None:
     assert described == {
         "ModelName": "model",
         "ModelArn": ARN,
-        "PrimaryContainer": DATA,
+        "PrimaryContainer": {**DATA, **SHOWN},
         "ExecutionRoleArn": ROLE,
         "VpcConfig": VPC_CONFIG,
         "CreationTime": NOW,
@@ -77,7 +86,7 @@ def test_many_models_behind_one(sagemaker: SageMaker) -> None:
     many = {"Image": IMAGE, "ModelDataUrl": "s3://models/later", "Mode": "MultiModel"}
     config = {"MultiModelConfig": {"ModelCacheSetting": "Disabled"}}
     sagemaker("CreateModel", ModelName="many", PrimaryContainer=many | config, ExecutionRoleArn=ROLE)
-    assert sagemaker("DescribeModel", ModelName="many")["PrimaryContainer"] == many | config
+    assert sagemaker("DescribeModel", ModelName="many")["PrimaryContainer"] == many | config | {"Environment": {}}
     sagemaker("CreateModel", ModelName="pipe", Containers=[many, DATA], ExecutionRoleArn=ROLE)
     error = sagemaker.error("CreateModel", ModelName="two", Containers=[many, many], ExecutionRoleArn=ROLE)
     assert error.message == "Only one container of an inference pipeline can have the Mode MultiModel."

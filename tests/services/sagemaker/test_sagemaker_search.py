@@ -12,11 +12,14 @@ def jobs(sagemaker: SageMaker) -> SageMaker:
     for name, depth in (("a", "3"), ("b", "5"), ("c", "10")):
         more: dict[str, Any] = {}
         if name == "b":
-            data = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://models/rows"}}
+            data = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://input/rows"}}
             more = {"Tags": [{"Key": "team", "Value": "blue"}]}
             more["InputDataConfig"] = [
                 {"ChannelName": "train", "DataSource": data},
-                {"ChannelName": "test", "DataSource": {"S3DataSource": {**data["S3DataSource"], "S3Uri": "s3://x/y"}}},
+                {
+                    "ChannelName": "test",
+                    "DataSource": {"S3DataSource": {**data["S3DataSource"], "S3Uri": "s3://input/row"}},
+                },
             ]
         sagemaker(
             "CreateTrainingJob",
@@ -71,7 +74,7 @@ def test_nested_filters_are_about_one_item(jobs: SageMaker) -> None:
     path = "InputDataConfig.DataSource.S3DataSource.S3Uri"
 
     def nested(channel: str) -> dict[str, Any]:
-        filters = [condition("InputDataConfig.ChannelName", "Equals", channel), condition(path, "Contains", "models")]
+        filters = [condition("InputDataConfig.ChannelName", "Equals", channel), condition(path, "Contains", "rows")]
         return {"NestedFilters": [{"NestedPropertyName": "InputDataConfig", "Filters": filters}]}
 
     assert names(jobs, nested("train")) == ["b"]

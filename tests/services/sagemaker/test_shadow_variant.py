@@ -73,7 +73,7 @@ def test_both_kinds_are_described_apart(sagemaker: SageMaker) -> None:
         ({"ShadowProductionVariants": [SHADOW, variant(VariantName="Third")]}, "you can only specify one variant"),
         ({"ProductionVariants": [variant(), variant(VariantName="Other")]}, "you can only specify one variant"),
         ({"ShadowProductionVariants": [variant(VariantName="alltraffic")]}, "must be unique"),
-        ({"ShadowProductionVariants": [{"VariantName": "v"}]}, "shadowProductionVariants[0].modelName"),
+        ({"ShadowProductionVariants": [{"VariantName": "v"}]}, "shadowProductionVariants.1.member.modelName"),
         ({"ShadowProductionVariants": [{**SHADOW, "ModelName": "nope"}]}, "Could not find model"),
         ({"ShadowProductionVariants": [{**SHADOW, "ModelName": "two"}]}, "multi-container endpoints"),
         ({"ProductionVariants": [variant(ModelName="two")]}, "multi-container endpoints"),

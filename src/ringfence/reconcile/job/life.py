@@ -223,7 +223,7 @@ class JobLife:
             return job_failure.HOST_LOST
         host = next(host for host in self._record.hosts if host.host == end.host)
         said = self._message(host) if isinstance(self._job, TrainingJob) else None
-        return job_failure.algorithm_failed(self._plan.noun, end.code, said or "")
+        return job_failure.algorithm_failed(end.code, said or "")
 
     def _message(self, host: JobHostStatus) -> str | None:
         directory = self._fleet.path(host, "/opt/ml/output")

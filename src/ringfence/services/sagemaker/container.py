@@ -52,6 +52,18 @@ def check_container(container: dict[str, Any], where: str) -> None:
     model_data(container)
 
 
+def show_container(container: dict[str, Any]) -> dict[str, Any]:
+    """As DescribeModel shows it: with what was left out, and an archive's URL as a ModelDataSource too.
+
+    Of real answers; what AWS shows of a MultiModel container's prefix is not known, and left away.
+    """
+    shown = {"Mode": "SingleModel", "Environment": {}, **container}
+    if "ModelDataUrl" in container and not is_multi_model(container):
+        data = {"S3Uri": container["ModelDataUrl"], "S3DataType": "S3Object", "CompressionType": "Gzip"}
+        shown["ModelDataSource"] = {"S3DataSource": data}
+    return shown
+
+
 def is_multi_model(container: dict[str, Any]) -> bool:
     return container.get("Mode") == "MultiModel"
 

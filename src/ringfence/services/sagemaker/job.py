@@ -15,6 +15,7 @@ from ringfence.core.tags import set_tags
 from ringfence.resources.job import Job, JobStatus
 from ringfence.services.sagemaker.container import check_image
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
+from ringfence.services.sagemaker.input_data import check_input_data
 from ringfence.services.sagemaker.instance_limit import USAGE, check_job_limit
 from ringfence.services.sagemaker.job_plan import bucket_and_key, plan_job
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
@@ -47,8 +48,10 @@ def _keep(call: Call, job: Job, request: Request) -> None:
     for image in plan.images:
         check_image(image)
     check_job_limit(call, type(job), plan.instance_type, plan.count)
-    if find_role(call, plan.role_arn, job.arn) is None:
+    role = find_role(call, plan.role_arn, job.arn)
+    if role is None:
         raise not_assumable(plan.role_arn)
+    check_input_data(call, role, plan)
     if plan.subnet_ids:
         network = {"Subnets": list(plan.subnet_ids), "SecurityGroupIds": list(plan.group_ids)}
         check_vpc_config(call, network)

@@ -9,6 +9,7 @@ from ringfence.services.sagemaker.failure_reason import not_installed
 # What such a reason begins with is no fault of the job's: RetryStrategy is for it.
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_RetryStrategy.html
 INTERNAL = "InternalServerError"
+_LONGEST = 1024
 # ours: AWS's machines always can
 CANNOT_ENCRYPT = (
     "InternalServerError: Inter-container traffic encryption needs /dev/net/tun on the machine of Ringfence: load the "
@@ -133,11 +134,15 @@ def transform_failed(*, client: bool) -> str:
 NO_PING = "AlgorithmError: The model container did not pass the ping health check. See job logs for more information"
 
 
-def algorithm_failed(noun: str, code: int, said: str) -> str:
-    """https://github.com/aws/sagemaker-python-sdk/issues/357 ; processing's (recalled)"""
-    if noun == "ProcessingJob":
-        return f"AlgorithmError: See job logs for more information, exit code: {code}"
-    return f"AlgorithmError: {said}, exit code: {code}" if said else f"AlgorithmError: Exit Code: {code}"
+def algorithm_failed(code: int, said: str) -> str:
+    """Of a processing container nothing is `said`: what it tells is the job's ExitMessage.
+
+    https://github.com/aws-samples/amazon-sagemaker-ml-pipeline-deploy-with-terraform/issues/12 has it of a container
+    that said nothing. The code stays, however much was said: "Length Constraints: Maximum length of 1024"
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
+    """
+    begun, ended = "AlgorithmError: ", f", exit code: {code}"
+    return f"{begun}{said[: _LONGEST - len(begun) - len(ended)]}{ended}"
 
 
 # (recalled)

@@ -7,7 +7,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.sagemaker import Model
-from ringfence.services.sagemaker.container import check_container, is_multi_model, model_data
+from ringfence.services.sagemaker.container import check_container, is_multi_model, model_data, show_container
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
 from ringfence.services.sagemaker.listing import filtered, owned, sorted_page
 from ringfence.services.sagemaker.lookup import arn_of, check_new, find
@@ -72,14 +72,12 @@ def create_model(call: Call, request: Request) -> Result:
 @operation("DescribeModel", on=("model/{ModelName}",))
 def describe_model(call: Call, request: Request) -> Result:
     model = find(call, Model, request["ModelName"])
-    isolated = model.spec.get("EnableNetworkIsolation", False)
-    return {
-        **model.spec,
-        "ModelName": model.name,
-        "ModelArn": model.arn,
-        "CreationTime": model.created,
-        "EnableNetworkIsolation": isolated,
-    }
+    shown: Result = {"EnableNetworkIsolation": False, **model.spec}
+    if "PrimaryContainer" in shown:
+        shown["PrimaryContainer"] = show_container(shown["PrimaryContainer"])
+    if "Containers" in shown:
+        shown["Containers"] = [show_container(one) for one in shown["Containers"]]
+    return {**shown, "ModelName": model.name, "ModelArn": model.arn, "CreationTime": model.created}
 
 
 @operation("ListModels")

@@ -1,5 +1,6 @@
 """The loud refusal of members that Ringfence does not act on: what is not on a list of known members is refused."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,14 +28,20 @@ def refuse_others(
 
 def null_member(path: str) -> ServiceError:
     """AWS's error for a member that the service needs although its shape does not require it."""
-    return invalid(
-        f"1 validation error detected: Value null at '{path}' failed to satisfy constraint: Member must not be null"
-    )
+    return _unsatisfied(f"Value null at '{_written(path)}'", "Member must not be null")
 
 
 def too_small(path: str, value: float, least: int) -> ServiceError:
     """AWS's error for a number that is below what the service needs although its shape allows it."""
-    return invalid(
-        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: Member must have "
-        f"value greater than or equal to {least}"
+    return _unsatisfied(
+        f"Value '{value}' at '{_written(path)}'", f"Member must have value greater than or equal to {least}"
     )
+
+
+def _unsatisfied(what: str, constraint: str) -> ServiceError:
+    return invalid(f"1 validation error detected: {what} failed to satisfy constraint: {constraint}")
+
+
+def _written(path: str) -> str:
+    """`variants[0].name` as AWS writes it: items are counted from 1, and called members."""
+    return re.sub(r"\[(\d+)]", lambda index: f".{int(index[1]) + 1}.member", path)

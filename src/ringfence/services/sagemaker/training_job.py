@@ -118,7 +118,7 @@ def describe_training_job(call: Call, request: Request) -> Result:
         "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": False, **job.spec["AlgorithmSpecification"]},
         **show_channels(job.spec),
         # the SDK's `attach` reads the key, whether or not there was one
-        "OutputDataConfig": {"KmsKeyId": "", **job.spec["OutputDataConfig"]},
+        "OutputDataConfig": {"KmsKeyId": "", "CompressionType": "GZIP", **job.spec["OutputDataConfig"]},
         "ModelArtifacts": {"S3ModelArtifacts": (status and status.artifacts) or ""},
         "ProfilingStatus": "Disabled",
         **_show(call, job),
