@@ -117,9 +117,9 @@ def _interface_endpoints(story: Story, endpoint_name: str) -> None:
 
 
 def wait_available(story: Story, endpoints: list[str]) -> None:
-    """Until the VPC endpoints' state is `available`, at most 30 seconds."""
+    """Until the VPC endpoints' state is `available`, at most two minutes."""
     ec2 = story.client("ec2")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         states = {one["State"] for one in ec2.describe_vpc_endpoints(VpcEndpointIds=endpoints)["VpcEndpoints"]}
         if states == {"available"}:

@@ -30,8 +30,8 @@ from ringfence.runtime.fake import FakeDriver
 
 REGION = "us-west-2"
 ACCOUNT = "123456789012"
-_START_SECONDS = 60.0
-_STOP_SECONDS = 60.0
+_START_SECONDS = 120.0
+_STOP_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Daemon:
         """A boto3 client as the account's root, or with `key` (id, secret)."""
         own = (self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"])
         key_id, secret = key or own
-        settings = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=60, connect_timeout=5)
+        settings = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=120, connect_timeout=60)
         defaults = {"endpoint_url": self.url, "region_name": REGION, "config": settings}
         keys = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
         return boto3.client(service, **{**defaults, **keys, **options})
@@ -61,7 +61,7 @@ class Daemon:
         """As a crash would: no chance to clean up."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(_STOP_SECONDS)
 
 
 class NoNetwork:
@@ -146,11 +146,11 @@ def listening(daemon: Daemon, stamp: Stamp) -> Iterator[str]:
     async def start() -> HttpSocket:
         return await open_http(make_server(app._serve, app._blobs, stamp), bound)
 
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(_START_SECONDS)
     try:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(server.close(0.1), loop).result(10)
+        asyncio.run_coroutine_threadsafe(server.close(0.1), loop).result(_STOP_SECONDS)
 
 
 @contextmanager
@@ -194,7 +194,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(_STOP_SECONDS)
     if process.stdout is not None:
         process.stdout.close()
 
