@@ -16,7 +16,7 @@ class Cli:
 
     def __call__(self, *arguments: str, fails: bool = False, given: bytes | None = None) -> str:
         done = subprocess.run(
-            [str(BIN / "aws"), *arguments], env=self._env, input=given, capture_output=True, timeout=100, check=False
+            [str(BIN / "aws"), *arguments], env=self._env, input=given, capture_output=True, timeout=200, check=False
         )
         # for an error of the service: 255 in version 1, 254 in version 2
         assert done.returncode in ((254, 255) if fails else (0,)), (done.returncode, done.stderr.decode()[-2000:])

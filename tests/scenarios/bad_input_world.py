@@ -26,7 +26,7 @@ TRUST = json.dumps(
         ],
     }
 )
-LOOSE = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=30)
+LOOSE = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=120)
 _QUIET_SECONDS = 0.6
 
 
@@ -168,7 +168,7 @@ def variant(**members: Any) -> dict[str, Any]:
 
 def _await_quiet(world: World) -> None:
     """The reconciler writes too: wait until it has nothing more to say."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     seen, since = world.revision, time.monotonic()
     while time.monotonic() - since < _QUIET_SECONDS:
         assert time.monotonic() < deadline, "the reconciler never comes to rest"

@@ -1,10 +1,10 @@
 """Endpoints for the scenarios: made, waited for, asked, cleaned up."""
 
 import json
-import time
 from typing import Any
 
-from demo.story import Story, expect
+from demo.story import Story
+from tests.patience import eventually
 
 BUCKET = "scenario-models"
 ENDPOINT = "iris"
@@ -64,14 +64,14 @@ class Hosting:
         return self.settle(name)
 
     def settle(self, name: str) -> dict[str, Any]:
-        """Wait at most two minutes until the endpoint has come to rest."""
-        deadline = time.monotonic() + 120
-        while True:
+        """Wait until the endpoint has come to rest."""
+
+        def look() -> dict[str, Any]:
             told: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
-            if told["EndpointStatus"] not in ("Creating", "Updating", "RollingBack"):
-                return told
-            expect(time.monotonic() < deadline, f"{name} is still {told['EndpointStatus']}")
-            time.sleep(0.1)
+            return told
+
+        moving = ("Creating", "Updating", "RollingBack")
+        return eventually(look, lambda told: told["EndpointStatus"] not in moving, seconds=180, pause=0.1)
 
     def invoke(self, name: str, **question: Any) -> Any:
         """Ask the container of the demo through the administrator's loopback."""
@@ -85,15 +85,23 @@ class Hosting:
         return {"Subnets": self.story.facts["subnets"], "SecurityGroupIds": [self.story.facts["groups"][group]]}
 
     def clean(self) -> None:
-        """Delete what was made, and wait until SageMaker has let go of the model group's ENIs."""
+        """Delete what was made, and wait until nothing of it is left: no endpoint, no ENI of the model group."""
         for name in self._made:
             self.sagemaker.delete_endpoint(EndpointName=name)
+        eventually(self._left, lambda left: not left & set(self._made), pause=0.1)
         for name in self._configs:
             self.sagemaker.delete_endpoint_config(EndpointConfigName=name)
         for name in self._models:
             self.sagemaker.delete_model(ModelName=name)
         filters = [{"Name": "group-id", "Values": [self.story.facts["groups"]["model"]]}]
-        deadline = time.monotonic() + 60
-        while self.story.client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
-            expect(time.monotonic() < deadline, "the model's ENIs are still there")
-            time.sleep(0.1)
+        ec2 = self.story.client("ec2")
+        eventually(
+            lambda: ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"],
+            lambda found: not found,
+            pause=0.1,
+        )
+
+    def _left(self) -> set[str]:
+        """The endpoints that there are, those that are being deleted too."""
+        pages = self.sagemaker.get_paginator("list_endpoints").paginate()
+        return {one["EndpointName"] for page in pages for one in page["Endpoints"]}

@@ -1,15 +1,16 @@
 """Processing and training jobs for the scenarios: made, waited for, looked at, cleaned up."""
 
 import json
-import time
 from typing import Any
 
 from demo.data import EC2_ACTIONS
-from demo.story import Story, expect
+from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET
 
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/ringfence-python:3"
 ENDED = ("Completed", "Failed", "Stopped")
+_SECONDS = 200.0  # more than the 120 that a container has between SIGTERM and SIGKILL
 
 
 class Jobs:
@@ -96,14 +97,8 @@ class Jobs:
         }
         self.sagemaker.create_processing_job(**{**given, **request})
 
-    def settle(self, name: str, seconds: float = 60) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
-            told: dict[str, Any] = self.sagemaker.describe_processing_job(ProcessingJobName=name)
-            if told["ProcessingJobStatus"] in ENDED:
-                return told
-            expect(time.monotonic() < deadline, f"{name} is still {told['ProcessingJobStatus']}")
-            time.sleep(0.1)
+    def settle(self, name: str) -> dict[str, Any]:
+        return self._ended("processing", name)
 
     def train(self, name: str, program: str, **request: Any) -> dict[str, Any]:
         """Create a training job in the VPC that runs the program; the description once it has ended."""
@@ -135,14 +130,20 @@ class Jobs:
             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri, **changes}},
         }
 
-    def settle_training(self, name: str, seconds: float = 60) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
-            told: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
-            if told["TrainingJobStatus"] in ENDED:
-                return told
-            expect(time.monotonic() < deadline, f"{name} is still {told['SecondaryStatus']}")
-            time.sleep(0.1)
+    def settle_training(self, name: str) -> dict[str, Any]:
+        return self._ended("training", name)
+
+    def settle_transform(self, name: str) -> dict[str, Any]:
+        return self._ended("transform", name)
+
+    def _ended(self, kind: str, name: str) -> dict[str, Any]:
+        describe, noun = getattr(self.sagemaker, f"describe_{kind}_job"), f"{kind.title()}Job"
+
+        def look() -> dict[str, Any]:
+            told: dict[str, Any] = describe(**{f"{noun}Name": name})
+            return told
+
+        return eventually(look, lambda told: told[f"{noun}Status"] in ENDED, seconds=_SECONDS, pause=0.1)
 
     def log(self, name: str, group: str = "/aws/sagemaker/ProcessingJobs") -> dict[str, list[str]]:
         """Stream -> lines."""
@@ -153,15 +154,17 @@ class Jobs:
             lines.setdefault(event["logStreamName"], []).append(event["message"])
         return lines
 
-    def wait_for_line(self, name: str, line: str, group: str = "/aws/sagemaker/ProcessingJobs") -> None:
-        """Until a container of the job has written this line."""
-        logs, deadline = self.story.client("logs"), time.monotonic() + 30
-        while True:
+    def wait_for_line(
+        self, name: str, line: str, group: str = "/aws/sagemaker/ProcessingJobs", containers: int = 1
+    ) -> None:
+        """Until so many containers of the job have written this line."""
+        logs = self.story.client("logs")
+
+        def look() -> dict[str, list[str]]:
             groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-            if groups and any(line in lines for lines in self.log(name, group).values()):
-                return
-            expect(time.monotonic() < deadline, f"{name} has not written `{line}`")
-            time.sleep(0.1)
+            return self.log(name, group) if groups else {}
+
+        eventually(look, lambda found: sum(line in lines for lines in found.values()) >= containers, pause=0.1)
 
     def keys(self, prefix: str) -> dict[str, bytes]:
         """Key below the prefix -> content."""

@@ -2,12 +2,12 @@
 
 import base64
 import json
-import time
 from typing import Any
 
 from demo.data import EC2_ACTIONS
 from demo.network import wait_available
 from demo.story import BIN, Story, expect
+from tests.patience import eventually
 from tests.scenarios.studio import CLIENT
 
 NAME = "notebooks"
@@ -51,13 +51,14 @@ class Notebooks:
         found: dict[str, Any] = self.sagemaker.describe_notebook_instance(NotebookInstanceName=name)
         return found
 
-    def settle(self, name: str, *wanted: str, seconds: float = 90) -> dict[str, Any]:
-        """Its description once it is in one of these states."""
-        deadline = time.monotonic() + seconds
-        while (found := self.describe(name))["NotebookInstanceStatus"] not in wanted:
-            told = f"it is {found['NotebookInstanceStatus']}: {found.get('FailureReason')}"
-            expect(time.monotonic() < deadline and found["NotebookInstanceStatus"] not in ENDED, told)
-            time.sleep(0.1)
+    def settle(self, name: str, *wanted: str) -> dict[str, Any]:
+        """Its description once it is in one of these states; an error if it has come to rest in another."""
+        rest = (*wanted, *ENDED)
+        found = eventually(
+            lambda: self.describe(name), lambda told: told["NotebookInstanceStatus"] in rest, seconds=200, pause=0.1
+        )
+        told = f"it is {found['NotebookInstanceStatus']}: {found.get('FailureReason')}"
+        expect(found["NotebookInstanceStatus"] in wanted, told)
         return found
 
     def start(self, name: str) -> dict[str, Any]:
@@ -72,10 +73,7 @@ class Notebooks:
         if self.settle(name, "InService", *ENDED)["NotebookInstanceStatus"] == "InService":
             self.stop(name)
         self.sagemaker.delete_notebook_instance(NotebookInstanceName=name)
-        deadline = time.monotonic() + 30
-        while any(one["NotebookInstanceName"] == name for one in self.listed()):
-            expect(time.monotonic() < deadline, f"`{name}` is still there")
-            time.sleep(0.1)
+        eventually(lambda: name not in [one["NotebookInstanceName"] for one in self.listed()], pause=0.1)
 
     def listed(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.sagemaker.list_notebook_instances(MaxResults=100)["NotebookInstances"]
@@ -117,10 +115,8 @@ class Notebooks:
 
     def delete_endpoint(self, id: str) -> None:
         self._ec2.delete_vpc_endpoints(VpcEndpointIds=[id])
-        deadline = time.monotonic() + 30
-        while any(one["VpcEndpointId"] == id for one in self._ec2.describe_vpc_endpoints()["VpcEndpoints"]):
-            expect(time.monotonic() < deadline, f"`{id}` is still there")
-            time.sleep(0.1)
+        left = self._ec2.describe_vpc_endpoints
+        eventually(lambda: id not in [one["VpcEndpointId"] for one in left()["VpcEndpoints"]], pause=0.1)
 
     def browse(self, *where: str, **asked: Any) -> dict[str, Any]:
         """What a browser saw that stands where `ringfence exec` puts it: in the VPC, if nothing is said."""

@@ -47,7 +47,7 @@ sub answer {
         $client->flush;
         $SIG{PIPE} = sub { print STDERR "the reader has gone\n"; exit 0 };
         if ($way eq "endless") { while (1) { chunk($client, "x" x 1000); select(undef, undef, undef, 0.05) } }
-        for my $part (1 .. 4) { chunk($client, "part $part;"); select(undef, undef, undef, 0.2) }
+        for my $part (1 .. 4) { chunk($client, "part $part;"); select(undef, undef, undef, 0.5) }
         return if $way eq "break";
         print $client "0\r\n\r\n"; return;
     }

@@ -1,7 +1,6 @@
 """Studio for the scenarios: a role, a domain in the demo's VPC, its profiles; made, waited for, taken away."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from demo.network import wait_available
 from demo.story import BIN, Story, expect
+from tests.patience import eventually
 
 GROUP = "studio"
 CLIENT = Path(__file__).with_name("studio_client.py")
@@ -108,7 +108,7 @@ class Studio:
         who = {"DomainId": domain, "UserProfileName": profile, "AppType": kind, "AppName": "default"}
         size = {"ResourceSpec": {"InstanceType": "ml.t3.medium"}} if kind == "KernelGateway" else {}
         self.sagemaker.create_app(**who, **size, **changes)
-        return self.settle(lambda: self.sagemaker.describe_app(**who), ("InService", "Failed"), 90)
+        return self.settle(lambda: self.sagemaker.describe_app(**who), ("InService", "Failed"))
 
     def log(self, domain: str, owner: str, kind: str = "JupyterLab") -> str:
         """What the app wrote."""
@@ -121,14 +121,9 @@ class Studio:
         self.sagemaker.delete_app(**who)
         self.settle(lambda: self.sagemaker.describe_app(**who), ("Deleted",))
 
-    def settle(self, look: Any, wanted: tuple[str, ...] = ("InService",), seconds: float = 30) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
-            told: dict[str, Any] = look()
-            if told["Status"] in wanted:
-                return told
-            expect(time.monotonic() < deadline, f"it is {told['Status']}: {told.get('FailureReason')}")
-            time.sleep(0.1)
+    def settle(self, look: Any, wanted: tuple[str, ...] = ("InService",)) -> dict[str, Any]:
+        told: dict[str, Any] = eventually(look, lambda told: told["Status"] in wanted, seconds=200, pause=0.1)
+        return told
 
     def delete_domain(self, id: str, keep: str = "Delete") -> None:
         """With all that is in it, in AWS's order; the groups, which AWS leaves behind, too."""
@@ -180,10 +175,7 @@ class Studio:
             self._ec2.delete_security_group(GroupId=group["GroupId"])
 
     def _until_empty(self, look: Any) -> None:
-        deadline = time.monotonic() + 30
-        while left := look():
-            expect(time.monotonic() < deadline, f"still there: {left}")
-            time.sleep(0.1)
+        eventually(look, lambda left: not left, pause=0.1)
 
     def _make_role(self) -> str:
         iam, principal = self.story.client("iam"), {"Service": "sagemaker.amazonaws.com"}

@@ -16,7 +16,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Request, WebSocket, sync_playwright
 
-PATIENCE = 30_000
+PATIENCE = 120_000
 LAB = "/jupyterlab/default"
 
 
@@ -149,10 +149,10 @@ class Browser:
         self.page.screenshot(path=path)
         return {}
 
-    def open_channels(self) -> dict[str, Any]:
-        """How many WebSockets to kernels are open; none as soon as that is so, within three seconds."""
-        deadline = time.monotonic() + 3
-        while self._kernels() and time.monotonic() < deadline:
+    def open_channels(self, wanted: int) -> dict[str, Any]:
+        """How many WebSockets to kernels are open, once it is as many as are wanted."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while len(self._kernels()) != wanted and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
         return {"open": len(self._kernels())}
 

@@ -2,7 +2,8 @@
 
 Not a test file. Prints one JSON line: what came of it. `make`: a URL of the caller's own; `notebook`: one of a notebook
 instance; `open`: a URL; `cookie`: go
-on with a session; `run`: a notebook cell; `again`: frames and requests after this file appears.
+on with a session; `run`: a notebook cell; `again`: frames and requests after this file appears; `patience`: seconds
+for a connection.
 """
 
 import asyncio
@@ -38,7 +39,8 @@ async def main(asked: dict[str, Any]) -> dict[str, Any]:
     name = asked.get("cookie_name", "__Host-StudioSession")
     host = asked.get("host") or asked["open"].partition("://")[2].partition("/")[0].partition("?")[0]
     jar = aiohttp.CookieJar(unsafe=True)
-    patience = aiohttp.ClientTimeout(total=None, sock_connect=3)
+    # connecting: to give up soon is for those who expect that nobody is there
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=asked.get("patience", 60))
     async with aiohttp.ClientSession(cookie_jar=jar, headers={"User-Agent": "browser"}, timeout=patience) as session:
         if "cookie" in asked:
             session.headers["Cookie"] = f"{name}={asked['cookie']}"
@@ -75,7 +77,7 @@ async def run(session: aiohttp.ClientSession, base: str, asked: dict[str, Any]) 
             told["output"] = await execute(channel, cell)
             if again is not None:
                 Path(again).write_text("ready")
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 200
                 while Path(again).read_text() != "go" and time.monotonic() < deadline:
                     await asyncio.sleep(0.1)
                 told["after"] = await execute(channel, cell)

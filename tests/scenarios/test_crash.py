@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from daemon import REGION, Daemon, running_daemon
 
 from ringfence.config import Config
+from tests.patience import eventually
 
 pytestmark = pytest.mark.root
 _CLIENTS = 12
@@ -76,10 +77,12 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
             with ThreadPoolExecutor(_CLIENTS) as pool:
                 for number in range(_CLIENTS):
                     pool.submit(_write, daemon, number, stop, done)
-                threading.Event().wait(_SECONDS)
-                daemon.kill()
-                stop.set()
-            assert len(done) > before, "nothing was written before the kill"
+                try:
+                    eventually(lambda before=before: len(done) > before + _CLIENTS)
+                    threading.Event().wait(_SECONDS)
+                finally:
+                    daemon.kill()
+                    stop.set()
     with running_daemon(tmp_path / "state") as daemon:
         _check(daemon, done)
 

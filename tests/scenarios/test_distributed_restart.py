@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, Hosting
 from tests.scenarios.jobs import Jobs
-from tests.scenarios.test_job_restart import kill
+from tests.scenarios.killing import kill_daemon
 from tests.scenarios.test_scenario_distributed import SMALL
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 # Each host writes a file that is large enough to be hit while it is uploaded; a second start would be told. It waits
 # for the others as long as a daemon may need to come back: whoever has started is introduced to the rest by the next.
 _WRITE = (
-    SMALL.replace("monotonic() + 8", "monotonic() + 50").replace("settimeout(10)", "settimeout(50)")
+    SMALL
     + """
 out = pathlib.Path("/opt/ml/processing/out")
 time.sleep(1)
@@ -49,10 +50,8 @@ def assert_nothing_is_left(jobs: Jobs) -> None:
     assert jobs.interfaces() == []
     assert not list((jobs.story.state / "instances").glob("i-*"))
     # the network follows the records: the processes that encrypt go with the instances' namespaces, a moment later
-    deadline, processes = time.monotonic() + 20, Path(f"/run/{jobs.story.facts['prefix']}-esp")
-    while list(processes.glob("i-*")):
-        assert time.monotonic() < deadline, "a process that encrypts"
-        time.sleep(0.1)
+    processes = Path(f"/run/{jobs.story.facts['prefix']}-esp")
+    eventually(lambda: list(processes.glob("i-*")), lambda left: not left)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.3, 0.8, 1.5, 3.0])
@@ -63,7 +62,7 @@ def test_a_distributed_job_goes_on_after_a_kill(jobs: Jobs, sealed_group: None, 
     outputs = [jobs.output("all", f"s3://{BUCKET}/{name}", "/opt/ml/processing/out")]
     jobs.begin(name, _WRITE, instances=2, outputs=outputs, NetworkConfig=network)
     time.sleep(delay)
-    kill(jobs.story)
+    kill_daemon(jobs.story)
     jobs.story.up()
     jobs.connect()
     told = jobs.settle(name)
@@ -82,10 +81,10 @@ def test_a_killed_daemon_and_a_killed_host(jobs: Jobs, sealed_group: None) -> No
     program += "print('up', flush=True)\ntime.sleep(600)"
     network = {"VpcConfig": jobs.vpc, "EnableInterContainerTrafficEncryption": True}
     jobs.begin("orphaned", program, instances=2, NetworkConfig=network)
-    jobs.wait_for_line("orphaned", "up")
+    jobs.wait_for_line("orphaned", "up", containers=2)
     instances = sorted(path.name for path in (jobs.story.state / "instances").glob("i-*"))
     pid = int((jobs.story.state / "instances" / instances[0] / "container" / "pid").read_text())
-    kill(jobs.story)
+    kill_daemon(jobs.story)
     os.kill(pid, signal.SIGKILL)
     jobs.story.up()
     jobs.connect()
@@ -112,26 +111,21 @@ def test_an_endpoint_comes_up_after_a_kill_and_goes_after_another(hosting: Hosti
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     time.sleep(delay)
-    kill(story)
+    kill_daemon(story)
     story.up()
     hosting.sagemaker = sagemaker = story.client("sagemaker")
     told = hosting.settle(name)
     assert told["EndpointStatus"] == "InService", told.get("FailureReason")
-    assert len(list((story.state / "instances").glob("i-*"))) == 2, "no instance too many"
+    eventually(lambda: list((story.state / "instances").glob("i-*")), lambda found: len(found) == 2)  # not too many
     assert hosting.invoke(name, rows=story.facts["rows"]) == {"classes": story.facts["classes"]}
     sagemaker.delete_endpoint(EndpointName=name)
     time.sleep(delay / 4)
-    kill(story)
+    kill_daemon(story)
     story.up()
     hosting.sagemaker = sagemaker = story.client("sagemaker")
     sagemaker.delete_endpoint_config(EndpointConfigName=name)
     sagemaker.delete_model(ModelName=name)
-    deadline = time.monotonic() + 60
-    while list((story.state / "instances").glob("i-*")):
-        assert time.monotonic() < deadline, "an instance is left"
-        time.sleep(0.1)
+    eventually(lambda: list((story.state / "instances").glob("i-*")), lambda left: not left)
     with pytest.raises(ClientError, match="Could not find endpoint"):
-        while time.monotonic() < deadline:
-            sagemaker.describe_endpoint(EndpointName=name)
-            time.sleep(0.1)
+        eventually(lambda: sagemaker.describe_endpoint(EndpointName=name), lambda _: False, pause=0.1)
     hosting.clean()

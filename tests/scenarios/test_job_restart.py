@@ -1,17 +1,13 @@
 """The daemon is killed in each phase of a job; the next one goes on, or says truthfully why it cannot."""
 
-import contextlib
-import json
 import os
-import signal
 import time
-from pathlib import Path
 
 import pytest
 
-from demo.story import Story
 from tests.scenarios.hosting import BUCKET
 from tests.scenarios.jobs import Jobs
+from tests.scenarios.killing import kill_daemon
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 PHASES = ("Starting", "Downloading", "Training", "Uploading", "Completed")
@@ -27,35 +23,6 @@ print("ended", flush=True)
 """
 
 
-def kill(story: Story) -> None:
-    """The daemon, and with it the processes of its transfers."""
-    pid = json.loads((story.state / "daemon.json").read_text())["pid"]
-    transfers = _transfers(pid)
-    os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while any(_exists(one) for one in (pid, *transfers)):
-        assert time.monotonic() < deadline, "a process outlives the daemon"
-        time.sleep(0.01)
-
-
-def _transfers(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if b"ringfence.reconcile.instance.transfer_process" in words and str(pid).encode() in words:
-                found.append(int(entry.name))
-    return found
-
-
-def _exists(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stream:
-            return stream.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.parametrize("delay", [0.0, 0.4, 1.0, 1.8, 2.5, 3.4])
 def test_training_goes_on_after_a_kill(jobs: Jobs, delay: float) -> None:
     """The delays fall into different phases; whatever they hit, the job completes and its model is whole."""
@@ -65,7 +32,7 @@ def test_training_goes_on_after_a_kill(jobs: Jobs, delay: float) -> None:
     jobs.begin_training(name, _ONCE, channels=[jobs.channel("bulk", f"s3://{BUCKET}/bulk/")])
     time.sleep(delay)
     before = jobs.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"]
-    kill(jobs.story)
+    kill_daemon(jobs.story)
     jobs.story.up()
     jobs.connect()
     told = jobs.settle_training(name)
@@ -96,9 +63,10 @@ def test_a_container_that_is_lost_is_said_to_be(jobs: Jobs) -> None:
 
 def test_a_job_with_a_retry_strategy_begins_anew(jobs: Jobs) -> None:
     """After a failure of the platform's, and of nobody else's."""
-    program = "import time\nprint('started', flush=True)\ntime.sleep(5)\nprint('ended', flush=True)"
-    jobs.begin_training("again", program, RetryStrategy={"MaximumRetryAttempts": 2})
+    first = "import time\nprint('started', flush=True)\ntime.sleep(600)"
+    jobs.begin_training("again", first, RetryStrategy={"MaximumRetryAttempts": 2})
     jobs.wait_for_line("again", "started", "/aws/sagemaker/TrainingJobs")
+    jobs.script("again", "print('started')\nprint('ended')")  # what is downloaded when it begins anew
     assert jobs.story.ringfence("down").returncode == 0
     jobs.story.up()
     jobs.connect()

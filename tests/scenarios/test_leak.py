@@ -13,6 +13,7 @@ import pytest
 
 from demo import leftovers
 from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, Hosting
 from tests.scenarios.jobs import IMAGE, Jobs
 
@@ -72,10 +73,7 @@ def run(jobs: Jobs, hosting: Hosting, name: str, numbers: Iterable[int]) -> None
 
 def wait_until_idle(story: Story) -> None:
     """Endpoints end after their deletion was answered; connections are closed a little later."""
-    deadline = time.monotonic() + 60
-    while list((story.state / "instances").glob("i-*")):
-        assert time.monotonic() < deadline, "instances are left"
-        time.sleep(0.1)
+    eventually(lambda: list((story.state / "instances").glob("i-*")), lambda left: not left)
     time.sleep(2)
 
 
@@ -97,6 +95,16 @@ def observe(story: Story) -> dict[str, Any]:
     }
 
 
+def grown_since(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What there is more of than what is made and deleted may leave: nothing, once the daemon is at rest."""
+    # what is kept does not grow with what was made
+    slack = {"descriptors": 2, "sockets": 2 * _AT_ONCE, "threads": 2}
+    more = {kind: after[kind] - before[kind] for kind, much in slack.items() if after[kind] > before[kind] + much}
+    files = after["files"] - before["files"]
+    machine = leftovers.difference(before["machine"], after["machine"])
+    return {**more, **({"files": files} if files else {}), **machine}
+
+
 def _descriptors(pid: int) -> list[str]:
     found = []
     for path in Path(f"/proc/{pid}/fd").iterdir():
@@ -107,20 +115,15 @@ def _descriptors(pid: int) -> list[str]:
 
 def test_jobs_and_endpoints_that_went_leave_nothing(jobs: Jobs, hosting: Hosting) -> None:
     story, ec2 = jobs.story, jobs.story.client("ec2")
-    group = story.facts["groups"]["model"]
     run(jobs, hosting, "warm", range(_WARM))
     wait_until_idle(story)
     before = observe(story)
     interfaces = len(ec2.describe_network_interfaces()["NetworkInterfaces"])
     run(jobs, hosting, "leak", range(COUNT))
     wait_until_idle(story)
+    eventually(lambda: grown_since(before, observe(story)), lambda grown: not grown, pause=1)
+    eventually(lambda: len(ec2.describe_network_interfaces()["NetworkInterfaces"]), lambda now: now == interfaces)
     after = observe(story)
-    assert not leftovers.difference(before["machine"], after["machine"])
-    assert after["files"] - before["files"] == set()
-    assert after["descriptors"] <= before["descriptors"] + 2
-    assert after["sockets"] <= before["sockets"] + 2 * _AT_ONCE, "what is kept does not grow with what was made"
-    assert after["threads"] <= before["threads"] + 2
-    assert len(ec2.describe_network_interfaces()["NetworkInterfaces"]) == interfaces, group
     grown = after["memory"] - before["memory"]
     print(f"{COUNT} made and deleted: memory +{grown >> 10} KiB, {grown // COUNT >> 10} KiB each; blobs", end=" ")
     print(after["blobs"] - before["blobs"], {key: after[key] for key in ("descriptors", "sockets", "threads")})

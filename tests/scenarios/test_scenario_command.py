@@ -3,12 +3,12 @@
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from demo.story import BIN, Story
+from tests.patience import eventually
 
 pytestmark = pytest.mark.root
 PYTHON = str(BIN / "python")
@@ -88,13 +88,12 @@ def test_source_address_is_the_one_asked_for(story: Story) -> None:
 
 
 def test_two_commands_at_once_have_two_addresses(story: Story) -> None:
-    show = ("ip", "-o", "-4", "addr", "show", "dev", "eth0")
-    command = [str(BIN / "ringfence"), "exec", "--state", str(story.state), *_private(story), "sh", "-c"]
-    started = [
-        subprocess.Popen([*command, f"{' '.join(show)}; sleep 1"], stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=60)[0] for process in started]
-    addresses = {output.split()[3] for output in outputs}
+    command = [str(BIN / "ringfence"), "exec", "--state", str(story.state), *_private(story)]
+    command += ["sh", "-c", "ip -o -4 addr show dev eth0; cat"]  # until its input ends
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    addresses = {process.stdout.readline().split()[3] for process in started if process.stdout is not None}
+    for process in started:
+        process.communicate(timeout=120)
     assert len(addresses) == 2
 
 
@@ -107,11 +106,8 @@ def test_what_ends_the_command_ends_its_program(story: Story, number: signal.Sig
         assert running.stdout is not None
         child = Path("/proc") / running.stdout.readline().strip()
         running.send_signal(number)
-        assert running.wait(20) in (128 + number, -number)
-    deadline = time.monotonic() + 5  # the kernel kills it, a moment after
-    while child.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        assert running.wait(120) in (128 + number, -number)
+    eventually(lambda: not child.exists())  # the kernel kills it, a moment after
 
 
 def test_explain_path_from_an_instance_in_words(story: Story) -> None:

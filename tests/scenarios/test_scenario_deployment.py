@@ -1,16 +1,16 @@
 """Updates of an endpoint that is in use: canary, rolling, and back when an alarm goes off; with real containers."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import Hosting
 from tests.scenarios.load import asked_by
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.root
 
 
 def test_a_canary_that_fails_goes_back_and_one_that_does_not_takes_over(story: Story, hosting: Hosting) -> None:
@@ -38,7 +38,7 @@ def test_a_canary_that_fails_goes_back_and_one_that_does_not_takes_over(story: S
         hosting.sagemaker.update_endpoint(
             EndpointName="guarded", EndpointConfigName="guarded", DeploymentConfig=guarded
         )
-        _wait(lambda: _stage(hosting, "guarded") == "Baking")
+        eventually(lambda: _stage(hosting, "guarded"), lambda stage: stage == "Baking", pause=0.1)
         shown = hosting.sagemaker.describe_endpoint(EndpointName="guarded")["PendingDeploymentSummary"]
         assert shown["ProductionVariants"][0]["CurrentInstanceCount"] == 1
         cloudwatch.set_alarm_state(AlarmName="guarded-errors", StateValue="ALARM", StateReason="a test")
@@ -86,10 +86,3 @@ def _stage(hosting: Hosting, name: str) -> str | None:
     told: dict[str, Any] = hosting.sagemaker.describe_endpoint(EndpointName=name)
     pending = told.get("PendingDeploymentSummary")
     return pending and pending["ProductionVariants"][0]["VariantStatus"][0]["Status"]
-
-
-def _wait(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

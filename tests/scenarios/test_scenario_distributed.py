@@ -21,7 +21,7 @@ config = json.loads((folder / "resourceconfig.json").read_text())
 hosts, me = config["hosts"], config["current_host"]
 place = hosts.index(me)
 following = hosts[(place + 1) % len(hosts)]
-deadline = time.monotonic() + 8
+deadline = time.monotonic() + PATIENCE
 
 def until_there(what):
     while True:
@@ -34,7 +34,7 @@ def until_there(what):
             time.sleep(0.1)
 
 server = socket.create_server(("0.0.0.0", 29500))
-server.settimeout(10)
+server.settimeout(PATIENCE + 2)
 until_there(lambda: socket.gethostbyname(following))
 sender = until_there(lambda: socket.create_connection((following, 29500), 1))
 receiver, _ = server.accept()
@@ -52,7 +52,8 @@ mean = sum(total) / len(total) / len(hosts)
 print("mean", mean, flush=True)
 pathlib.Path("/opt/ml/output/message").write_text(f"mean {mean}")
 """
-SMALL = ALL_REDUCE.replace("SIZE", "50_000")
+HASTY = ALL_REDUCE.replace("SIZE", "50_000").replace("PATIENCE", "8")  # for those who will not meet
+SMALL = ALL_REDUCE.replace("SIZE", "50_000").replace("PATIENCE", "90")
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def lines(jobs: Jobs, name: str, kind: str) -> list[str]:
 
 @pytest.mark.statement("S4.37", "S4.38")
 def test_an_all_reduce_of_three_hosts_needs_the_groups_own_rule(jobs: Jobs) -> None:
-    told = jobs.process("alone", SMALL, instances=3)
+    told = jobs.process("alone", HASTY, instances=3)
     assert told["ProcessingJobStatus"] == "Failed"
     assert any(line.startswith("no way to algo-") for line in lines(jobs, "alone", "Processing"))
     group = jobs.story.facts["groups"]["model"]
@@ -134,7 +135,7 @@ def test_encrypted_traffic_needs_keys_and_esp_of_the_group(jobs: Jobs) -> None:
     network = {"VpcConfig": jobs.vpc, **request}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[keys])
     try:
-        told = jobs.process("halfway", SMALL, instances=2, NetworkConfig=network)
+        told = jobs.process("halfway", HASTY, instances=2, NetworkConfig=network)
         assert told["ProcessingJobStatus"] == "Failed"
         assert "admits no ESP from its own members" in jobs.faults("halfway")["peers"]
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[esp])
@@ -149,7 +150,7 @@ def test_encrypted_traffic_needs_keys_and_esp_of_the_group(jobs: Jobs) -> None:
     finally:
         ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[keys])
         ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[esp])
-    told = jobs.process("keyless", SMALL, instances=2, NetworkConfig=network)
+    told = jobs.process("keyless", HASTY, instances=2, NetworkConfig=network)
     assert told["ProcessingJobStatus"] == "Failed"
     peers = [one for one in jobs.explain("keyless")["findings"] if (one["check"], one["mark"]) == ("peers", "wrong")]
     assert {"UDP port 500" in one["remedy"] for one in peers} == {True, False}, "both rules are named"
@@ -157,7 +158,7 @@ def test_encrypted_traffic_needs_keys_and_esp_of_the_group(jobs: Jobs) -> None:
 
 
 _ONE_FAILS = """
-import json, signal, sys, time
+import json, signal, socket, sys, time
 host = json.load(open("/opt/ml/config/resourceconfig.json"))["current_host"]
 def end(*_):
     print("told to end", flush=True)
@@ -166,9 +167,16 @@ def end(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
 print("up", host, flush=True)
-if host == "algo-2":
-    time.sleep(2)
-    sys.exit(3)
+deadline = time.monotonic() + 90
+while host == "algo-2":
+    try:
+        socket.create_connection(("algo-1", 29500), 1)
+        sys.exit(3)
+    except OSError:
+        if time.monotonic() > deadline:
+            sys.exit(4)
+        time.sleep(0.1)
+server = socket.create_server(("0.0.0.0", 29500))
 time.sleep(600)
 """
 

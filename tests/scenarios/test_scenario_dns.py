@@ -16,21 +16,22 @@ import pytest
 from demo.data import EC2_ACTIONS
 from demo.story import BIN, Story, expect
 from ringfence.network import addresses
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, Hosting
 from tests.scenarios.jobs import Jobs
-from tests.scenarios.test_scenario_nat import wait
 
 pytestmark = pytest.mark.root
 PYTHON = str(BIN / "python")
-# prints what each `name/type` of its arguments answers, or how asking failed
+# prints what each `name/type` of its arguments answers within the seconds of the first, or how asking failed
 ASK = """
 import dns.resolver, json, sys
 def ask(name, kind, *tcp):
     try:
-        return sorted(item.to_text() for item in dns.resolver.resolve(name, kind, tcp=bool(tcp), lifetime=3))
+        found = dns.resolver.resolve(name, kind, tcp=bool(tcp), lifetime=float(sys.argv[1]))
+        return sorted(item.to_text() for item in found)
     except Exception as error:
         return type(error).__name__
-print(json.dumps([ask(*one.split("/")) for one in sys.argv[1:]]))
+print(json.dumps([ask(*one.split("/")) for one in sys.argv[2:]]))
 """
 # a name server that knows `name=address` of its arguments; says its own address, and ends with its input
 SERVER = """
@@ -83,8 +84,9 @@ class Place:
         expect(done.returncode == 0, done.stderr)
         return done.stdout.strip()
 
-    def ask(self, *questions: str, where: tuple[str, ...] = ()) -> list[Any]:
-        return list(json.loads(self.exec(PYTHON, "-c", ASK, *questions, where=where)))
+    def ask(self, *questions: str, where: tuple[str, ...] = (), seconds: int = 60) -> list[Any]:
+        """Less of `seconds` is for those who expect no answer."""
+        return list(json.loads(self.exec(PYTHON, "-c", ASK, str(seconds), *questions, where=where)))
 
     def explain(self, name: str) -> str:
         source = ("--from-subnet", self.subnets[0], "--from-group", self.group, "--to", name)
@@ -108,7 +110,8 @@ class Place:
     def change(self, zone: str, action: str, *sets: dict[str, Any]) -> None:
         batch = {"Changes": [{"Action": action, "ResourceRecordSet": one} for one in sets]}
         told = self.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
-        wait(lambda: self.route53.get_change(Id=told["ChangeInfo"]["Id"])["ChangeInfo"]["Status"] == "INSYNC")
+        change = told["ChangeInfo"]["Id"]
+        eventually(lambda: self.route53.get_change(Id=change)["ChangeInfo"]["Status"], lambda seen: seen == "INSYNC")
 
     def drop(self, zone: str) -> None:
         sets = self.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
@@ -144,7 +147,7 @@ class Place:
             finally:
                 assert running.stdin is not None
                 running.stdin.close()
-                running.wait(30)
+                running.wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +170,7 @@ def place(daemon: Story) -> Iterator[Place]:
     )["VpcEndpoint"]["VpcEndpointId"]
     yield Place(daemon, vpc, subnets, group, endpoint)
     ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
-    wait(lambda: not ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"])
+    eventually(lambda: ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"], lambda left: not left)
     for subnet in subnets:
         ec2.delete_subnet(SubnetId=subnet)
     ec2.delete_security_group(GroupId=group)
@@ -305,12 +308,12 @@ def test_name_servers_of_dhcp_options_bypass_amazons(place: Place, example: str)
         itself = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": place.group}]}]
         place.ec2.revoke_security_group_ingress(GroupId=place.group, IpPermissions=itself)
         try:
-            assert place.ask("only.corp.test/A") == ["LifetimeTimeout"]
+            assert place.ask("only.corp.test/A", seconds=3) == ["LifetimeTimeout"]
             assert "no ingress rule allows it" in place.explain("only.corp.test")
         finally:
             place.ec2.authorize_security_group_ingress(GroupId=place.group, IpPermissions=itself)
     with place.name_servers(addresses.PUBLIC_RESOLVER):
-        assert place.ask("db.example.com/A", "example.com/A") == ["LifetimeTimeout"] * 2
+        assert place.ask("db.example.com/A", "example.com/A", seconds=3) == ["LifetimeTimeout"] * 2
         assert "has no route to" in place.explain("db.example.com")
     assert place.ask("db.example.com/A") == [["10.43.1.77"]]
 

@@ -2,14 +2,15 @@
 https://docs.aws.amazon.com/sagemaker/latest/dg/interface-vpc-endpoint.html"""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from demo.hosting import PYTHON, RESOLVE
+from demo.network import wait_available
 from demo.story import BIN, Story
+from tests.patience import eventually
 
 pytestmark = pytest.mark.root
 AWS = str(BIN / "aws")
@@ -65,16 +66,15 @@ def group(daemon: Story) -> Iterator[str]:
 
 def _settled(sagemaker: Any, status: str) -> dict[str, Any]:
     """The group once it has left the status; empty if it is gone."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def look() -> dict[str, Any]:
         try:
             told: dict[str, Any] = sagemaker.describe_feature_group(FeatureGroupName=NAME)
         except sagemaker.exceptions.ResourceNotFound:
             return {}
-        if told["FeatureGroupStatus"] != status:
-            return told
-        time.sleep(0.05)
-    raise TimeoutError(f"`{NAME}` is still {status}")
+        return told
+
+    return eventually(look, lambda told: told.get("FeatureGroupStatus") != status)
 
 
 class Place:
@@ -96,6 +96,7 @@ class Place:
             SecurityGroupIds=[self.group],
             PrivateDnsEnabled=private_dns,
         )["VpcEndpoint"]
+        wait_available(story, [self.endpoint["VpcEndpointId"]])
         self._where = ("exec", "--subnet", self.subnet, "--security-group", self.group, "--role", role)
 
     def run(self, *command: str) -> str:

@@ -1,21 +1,19 @@
 """Flow logs see the traffic of a model's and of a job's container, as AWS's pages promise; windows are its shortest."""
 
 import json
-import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from demo.story import Story, expect
+from demo.story import Story
 from ringfence.network.flow import FIELDS
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, Hosting
 from tests.scenarios.jobs import Jobs
 
 pytestmark = pytest.mark.root
 FORMAT = " ".join(f"${{{name}}}" for name in FIELDS)
 GROUP = "/scenario/flows"
-WAIT = 130  # seconds: a window of 60, wherever in it the traffic comes, and the reading after it
+WAIT = 240  # seconds: a window of 60, wherever in it the traffic comes, and the reading after it
 
 
 def make_log(story: Story) -> str:
@@ -44,14 +42,6 @@ def read(story: Story, interface: str) -> list[dict[str, str]]:
     return [dict(zip(FIELDS, event["message"].split(), strict=True)) for event in told["events"]]
 
 
-def until(wanted: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + WAIT
-    while not (found := wanted()):
-        expect(time.monotonic() < deadline, "no record came")
-        time.sleep(1)
-    return found
-
-
 _ROWS = b"0123456789abcdef" * 8192
 _ASK = """
 import socket, time
@@ -69,8 +59,7 @@ def process(jobs: Jobs, address: str) -> str:
     jobs.s3.put_object(Bucket=BUCKET, Key="flows/rows", Body=_ROWS)
     rows = jobs.input("rows", f"s3://{BUCKET}/flows/", "/opt/ml/processing/input/rows")
     jobs.begin("flows", _ASK.format(address=address), inputs=[rows])
-    jobs.wait_for_line("flows", "runs")
-    (interface,) = jobs.interfaces()
+    (interface,) = eventually(jobs.interfaces)  # as long as the job is there
     told = jobs.settle("flows")
     assert told["ProcessingJobStatus"] == "Completed", told.get("FailureReason")
     return str(interface["NetworkInterfaceId"])
@@ -109,7 +98,7 @@ def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hostin
         def packets(lines: list[dict[str, str]]) -> int:
             return sum(int(one["packets"]) for one in lines)
 
-        until(lambda: 0 < packets(refused()) == packets(attempted()))
+        eventually(lambda: 0 < packets(refused()) == packets(attempted()), seconds=WAIT, pause=1)
         assert {(one["dstaddr"], one["dstport"], one["flow-direction"]) for one in refused()} == {
             (address, "443", "ingress")
         }
@@ -125,7 +114,12 @@ def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hostin
         # neither the resolver nor what the platform asks of the container
         assert not {"53", "8080"} & {port for one in sent for port in (one["srcport"], one["dstport"])}
         assert {one["instance-id"] for one in sent} == {"-"}
-        until(lambda: other["PrivateIpAddress"] in {one["dstaddr"] for one in read(story, job)})
+        eventually(
+            lambda: {one["dstaddr"] for one in read(story, job)},
+            lambda seen: other["PrivateIpAddress"] in seen,
+            seconds=WAIT,
+            pause=1,
+        )
         seen = read(story, job)
         asked = [one for one in seen if one["dstaddr"] == other["PrivateIpAddress"]]
         assert {(one["action"], one["flow-direction"]) for one in asked} == {("ACCEPT", "egress")}

@@ -10,7 +10,6 @@ import io
 import json
 import subprocess
 import tarfile
-import time
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from demo.story import BIN, Story, expect
+from demo.story import BIN, Story
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, IMAGE, Hosting
 from tests.scenarios.jobs import Jobs
 
@@ -100,19 +100,17 @@ def package_index(story: Story, directory: Path) -> Iterator[str]:
     command = [
         *(str(BIN / "ringfence"), "exec", "--state", str(story.state)),
         *("--subnet", story.facts["subnets"][0], "--security-group", groups["client"], "--"),
-        *(str(BIN / "python"), "-m", "http.server", "8000", "--directory", str(directory)),
+        *(str(BIN / "python"), "-u", "-m", "http.server", "8000", "--directory", str(directory)),
     ]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
+        assert process.stdout is not None and b"Serving" in process.stdout.readline()
         filters = [{"Name": "group-id", "Values": [groups["client"]]}]
-        deadline = time.monotonic() + 30
-        while not (found := ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]):
-            expect(time.monotonic() < deadline, "the index's host has no interface")
-            time.sleep(0.2)
+        found = eventually(lambda: ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"])
         yield f"http://{found[0]['PrivateIpAddress']}:8000/simple/"
     finally:
         process.terminate()
-        process.wait(30)
+        process.communicate(timeout=120)
         ec2.revoke_security_group_ingress(GroupId=groups["client"], IpPermissions=[permission])
 
 

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.story import BIN, Story
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, Hosting
 
 pytestmark = pytest.mark.root
@@ -17,7 +18,8 @@ PYTHON = str(BIN / "python")
 def test_interfaces_appear_when_the_endpoint_is_created(story: Story, hosting: Hosting) -> None:
     ec2 = story.client("ec2")
     filters = [{"Name": "group-id", "Values": [story.facts["groups"]["model"]]}]
-    assert ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"] == []
+    # those of an earlier test's may be on their way out
+    eventually(lambda: ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"], lambda left: not left)
     told = hosting.create("interfaces", instances=2, VpcConfig=hosting.vpc_config())
     assert told["EndpointStatus"] == "InService", told.get("FailureReason")
     found = ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
@@ -82,6 +84,8 @@ def test_two_addresses_per_instance(story: Story, hosting: Hosting) -> None:
     assert "InsufficientFreeAddressesInSubnet" in told["FailureReason"]
     for interface in made:
         ec2.delete_network_interface(NetworkInterfaceId=interface)
+    inside = [{"Name": "subnet-id", "Values": small}]
+    eventually(lambda: ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"], lambda left: not left)
     for subnet in small:
         ec2.delete_subnet(SubnetId=subnet)
 

@@ -1,27 +1,28 @@
 """What CloudWatch is told of jobs and endpoints: https://docs.aws.amazon.com/sagemaker/latest/dg/process-vpc.html"""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.patience import eventually
 from tests.scenarios.hosting import Hosting
 from tests.scenarios.jobs import Jobs
 
 pytestmark = pytest.mark.root
 NAMES = {"CPUUtilization", "MemoryUtilization", "DiskUtilization"}
 
-# one core is busy, 512 MiB of memory and 128 MiB of disk are taken
+# one core is busy, 512 MiB of memory and 128 MiB of disk are taken; it says how much of a core it got
 _BUSY = """
 import time
 taken = bytearray(b"x") * (512 << 20)
 with open("/opt/ml/output/large", "wb") as stream:
     stream.write(bytes(128 << 20))
 print("taken", flush=True)
-end = time.monotonic() + 14
-while time.monotonic() < end:
+began, used = time.monotonic(), time.process_time()
+while time.monotonic() < began + 14:
     pass
+print("percent", round(100 * (time.process_time() - used) / (time.monotonic() - began)), flush=True)
 """
 
 
@@ -33,8 +34,8 @@ def measured(cloudwatch: Any, namespace: str, dimensions: list[dict[str, str]]) 
             Namespace=namespace, MetricName=name, Dimensions=dimensions, StartTime=now - timedelta(minutes=10),
             EndTime=now + timedelta(minutes=1), Period=3600, Statistics=["Maximum", "SampleCount"],
         )["Datapoints"]  # fmt: skip
-        if points:
-            found[name] = points[0]
+        if points:  # two around a full hour
+            found[name] = max(points, key=lambda one: one["Maximum"])
     return found
 
 
@@ -49,10 +50,14 @@ def test_a_job_leaves_metrics_and_its_log(jobs: Jobs) -> None:
     assert {one["MetricName"] for one in listed} == NAMES
     found = measured(cloudwatch, "/aws/sagemaker/ProcessingJobs", dimensions)
     assert {one["Unit"] for one in found.values()} == {"Percent"}
-    assert 20 < found["CPUUtilization"]["Maximum"] < 250, "about one core's time, on a machine that others use too"
+    ((taken, percent),) = jobs.log("busy").values()
+    assert taken == "taken"
+    got = int(percent.removeprefix("percent "))
+    assert 0.3 * got < found["CPUUtilization"]["Maximum"] < 250, (
+        "about one core's time, on a machine that others use too"
+    )
     assert 6 < found["MemoryUtilization"]["Maximum"] < 9, "512 MiB and the interpreter of 8 GiB"
     assert 12.5 < found["DiskUtilization"]["Maximum"] < 16, "128 MiB of 1 GiB"
-    assert list(jobs.log("busy").values()) == [["taken"]]
 
 
 @pytest.mark.slow
@@ -60,8 +65,9 @@ def test_an_endpoints_instances_are_measured(hosting: Hosting) -> None:
     hosting.create("measured", VpcConfig=hosting.vpc_config())
     cloudwatch = hosting.story.client("cloudwatch")
     dimensions = [{"Name": "EndpointName", "Value": "measured"}, {"Name": "VariantName", "Value": "one"}]
-    deadline = time.monotonic() + 30
-    while (found := measured(cloudwatch, "/aws/sagemaker/Endpoints", dimensions)).keys() != NAMES:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.5)
+    found = eventually(
+        lambda: measured(cloudwatch, "/aws/sagemaker/Endpoints", dimensions),
+        lambda found: found.keys() == NAMES,
+        pause=0.5,
+    )
     assert 0 < found["MemoryUtilization"]["Maximum"] < 100

@@ -2,10 +2,7 @@
 
 import io
 import json
-import os
-import signal
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,9 @@ from typing import Any
 import pytest
 
 from demo.story import BIN, Story
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, IMAGE, Hosting
+from tests.scenarios.killing import kill_daemon
 from tests.scenarios.perl_model import write_perl_model
 
 pytestmark = pytest.mark.root
@@ -113,15 +112,12 @@ def test_models_come_when_they_are_asked_for(story: Story, hosting: Hosting, ima
 
 def _adopted_after_a_kill(story: Story, hosting: Hosting) -> None:
     """The next daemon knows what the container has: it loads nothing anew, and unloads again to load another."""
-    pid = json.loads((story.state / "daemon.json").read_text())["pid"]
-    os.kill(pid, signal.SIGKILL)
-    while os.path.exists(f"/proc/{pid}"):
-        time.sleep(0.05)
+    kill_daemon(story)
     story.up()
     hosting.sagemaker = story.client("sagemaker")
     assert hosting.settle("many")["EndpointStatus"] == "InService"
     runtime = story.client("sagemaker-runtime")
-    log = next((story.state / "instances").glob("i-*/container.log"))
+    (log,) = eventually(lambda: [*(story.state / "instances").glob("i-*/container.log")], lambda found: len(found) == 1)
     before = log.read_text().count("load one.tar.gz")
     assert ask(runtime, "many", "one.tar.gz").startswith("one")
     assert log.read_text().count("load one.tar.gz") == before

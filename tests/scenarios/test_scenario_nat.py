@@ -4,8 +4,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/vpc-example-private-subnets-nat
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,22 +12,15 @@ import pytest
 
 from demo.data import EC2_ACTIONS
 from demo.story import BIN, Story, expect
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET, Hosting
 
 pytestmark = pytest.mark.root
 PYTHON = str(BIN / "python")
-FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=4).status)"
+FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).status)"
 HEAD = [str(BIN / "aws"), "s3api", "head-object", "--bucket", "scenario-nat", "--key", "model.tar.gz"]
 DATA = "s3://scenario-nat/model.tar.gz"
 ANYWHERE = "0.0.0.0/0"
-
-
-def wait(what: Callable[[], bool]) -> None:
-    """At most half a minute."""
-    deadline = time.monotonic() + 30
-    while not what():
-        expect(time.monotonic() < deadline, "waited for 30 seconds")
-        time.sleep(0.1)
 
 
 @dataclass
@@ -55,8 +47,8 @@ class Place:
         done = self.story.ringfence("exec", *where, *command)
         return done.returncode == 0, done.stdout.strip() or done.stderr.strip()
 
-    def fetch(self) -> bool:
-        return self.exec(PYTHON, "-c", FETCH, "http://example.com/") == (True, "200")
+    def fetch(self, seconds: int) -> bool:
+        return self.exec(PYTHON, "-c", FETCH, "http://example.com/", str(seconds)) == (True, "200")
 
     def explain(self, *where: str) -> tuple[bool, str]:
         source = where or ("--from-subnet", self.private[0], "--from-group", self.group, "--to", "example.com")
@@ -67,7 +59,7 @@ class Place:
     def agree(self, reachable: bool) -> str:
         """What a real connection does, `explain path` has said."""
         said, text = self.explain()
-        assert (said, self.fetch()) == (reachable, reachable), text
+        assert (said, self.fetch(60 if reachable else 4)) == (reachable, reachable), text
         return text
 
     def default_route(self, **target: str) -> None:
@@ -99,7 +91,7 @@ def remove(place: Place) -> None:
     ec2 = place.ec2
     if place.nat:
         ec2.delete_nat_gateway(NatGatewayId=place.nat)
-        wait(lambda: place.state() == "deleted")
+        eventually(place.state, lambda state: state == "deleted")
     ec2.release_address(AllocationId=place.address["AllocationId"])
     for gateway in ec2.describe_internet_gateways(InternetGatewayIds=[place.gateway])["InternetGateways"]:
         if gateway["Attachments"]:
@@ -133,7 +125,7 @@ def place(closed: Place) -> Place:
     assert made["State"] == "pending"
     place.nat = made["NatGatewayId"]
     ec2.create_route(RouteTableId=place.private_table, DestinationCidrBlock=ANYWHERE, NatGatewayId=place.nat)
-    wait(lambda: place.state() == "available")
+    eventually(place.state, lambda state: state == "available")
     return place
 
 
@@ -253,12 +245,12 @@ def test_a_model_reaches_its_data_by_the_nat_gateway(place: Place, data: None, h
 
 def test_a_deleted_nat_gateway_leaves_a_blackhole(place: Place) -> None:
     second = place.ec2.create_nat_gateway(SubnetId=place.public, ConnectivityType="private")["NatGateway"]
-    wait(lambda: _state(place, second["NatGatewayId"]) == "available")
+    eventually(lambda: _state(place, second["NatGatewayId"]), lambda state: state == "available")
     place.default_route(NatGatewayId=second["NatGatewayId"])
     try:
         assert "is a private NAT gateway" in place.agree(False)
         place.ec2.delete_nat_gateway(NatGatewayId=second["NatGatewayId"])
-        wait(lambda: _state(place, second["NatGatewayId"]) == "deleted")
+        eventually(lambda: _state(place, second["NatGatewayId"]), lambda state: state == "deleted")
         table = place.ec2.describe_route_tables(RouteTableIds=[place.private_table])["RouteTables"][0]
         assert [one["State"] for one in table["Routes"]] == ["active", "blackhole"]
         assert "which leads nowhere" in place.agree(False)
@@ -274,7 +266,7 @@ def _state(place: Place, nat: str) -> str:
 def test_a_nat_gateway_that_cannot_be_fails_with_its_reason(place: Place) -> None:
     allocation = place.address["AllocationId"]
     made = place.ec2.create_nat_gateway(SubnetId=place.public, AllocationId=allocation)["NatGateway"]["NatGatewayId"]
-    wait(lambda: _state(place, made) == "failed")
+    eventually(lambda: _state(place, made), lambda state: state == "failed")
     told = place.ec2.describe_nat_gateways(NatGatewayIds=[made])["NatGateways"][0]
     assert told["FailureCode"] == "Resource.AlreadyAssociated"
     assert told["FailureMessage"] == f"Elastic IP address {allocation} is already associated"

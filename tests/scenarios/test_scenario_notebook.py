@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/notebook-interface-endpoint.html
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +15,10 @@ from botocore.exceptions import ClientError
 
 from demo.story import Story
 from ringfence.config import DEFAULT_STUDIO
+from tests.patience import eventually
 from tests.scenarios.aws_cli import Cli
+from tests.scenarios.killing import kill_daemon
 from tests.scenarios.notebook import Notebooks
-from tests.scenarios.test_job_restart import kill
 
 pytestmark = [
     pytest.mark.root,
@@ -95,14 +95,14 @@ def way_out(lab: Notebooks) -> Iterator[None]:
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
     nat = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
-    ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 1, "MaxAttempts": 120})
     ec2.create_route(RouteTableId=facts["table"], DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
     try:
         yield
     finally:
         ec2.delete_route(RouteTableId=facts["table"], DestinationCidrBlock="0.0.0.0/0")
         ec2.delete_nat_gateway(NatGatewayId=nat)
-        ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 1, "MaxAttempts": 120})
         ec2.release_address(AllocationId=address)
         ec2.disassociate_route_table(AssociationId=association)
         ec2.delete_route_table(RouteTableId=table)
@@ -113,9 +113,9 @@ def way_out(lab: Notebooks) -> Iterator[None]:
 
 def test_in_the_vpc_alone(lab: Notebooks) -> None:
     """Scripts have run as root and are logged. SageMaker and S3 are behind their endpoints, nothing else is there."""
-    assert lab.log("lab/LifecycleConfigOnCreate") == "0"
-    assert lab.log("lab/LifecycleConfigOnStart") == "ec2-user"
-    assert "jupyterlab" in lab.log("lab/jupyter.log")
+    eventually(lambda: lab.log("lab/LifecycleConfigOnCreate"), lambda text: text == "0")
+    eventually(lambda: lab.log("lab/LifecycleConfigOnStart"), lambda text: text == "ec2-user")
+    eventually(lambda: lab.log("lab/jupyter.log"), lambda text: "jupyterlab" in text)
     told = json.loads(lab.run("lab", LOOK))
     assert (told["uid"], told["cwd"], told["metadata"]) == (200000, "/home/ec2-user/SageMaker", "lab")
     assert told["files"] == ["created", "lost+found", "started"]
@@ -170,7 +170,7 @@ print(open("created").read().count("once"), open("started").read().count("again"
 def test_the_volume_has_its_size_and_grows(lab: Notebooks, story: Story) -> None:
     assert lab.run("lab", FILL) == SHOWN.format(size=5)
     lab.stop("lab")
-    assert str(story.state / "volumes") not in Path("/proc/mounts").read_text()
+    eventually(lambda: str(story.state / "volumes") not in Path("/proc/mounts").read_text())
     update = {"NotebookInstanceName": "lab", "VolumeSizeInGB": 6}
     lab.sagemaker.update_notebook_instance(**update)
     lab.settle("lab", "Stopped")
@@ -184,11 +184,11 @@ def test_the_volume_has_its_size_and_grows(lab: Notebooks, story: Story) -> None
 def test_the_url_is_opened_over_the_internet_or_by_its_own_endpoint(lab: Notebooks) -> None:
     """The endpoint for the API makes the URL, and cannot open it."""
     url = lab.browse(notebook="lab", keep=True)["url"]
-    assert "unreachable" in lab.browse(open=url)
+    assert "unreachable" in lab.browse(open=url, patience=3)
     with way_out(lab):
         told = lab.browse(open=url)
         assert (told["status"], told["location"], told["api_status"]) == (302, "/lab", 200)
-    assert "unreachable" in lab.browse(host=HOST, cookie=told["cookie"])
+    assert "unreachable" in lab.browse(host=HOST, cookie=told["cookie"], patience=3)
     endpoint = lab.make_endpoint()
     try:
         assert lab.browse(notebook="lab", run="print(6 * 7)")["output"] == "42\n"
@@ -240,12 +240,10 @@ def test_frames_are_refused_once_the_policy_changes(lab: Notebooks, tmp_path: Pa
 
     browser = threading.Thread(target=watch)
     browser.start()
-    deadline = time.monotonic() + 60
-    while not signal.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    eventually(lambda: signal.exists() and signal.read_text() == "ready")
     lab.allow(StringEquals={"aws:SourceVpc": "vpc-0123456789abcdef0"})
     signal.write_text("go")
-    browser.join(60)
+    browser.join(120)
     lab.allow()
     assert told["output"] == "42\n"
     assert (told["after"], told["closed"], told["api_after"]) == (None, 1008, 403)
@@ -257,12 +255,12 @@ def test_a_script_that_fails_is_told(lab: Notebooks, story: Story) -> None:
     told = lab.settle("unlucky", "Failed")
     assert told["FailureReason"].startswith("Notebook Instance Lifecycle Config 'arn:aws:sagemaker:us-west-2:")
     assert f"/broken' for Notebook Instance '{arn}' failed." in told["FailureReason"]
-    assert lab.log("unlucky/LifecycleConfigOnStart") == "no such thing"
+    eventually(lambda: lab.log("unlucky/LifecycleConfigOnStart"), lambda text: text == "no such thing")
     (interface,) = lab.interfaces("unlucky")
     assert interface["Status"] == "available"
     lab.delete("unlucky")
     Cli(story)("sagemaker", "wait", "notebook-instance-deleted", "--notebook-instance-name", "unlucky")
-    assert lab.interfaces("unlucky") == []
+    eventually(lambda: lab.interfaces("unlucky"), lambda left: not left)
 
 
 def test_what_a_killed_daemon_was_doing_is_done(lab: Notebooks, story: Story) -> None:
@@ -287,11 +285,11 @@ def test_what_a_killed_daemon_was_doing_is_done(lab: Notebooks, story: Story) ->
     assert lab.describe("lab")["NotebookInstanceStatus"] == "InService"
     assert lab.run("lab", "print(open('created').read())") == "once\n\n"
     lab.delete("young")
-    assert lab.interfaces("young") == []
-    assert len(list((story.state / "volumes").iterdir())) == 1
+    eventually(lambda: lab.interfaces("young"), lambda left: not left)
+    eventually(lambda: list((story.state / "volumes").iterdir()), lambda left: len(left) == 1)
 
 
 def _restart(lab: Notebooks, story: Story) -> None:
-    kill(story)
+    kill_daemon(story)
     story.up()
     lab.connect()

@@ -19,8 +19,6 @@ def test_the_command_opens_a_notebook_instance(story: Story) -> None:
     notebooks = Notebooks(story)
     try:
         notebooks.create("opened", SubnetId=None, SecurityGroupIds=None, DirectInternetAccess="Enabled")
-        early = story.ringfence("notebook", "open", "opened")
-        assert (early.returncode, "`opened` is Pending" in early.stderr) == (1, True)
         notebooks.settle("opened", "InService")
         authority = Path(story.environment["AWS_CA_BUNDLE"])
         with serving(story, "notebook", "open", "opened", "--serve") as (port, url):
@@ -30,5 +28,8 @@ def test_the_command_opens_a_notebook_instance(story: Story) -> None:
         refused = story.ringfence("notebook", "open", "opened", "--role", story.facts["roles"]["app"], "--print")
         assert "is not authorized to perform: sagemaker:CreatePresignedNotebookInstanceUrl" in refused.stderr
         assert "there is no notebook instance `other`" in story.ringfence("notebook", "open", "other").stderr
+        notebooks.stop("opened")
+        closed = story.ringfence("notebook", "open", "opened")
+        assert (closed.returncode, "`opened` is Stopped" in closed.stderr) == (1, True)
     finally:
         notebooks.clean()

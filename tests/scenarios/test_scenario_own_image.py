@@ -4,12 +4,12 @@ import base64
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from demo.story import Story
+from tests.patience import eventually
 from tests.runtime.oci_image import shell_layer, write_layout
 from tests.scenarios.hosting import Hosting
 
@@ -104,7 +104,10 @@ def _push(story: Story, layout: Path, name: str) -> None:
     credentials = base64.b64decode(token).decode()
     command = ["skopeo", "--insecure-policy", "copy", "--format", "v2s2", "--dest-tls-verify=false", "--dest-creds"]
     subprocess.run(
-        [*command, credentials, f"oci:{layout}", f"docker://{host}/{name}"], check=True, capture_output=True, timeout=60
+        [*command, credentials, f"oci:{layout}", f"docker://{host}/{name}"],
+        check=True,
+        capture_output=True,
+        timeout=240,
     )
 
 
@@ -121,17 +124,14 @@ def _allow_pull(story: Story, role: str) -> None:
 
 def _log_names_the_model(story: Story) -> None:
     """Logs are shipped as they come, a moment after the container wrote them."""
-    logs = story.client("logs")
-    deadline = time.monotonic() + 15
-    group = "/aws/sagemaker/Endpoints/own"
-    while not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    logs, group = story.client("logs"), "/aws/sagemaker/Endpoints/own"
+    eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"])
     streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
     assert streams[0]["logStreamName"].startswith("one/i-")
-    while not any("model.joblib" in event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(
+        lambda: logs.filter_log_events(logGroupName=group)["events"],
+        lambda events: any("model.joblib" in event["message"] for event in events),
+    )
 
 
 @pytest.mark.parametrize(

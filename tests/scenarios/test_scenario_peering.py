@@ -5,30 +5,22 @@ https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from demo.story import BIN, Story, expect
+from demo.network import wait_available
+from demo.story import BIN, Story
+from tests.patience import eventually
 
 pytestmark = pytest.mark.root
 PYTHON = str(BIN / "python")
-FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=4).status)"
+FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).status)"
 RESOLVE = "import socket, sys; print(socket.gethostbyname(sys.argv[1]))"
 PORT = "8080"
-
-
-def wait(what: Callable[[], Any]) -> Any:
-    """What it gives once it gives something; at most half a minute."""
-    deadline = time.monotonic() + 30
-    while not (found := what()):
-        expect(time.monotonic() < deadline, "waited for 30 seconds")
-        time.sleep(0.1)
-    return found
 
 
 @dataclass
@@ -66,7 +58,8 @@ class Place:
         """What a real connection does, `explain path` has said."""
         source = ("--from-subnet", self.near.subnet, "--from-group", self.near.group)
         told = self.story.ringfence("explain", "path", *source, "--to", self.server, "--port", PORT)
-        fetched = self.exec(PYTHON, "-c", FETCH, f"http://{self.server}:{PORT}/") == (True, "200")
+        seconds = "60" if reachable else "4"
+        fetched = self.exec(PYTHON, "-c", FETCH, f"http://{self.server}:{PORT}/", seconds) == (True, "200")
         assert (told.returncode == 0, fetched) == (reachable, reachable), told.stdout + told.stderr
         return told.stdout
 
@@ -97,7 +90,7 @@ def remove(ec2: Any, side: Side) -> None:
         found = ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [side.vpc]}])
         return not found["NetworkInterfaces"]
 
-    wait(free)
+    eventually(free)
     ec2.delete_subnet(SubnetId=side.subnet)
     ec2.delete_security_group(GroupId=side.group)
     ec2.delete_vpc(VpcId=side.vpc)
@@ -107,17 +100,18 @@ def remove(ec2: Any, side: Side) -> None:
 def serving(place: Place) -> Iterator[None]:
     """An HTTP server of the far side, which ends with its session."""
     where = ["--subnet", place.far.subnet, "--security-group", place.far.group]
-    command = [str(BIN / "ringfence"), "exec", *where, PYTHON, "-m", "http.server", PORT]
+    command = [str(BIN / "ringfence"), "exec", *where, PYTHON, "-u", "-m", "http.server", PORT]
     environment = {"RINGFENCE_STATE": str(place.story.state), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
+        assert process.stdout is not None and b"Serving" in process.stdout.readline()
         inside = [{"Name": "subnet-id", "Values": [place.far.subnet]}]
-        found = wait(lambda: place.ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"])[0]
+        found = eventually(lambda: place.ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"])[0]
         place.server, place.interface = found["PrivateIpAddress"], found["NetworkInterfaceId"]
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.communicate(timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +140,7 @@ def peered(place: Place) -> Place:
     assert place.state() == "pending-acceptance"
     assert "leads nowhere" in place.agree(False)
     place.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=place.pcx)
-    wait(lambda: place.state() == "active")
+    eventually(place.state, lambda state: state == "active")
     text = place.agree(False)
     assert f"no ingress rule allows it in {place.far.group}" in text and place.pcx in text
     pair = {"GroupId": place.near.group, "VpcPeeringConnectionId": place.pcx}
@@ -193,7 +187,7 @@ def test_an_interface_endpoint_of_the_peer(peered: Place) -> None:
     )["VpcEndpoint"]  # fmt: skip
     id = made["VpcEndpointId"]
     try:
-        wait(lambda: ec2.describe_vpc_endpoints(VpcEndpointIds=[id])["VpcEndpoints"][0]["State"] == "available")
+        wait_available(peered.story, [id])
         url = f"https://{made['DnsEntries'][0]['DnsName']}"
         call = [str(BIN / "aws"), "sts", "get-caller-identity", "--endpoint-url", url]
         good, said = peered.exec(*call, role=role)
@@ -218,7 +212,7 @@ def test_public_host_names_with_the_dns_option(peered: Place) -> None:
         ec2.modify_vpc_peering_connection_options(
             VpcPeeringConnectionId=peered.pcx, AccepterPeeringConnectionOptions=option
         )
-        wait(lambda: peered.resolve(name) == peered.server)
+        eventually(lambda: peered.resolve(name), lambda address: address == peered.server)
         ec2.disassociate_address(AssociationId=bound["AssociationId"])
     finally:
         ec2.release_address(AllocationId=address["AllocationId"])
@@ -231,7 +225,7 @@ def test_deleted(peered: Place) -> None:
     ec2 = peered.ec2
     peered.agree(True)
     ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=peered.pcx)
-    wait(lambda: peered.state() == "deleted")
+    eventually(peered.state, lambda state: state == "deleted")
     assert f"sends {peered.far.cidr} to {peered.pcx}, which leads nowhere" in peered.agree(False)
     for side in (peered.near, peered.far):
         (table,) = ec2.describe_route_tables(RouteTableIds=[side.table])["RouteTables"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from demo.hosting import DESCRIBE, INVOKE, PYTHON, RESOLVE
+from demo.network import wait_available
 from demo.story import BIN, Story
 from tests.scenarios.agreement import Agreement
 from tests.scenarios.hosting import ENDPOINT, Hosting
@@ -69,6 +70,7 @@ def without_private_dns(story: Story) -> Iterator[dict[str, Any]]:
             SecurityGroupIds=[group],
             PrivateDnsEnabled=False,
         )["VpcEndpoint"]
+    wait_available(story, [one["VpcEndpointId"] for one in made.values()])
     yield {"subnet": subnet, "group": group, "endpoints": made}
     ec2.delete_vpc_endpoints(VpcEndpointIds=[one["VpcEndpointId"] for one in made.values()])
     ec2.delete_security_group(GroupId=group)

@@ -46,7 +46,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError
 host = "logs.us-west-2.amazonaws.com"
 print(sorted({one[4][0] for one in socket.getaddrinfo(host, 443, socket.AF_INET)}))
-once = Config(connect_timeout=2, retries={"total_max_attempts": 1})
+once = Config(connect_timeout=SECONDS, retries={"total_max_attempts": 1})
 try:
     groups = boto3.client("logs", config=once).describe_log_groups()["logGroups"]
     print("listed", len(groups) > 0)
@@ -180,7 +180,7 @@ for url in {urls!r}:
 def test_an_interface_endpoint_is_the_way_to_an_aws_service(jobs: Jobs) -> None:
     ec2, facts = jobs.story.client("ec2"), jobs.story.facts
     with _rights(jobs, Action="logs:DescribeLogGroups"):
-        addresses, said = _completed(jobs, "before-endpoint", _SERVICE)
+        addresses, said = _completed(jobs, "before-endpoint", _SERVICE.replace("SECONDS", "2"))
         assert (said, "10.0." in addresses) == ("no way", False)
         service = f"com.amazonaws.{jobs.story.region}.logs"
         assert service in ec2.describe_vpc_endpoint_services()["ServiceNames"]
@@ -194,7 +194,7 @@ def test_an_interface_endpoint_is_the_way_to_an_aws_service(jobs: Jobs) -> None:
         )["VpcEndpoint"]["VpcEndpointId"]  # fmt: skip
         try:
             wait_available(jobs.story, [endpoint])
-            addresses, said = _completed(jobs, "after-endpoint", _SERVICE)
+            addresses, said = _completed(jobs, "after-endpoint", _SERVICE.replace("SECONDS", "60"))
             assert said == "listed True" and addresses.count("10.0.") == 2
         finally:
             ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import EventStreamError
 
 from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import Hosting
 from tests.scenarios.perl_model import write_perl_model
 
@@ -28,7 +29,8 @@ def test_parts_arrive_as_the_container_sends_them(story: Story, hosting: Hosting
     for event in answer["Body"]:
         parts.append(event["PayloadPart"]["Bytes"])
         times.append(time.monotonic())
-    assert parts == [b"part 1;", b"part 2;", b"part 3;", b"part 4;"]
+    # two that have been waiting for a slow reader may be one event
+    assert b"".join(parts) == b"part 1;part 2;part 3;part 4;" and len(parts) > 1
     assert times[-1] - times[0] > 0.4, "the parts came together"
     with pytest.raises(runtime.exceptions.ModelError) as caught:
         runtime.invoke_endpoint_with_response_stream(EndpointName="streams", Body=b"fail")
@@ -50,10 +52,8 @@ def _ends_with_its_reader(story: Story, runtime: Any) -> None:
     endless = runtime.invoke_endpoint_with_response_stream(EndpointName="streams", Body=b"endless")
     assert next(iter(endless["Body"]))["PayloadPart"]["Bytes"].startswith(b"xxx")
     endless["Body"].close()
-    logs, deadline = story.client("logs"), time.monotonic() + 15
-    while True:
-        events = logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/streams")["events"]
-        if any(event["message"] == "the reader has gone" for event in events):
-            return
-        assert time.monotonic() < deadline, "the container still sends"
-        time.sleep(0.1)
+    logs = story.client("logs")
+    eventually(
+        lambda: logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/streams")["events"],
+        lambda events: any(event["message"] == "the reader has gone" for event in events),
+    )

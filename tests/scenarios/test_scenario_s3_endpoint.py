@@ -20,7 +20,7 @@ import json, ssl, sys, urllib.request
 from xml.etree import ElementTree
 tls = ssl.create_default_context(cafile=sys.argv[2])
 def get(url):
-    return urllib.request.urlopen(url, timeout=5, context=tls if url.startswith("https") else None).read()
+    return urllib.request.urlopen(url, timeout=60, context=tls if url.startswith("https") else None).read()
 place = get(sys.argv[1]).decode().strip()
 get(place + "/repodata/repomd.xml")
 print(get(place + "/Packages/ringfence-hello-1.0-1.noarch.rpm")[:4].hex())
@@ -137,7 +137,7 @@ def test_a_deny_alone_denies_everything(story: Story) -> None:
 def test_dnf_installs_the_package_and_the_deny_stops_it(story: Story, tmp_path: Path) -> None:
     """The .repo file is Amazon Linux 2's, but for the key that signs packages there."""
     lines = ["[main]", f"reposdir={tmp_path}", "[amzn2-core]", "name=Amazon Linux 2 core repository"]
-    lines += [f"mirrorlist={_mirrors(story, SECOND)}", f"sslcacert={story.state}/ca/ca.pem", "gpgcheck=0", "timeout=5"]
+    lines += [f"mirrorlist={_mirrors(story, SECOND)}", f"sslcacert={story.state}/ca/ca.pem", "gpgcheck=0", "timeout=60"]
     lines += ["retries=1"]
     (tmp_path / "yum.conf").write_text("\n".join(lines) + "\n")
     root = tmp_path / "root"

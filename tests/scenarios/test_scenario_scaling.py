@@ -1,16 +1,16 @@
 """Application Auto Scaling on real containers: out and in, by steps and by target tracking."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import Hosting
 from tests.scenarios.load import asked_by
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.root
 
 
 def test_out_and_in_by_steps_and_out_by_target_tracking(story: Story, hosting: Hosting) -> None:
@@ -60,15 +60,21 @@ def _track(hosting: Hosting, scaling: Any, cloudwatch: Any, target: dict[str, st
             "CustomizedMetricSpecification": {"MetricName": "load", "Namespace": "mine", "Statistic": "Average"},
         },
     )["Alarms"]  # fmt: skip
-    now = datetime.now(UTC)
-    past = [{"MetricName": "load", "Timestamp": now - timedelta(minutes=back), "Value": 15.0} for back in (1, 2, 3, 4)]
-    cloudwatch.put_metric_data(Namespace="mine", MetricData=past)
-    _wait(lambda: _count(hosting) == 2)
+
+    def followed() -> bool:
+        now = datetime.now(UTC)
+        back = [now - timedelta(minutes=minutes) for minutes in range(5)]
+        past = [{"MetricName": "load", "Timestamp": at, "Value": 15.0} for at in back]
+        cloudwatch.put_metric_data(Namespace="mine", MetricData=past)
+        return _count(hosting) == 2
+
+    eventually(followed, pause=0.5)
     high = alarms[0]["AlarmName"]
     assert high.startswith("TargetTracking-endpoint/scaled/variant/one-AlarmHigh-")
     assert _causes(scaling, target)[0] == f"monitor alarm {high} in state ALARM triggered policy track"
     scaling.deregister_scalable_target(**target)
-    _wait(lambda: not cloudwatch.describe_alarms(AlarmNamePrefix="TargetTracking-")["MetricAlarms"])
+    alarms_left = cloudwatch.describe_alarms
+    eventually(lambda: not alarms_left(AlarmNamePrefix="TargetTracking-")["MetricAlarms"])
 
 
 def _scale(hosting: Hosting, cloudwatch: Any, value: float, count: int) -> None:
@@ -79,7 +85,7 @@ def _scale(hosting: Hosting, cloudwatch: Any, value: float, count: int) -> None:
         cloudwatch.put_metric_data(Namespace="mine", MetricData=[datum])
         return _count(hosting) == count and hosting.settle("scaled")["EndpointStatus"] == "InService"
 
-    _wait(reached)
+    eventually(reached, pause=0.5)
 
 
 def _count(hosting: Hosting) -> int:
@@ -90,10 +96,3 @@ def _count(hosting: Hosting) -> int:
 def _causes(scaling: Any, target: dict[str, str]) -> list[str]:
     found = scaling.describe_scaling_activities(ServiceNamespace="sagemaker", ResourceId=target["ResourceId"])
     return [one["Cause"] for one in found["ScalingActivities"]]
-
-
-def _wait(condition: Any, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)

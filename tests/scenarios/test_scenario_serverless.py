@@ -4,10 +4,8 @@ A daemon of its own whose containers rest for a second and a half, and whose min
 """
 
 import json
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,10 +17,12 @@ from botocore.exceptions import ClientError
 from demo import leftovers
 from demo.story import Story
 from ringfence.config import Config
+from tests.patience import eventually
+from tests.scenarios.killing import kill_daemon
 from tests.scenarios.load import patient_runtime
 from tests.scenarios.perl_model import write_perl_model
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.root
 
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/on-demand:1"
 OPTIONS = ("--serverless-idle", "1.5", "--metric-period", "1")
@@ -46,12 +46,12 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         sagemaker.create_model(ModelName="rare", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=role)
         _configure(made, "rare", MaxConcurrency=2)
         sagemaker.create_endpoint(EndpointName="rare", EndpointConfigName="rare")
-        _wait(lambda: _told(made)["EndpointStatus"] != "Creating")
+        eventually(lambda: _told(made)["EndpointStatus"], lambda status: status != "Creating", pause=0.1)
         yield made
     finally:
         done = made.ringfence("down")
         assert done.returncode == 0, done.stderr
-    assert not leftovers.difference(before, leftovers.observe(prefix, made.state))
+    eventually(lambda: leftovers.difference(before, leftovers.observe(prefix, made.state)), lambda left: not left)
 
 
 def test_containers_come_and_go_with_the_requests(own: Story) -> None:
@@ -60,22 +60,24 @@ def test_containers_come_and_go_with_the_requests(own: Story) -> None:
     shown = told["ProductionVariants"][0]
     assert (shown["CurrentInstanceCount"], shown["CurrentServerlessConfig"]["MaxConcurrency"]) == (0, 2)
     assert shown["DeployedImages"][0]["SpecifiedImage"] == IMAGE
-    _wait(lambda: not _instances(own))
+    eventually(lambda: _instances(own), lambda left: not left)
     explained = own.ringfence("explain", "endpoint", "rare").stdout
     assert "serverless, 1024 MB, at most 2 at once, 0 kept ready" in explained
     assert "each container gets 1 GiB and 0.58 CPUs" in explained
     began = datetime.now(UTC)
     assert _ask(own, "1,2") == "model(8080): 1,2"
     with ThreadPoolExecutor(2) as callers:
-        asking = [callers.submit(_met, own, "sleep 6") for _ in range(2)]
-        _wait(lambda: len(_instances(own)) == 2)
+        asking = [callers.submit(_met, own, "sleep 10") for _ in range(2)]
+        # by the files: the command takes seconds where there is much to do
+        pids = (own.state / "instances").glob
+        running = eventually(lambda: [*pids("i-*/container/pid")], lambda found: len(found) == 2)
         assert _met(own, "one too many") == "ThrottlingException 429"
-        for instance in _instances(own):
-            assert _memory_limit(own, instance) == 1 << 30
+        for pid in running:
+            assert _memory_limit(own, pid.parent.parent.name) == 1 << 30
         assert [one.result() for one in asking] == ["slept", "slept"]
-    _wait(lambda: not _instances(own))
+    eventually(lambda: _instances(own), lambda left: not left)
     assert _told(own)["LastModifiedTime"] == told["LastModifiedTime"]
-    _wait(lambda: _sum(own, "Invocations", began) == 3.0)
+    eventually(lambda: _sum(own, "Invocations", began), lambda total: total == 3.0, pause=0.1)
     assert _sum(own, "ModelSetupTime", began) > 0
     names = {one["MetricName"] for one in own.client("cloudwatch").list_metrics(Namespace="AWS/SageMaker")["Metrics"]}
     assert "ServerlessConcurrentExecutionsUtilization" in names
@@ -85,16 +87,13 @@ def test_containers_come_and_go_with_the_requests(own: Story) -> None:
 def test_a_killed_daemon_leaves_the_truth(own: Story) -> None:
     with ThreadPoolExecutor(1) as caller:
         asking = caller.submit(_met, own, "sleep 20")
-        _wait(lambda: _instances(own))
-        pid = json.loads((own.state / "daemon.json").read_text())["pid"]
-        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: [*(own.state / "instances").glob("i-*/container/pid")])
+        kill_daemon(own)
         asking.result()
-    while Path(f"/proc/{pid}").exists():
-        time.sleep(0.05)
     own.up(*OPTIONS)
     assert _told(own)["EndpointStatus"] == "InService"
     assert _ask(own, "again") == "model(8080): again"
-    _wait(lambda: not _instances(own))
+    eventually(lambda: _instances(own), lambda left: not left)
 
 
 def test_provisioned_concurrency_is_kept_ready(own: Story) -> None:
@@ -102,7 +101,7 @@ def test_provisioned_concurrency_is_kept_ready(own: Story) -> None:
     own.client("sagemaker").update_endpoint_weights_and_capacities(
         EndpointName="rare", DesiredWeightsAndCapacities=[change]
     )
-    _wait(lambda: _told(own)["EndpointStatus"] == "InService")
+    eventually(lambda: _told(own)["EndpointStatus"], lambda status: status == "InService", pause=0.1)
     assert _told(own)["ProductionVariants"][0]["CurrentServerlessConfig"]["ProvisionedConcurrency"] == 1
     ready = _instances(own)
     assert len(ready) == 1
@@ -111,12 +110,13 @@ def test_provisioned_concurrency_is_kept_ready(own: Story) -> None:
     began = datetime.now(UTC)
     cold = _sum(own, "ModelSetupTime", began)
     assert _ask(own, "warm") == "model(8080): warm"
-    _wait(lambda: _sum(own, "ServerlessProvisionedConcurrencyInvocations", began) == 1.0)
+    counted = "ServerlessProvisionedConcurrencyInvocations"
+    eventually(lambda: _sum(own, counted, began), lambda total: total == 1.0, pause=0.1)
     assert _sum(own, "ModelSetupTime", began) == cold
     sagemaker = own.client("sagemaker")
     sagemaker.delete_endpoint(EndpointName="rare")
-    _wait(lambda: not sagemaker.list_endpoints()["Endpoints"])
-    assert _instances(own) == []
+    eventually(lambda: sagemaker.list_endpoints()["Endpoints"], lambda left: not left, pause=0.1)
+    eventually(lambda: _instances(own), lambda left: not left)
 
 
 def _configure(story: Story, name: str, **config: Any) -> None:
@@ -173,10 +173,3 @@ def _sum(story: Story, name: str, began: datetime) -> float:
         Statistics=["Sum"],
     )["Datapoints"]
     return float(sum(point["Sum"] for point in points))
-
-
-def _wait(condition: Callable[[], object], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

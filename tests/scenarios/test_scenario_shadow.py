@@ -1,9 +1,7 @@
 """A shadow variant beside a production variant, both real: it is asked the same, and nobody hears of it."""
 
 import json
-import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import Hosting
+from tests.scenarios.killing import signal_containers
 from tests.scenarios.load import patient_runtime
 from tests.scenarios.perl_model import write_perl_model
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.root
 
 NAME = "123456789012.dkr.ecr.us-west-2.amazonaws.com/shadowed:1"
 BUCKET = "shadow-answers"
@@ -72,27 +72,18 @@ def test_the_shadow_is_asked_the_same_and_disturbs_nobody(story: Story, hosting:
 
 def _captured(s3: Any, prefix: str) -> dict[str, str]:
     """Inference id -> answer, once three are there."""
-    deadline = time.monotonic() + 40
-    while True:
+
+    def look() -> list[dict[str, Any]]:
         keys = [one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]
         text = "".join(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode() for key in keys)
-        lines = [json.loads(line) for line in text.splitlines()]
-        if len(lines) >= 3:
-            return {
-                line["eventMetadata"]["inferenceId"]: line["captureData"]["endpointOutput"]["data"] for line in lines
-            }
-        assert time.monotonic() < deadline, f"nothing below {prefix}"
-        time.sleep(0.2)
+        return [json.loads(line) for line in text.splitlines()]
+
+    lines = eventually(look, lambda lines: len(lines) >= 3, pause=0.2)
+    return {line["eventMetadata"]["inferenceId"]: line["captureData"]["endpointOutput"]["data"] for line in lines}
 
 
 def _kill_shadow(story: Story) -> None:
     """Every process of the candidate's container."""
     told = json.loads(story.ringfence("explain", "endpoint", "shadowed", "--json").stdout)
     instance = next(one["id"] for one in told["state"]["instances"] if one["variant"] == "shadow")
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            inside = f"/{story.facts['prefix']}/{instance}/" in Path(f"/proc/{entry}/cgroup").read_text()
-        except OSError:
-            continue
-        if inside:
-            os.kill(int(entry), signal.SIGKILL)
+    signal_containers(story, signal.SIGKILL, instance)

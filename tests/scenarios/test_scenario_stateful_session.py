@@ -1,15 +1,12 @@
 """Stateful sessions: requests that follow the state in one of several containers, also after the daemon was killed."""
 
-import json
-import os
-import signal
-import time
 from typing import Any
 
 import pytest
 
 from demo.story import Story
 from tests.scenarios.hosting import Hosting
+from tests.scenarios.killing import kill_daemon
 from tests.scenarios.perl_model import write_perl_model
 
 pytestmark = pytest.mark.root
@@ -35,10 +32,7 @@ def test_the_context_stays_with_its_container(story: Story, hosting: Hosting, tm
     for _ in range(8):
         assert ask(story, session, b"")["Body"].endswith(b": a")
 
-    pid = json.loads((story.state / "daemon.json").read_text())["pid"]
-    os.kill(pid, signal.SIGKILL)
-    while os.path.exists(f"/proc/{pid}"):
-        time.sleep(0.05)
+    kill_daemon(story)
     story.up()
     hosting.sagemaker = story.client("sagemaker")
     assert hosting.settle("stateful")["EndpointStatus"] == "InService"

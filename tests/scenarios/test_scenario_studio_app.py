@@ -11,7 +11,6 @@ import os
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,9 @@ import pytest
 
 from demo.story import BIN, Story, expect
 from ringfence.config import DEFAULT_STUDIO
+from tests.patience import eventually
+from tests.scenarios.killing import kill_daemon
 from tests.scenarios.studio import Studio
-from tests.scenarios.test_job_restart import kill
 
 pytestmark = [
     pytest.mark.root,
@@ -166,12 +166,10 @@ def test_frames_are_refused_once_the_policy_changes(
 
     browser = threading.Thread(target=watch)
     browser.start()
-    deadline = time.monotonic() + 60
-    while not signal.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    eventually(lambda: signal.exists() and signal.read_text() == "ready")
     studio.allow({**FREE, "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-0123456789abcdef0"}}})
     signal.write_text("go")
-    browser.join(60)
+    browser.join(120)
     assert told["output"] == "42\n"
     assert (told["after"], told["closed"], told["api_after"]) == (None, 1008, 403)
 
@@ -228,12 +226,12 @@ def serving(story: Story, *command: str) -> Iterator[tuple[int, str]]:
             yield int(port.rpartition(":")[2]), told["open once, within five minutes"]
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(120) == 0
 
 
 def through(port: int, host: str, url: str, authority: Path) -> http.client.HTTPResponse:
     trust = ssl.create_default_context(cafile=str(authority))
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=20)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trust, timeout=120)
     connection.set_tunnel(host, 443)
     connection.request("GET", url.partition(f"https://{host}")[2] or url)
     return connection.getresponse()
@@ -273,18 +271,21 @@ def test_an_app_and_its_sessions_outlive_the_daemon(
     studio, domain = lab
     cell = "print(open('/proc/1/stat').read().split()[21])"
     before = studio.browse(make=wanted, run=cell)
-    kill(studio.story)
+    kill_daemon(studio.story)
     studio.story.up()
     studio.connect()
     studio.settle(lambda: studio.sagemaker.describe_app(**wanted, AppType="JupyterLab", AppName="default"))
     host = f"{domain}.studio.us-west-2.sagemaker.aws"
+    _await_app(studio, host, before["cookie"])
     after = studio.browse(host=host, cookie=before["cookie"], run=cell)
     assert before["output"] == after["output"]
     # taken down in order, it is launched anew: another container, the same cookie
     assert story.ringfence("down").returncode == 0
     story.up()
     studio.connect()
-    deadline = time.monotonic() + 60
-    while (there := studio.browse(host=host, cookie=before["cookie"]))["api_status"] != 200:
-        assert time.monotonic() < deadline, there
+    _await_app(studio, host, before["cookie"])
     assert studio.browse(host=host, cookie=before["cookie"], run=cell)["output"] not in (None, before["output"])
+
+
+def _await_app(studio: Studio, host: str, cookie: str) -> None:
+    eventually(lambda: studio.browse(host=host, cookie=cookie), lambda told: told["api_status"] == 200)

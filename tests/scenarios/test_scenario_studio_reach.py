@@ -12,6 +12,7 @@ import pytest
 
 from demo.story import Story, expect
 from ringfence.config import DEFAULT_STUDIO
+from tests.patience import eventually
 from tests.scenarios.studio import Studio
 
 pytestmark = [
@@ -137,7 +138,7 @@ def test_endpoint_policies_say_whose_apps_are_started_and_opened(lab: tuple[Stud
         ):
             studio.browse(make=wanted, keep=True)
     who = {"DomainId": domain, "UserProfileName": "bob", "AppType": "KernelGateway", "AppName": "default"}
-    studio.settle(lambda: studio.sagemaker.describe_app(**who), seconds=90)
+    studio.settle(lambda: studio.sagemaker.describe_app(**who))
     other = [{**OPEN[0], "Action": "sagemaker:CreatePresignedDomainUrl", "Resource": f"{start}:user-profile/d-other/*"}]
     with studio.endpoint_policy(other), pytest.raises(Exception, match="no VPC endpoint policy allows"):
         studio.browse(make=wanted, keep=True)
@@ -150,7 +151,7 @@ STS = """
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError
-sts = boto3.client("sts", config=Config(connect_timeout=2, retries={"total_max_attempts": 1}))
+sts = boto3.client("sts", config=Config(connect_timeout={seconds}, retries={"total_max_attempts": 1}))
 try:
     print(sts.get_caller_identity()["Arn"])
     print(sts.assume_role(RoleArn="{role}", RoleSessionName="cell")["AssumedRoleUser"]["Arn"])
@@ -177,7 +178,8 @@ def test_a_cell_reaches_sts_through_its_endpoint_alone(lab: tuple[Studio, str], 
     studio.make_profile(domain, "eve")
     assert studio.make_app(domain, "eve")["Status"] == "InService"
     wanted, cell = {"DomainId": domain, "UserProfileName": "eve"}, STS.replace("{role}", other_role)
-    assert "Connect timeout on endpoint URL" in studio.browse(make=wanted, run=cell)["output"]
+    hasty, patient = cell.replace("{seconds}", "2"), cell.replace("{seconds}", "60")
+    assert "Connect timeout on endpoint URL" in studio.browse(make=wanted, run=hasty)["output"]
     missing = f"create an interface endpoint for com.amazonaws.us-west-2.sts in {story.facts['vpc']}"
     explain_app = ("explain", "app", domain, "eve", "default")
     assert missing in story.ringfence(*explain_app).stdout
@@ -187,7 +189,7 @@ def test_a_cell_reaches_sts_through_its_endpoint_alone(lab: tuple[Studio, str], 
     assert f"{story.facts['vpc']} has no interface endpoint of sts" in story.ringfence(*path).stdout
     endpoint = studio.make_endpoint("com.amazonaws.{region}.sts")
     account = "arn:aws:sts::123456789012:assumed-role"
-    told = studio.browse(make=wanted, run=cell)["output"].split()
+    told = studio.browse(make=wanted, run=patient)["output"].split()
     assert told == [f"{account}/studio/SageMaker", f"{account}/other/cell"]
     assert endpoint in story.ringfence("explain", "call", "--last").stdout
     assert missing not in story.ringfence(*explain_app).stdout
@@ -199,7 +201,6 @@ def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it
 ) -> None:
     """TCP 8192-65535 within the group: with the rule the kernel runs on the other interface, without it nowhere."""
     studio, domain = lab
-    ec2 = story.client("ec2")
     gateway = {"DomainId": domain, "UserProfileName": "bob", "AppType": "KernelGateway", "AppName": "default"}
     if "default" not in [
         one["AppName"]
@@ -207,9 +208,8 @@ def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it
         if one["Status"] == "InService"
     ]:
         studio.sagemaker.create_app(**gateway, ResourceSpec={"InstanceType": "ml.t3.medium"})
-        studio.settle(lambda: studio.sagemaker.describe_app(**gateway), seconds=90)
-    found = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [studio.group]}])
-    (first,) = found["NetworkInterfaces"]
+        studio.settle(lambda: studio.sagemaker.describe_app(**gateway))
+    (first,) = eventually(lambda: interfaces(story, group_id=studio.group), lambda found: len(found) == 1)
     assert first["Description"].startswith(f"[DO NOT DELETE] ENI managed by SageMaker for Studio Domain({domain}) - ")
     assert studio.make_app(domain, "bob", "JupyterServer")["Status"] == "InService"
     wanted = {"DomainId": domain, "UserProfileName": "bob"}
@@ -217,8 +217,7 @@ def test_a_jupyter_server_runs_its_kernels_in_the_gateway_that_its_groups_let_it
     assert told["output"].strip() == first["PrivateIpAddress"]
     studio.delete_app(domain, "bob", "JupyterServer")
     studio.delete_app(domain, "bob", "KernelGateway")
-    found = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [studio.group]}])
-    assert found["NetworkInterfaces"] == []
+    eventually(lambda: interfaces(story, group_id=studio.group), lambda left: not left)
 
 
 OUTSIDE = """
@@ -290,7 +289,7 @@ def test_an_app_with_public_internet_only_has_its_home_in_the_vpc(
     assert "is not used: with PublicInternetOnly com.amazonaws.us-west-2.sagemaker.api" in explanation
     studio.delete_app(domain, "bob", "JupyterServer")
     studio.delete_app(domain, "bob", "KernelGateway")
-    assert interfaces(story, group_id=nfs["GroupId"]) == []
+    eventually(lambda: interfaces(story, group_id=nfs["GroupId"]), lambda left: not left)
 
 
 def test_groups_of_the_settings_let_an_app_with_public_internet_only_into_the_vpc(

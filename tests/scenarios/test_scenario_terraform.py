@@ -5,7 +5,6 @@ the next plan shows a difference. It knows what is gone by error codes and texts
 """
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import IMAGE, Hosting
 from tests.scenarios.studio import Studio
 
@@ -43,11 +43,8 @@ def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, str]:
 
 def until(look: Callable[[], Any], wanted: Any, pending: tuple[Any, ...]) -> None:
     """As the provider's waiters do: a status that is neither wanted nor pending is an error."""
-    end = time.monotonic() + 90
-    while (seen := look()) != wanted:
-        assert seen in pending, seen
-        assert time.monotonic() < end, f"{seen}, not {wanted}"
-        time.sleep(0.3)
+    seen = eventually(look, lambda seen: seen not in pending, seconds=200, pause=0.3)
+    assert seen == wanted
 
 
 def retag(sagemaker: Any, arn: str) -> None:
@@ -61,15 +58,14 @@ def retag(sagemaker: Any, arn: str) -> None:
 
 def gone(look: Callable[[], str]) -> None:
     """Deleting, then not to be found."""
-    end = time.monotonic() + 60
-    while True:
+
+    def seen() -> str:
         try:
-            assert look() == "Deleting"
+            return look()
         except ClientError as error:
-            assert error.response["Error"]["Code"] == "ResourceNotFound"
-            return
-        assert time.monotonic() < end
-        time.sleep(0.3)
+            return str(error.response["Error"]["Code"])
+
+    assert eventually(seen, lambda status: status != "Deleting", pause=0.3) == "ResourceNotFound"
 
 
 def make_model(story: Story, hosting: Hosting) -> None:
@@ -132,10 +128,7 @@ def test_aws_sagemaker_model_endpoint_configuration_endpoint(story: Story, hosti
         assert sagemaker.describe_endpoint(EndpointName="tf")["EndpointConfigName"] == "tf-2"
     finally:
         sagemaker.delete_endpoint(EndpointName="tf")
-    end = time.monotonic() + 60
-    while sagemaker.list_endpoints(NameContains="tf")["Endpoints"]:
-        assert time.monotonic() < end
-        time.sleep(0.3)
+    eventually(lambda: sagemaker.list_endpoints(NameContains="tf")["Endpoints"], lambda left: not left, pause=0.3)
     for name in ("tf-1", "tf-2"):
         sagemaker.delete_endpoint_config(EndpointConfigName=name)
     sagemaker.delete_model(ModelName="tf")

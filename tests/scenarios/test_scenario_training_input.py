@@ -137,10 +137,10 @@ time.sleep(600)
     jobs.wait_for_line("saved", "written", GROUP)
     before = jobs.s3.head_object(Bucket=BUCKET, Key="checkpoints/old/step-1")["LastModified"]
     jobs.s3.get_waiter("object_exists").wait(
-        Bucket=BUCKET, Key="checkpoints/step-2", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+        Bucket=BUCKET, Key="checkpoints/step-2", WaiterConfig={"Delay": 1, "MaxAttempts": 120}
     )
     jobs.sagemaker.stop_training_job(TrainingJobName="saved")
-    assert jobs.settle_training("saved", 150)["TrainingJobStatus"] == "Stopped"
+    assert jobs.settle_training("saved")["TrainingJobStatus"] == "Stopped"
     assert jobs.keys("checkpoints/") == {"old/step-1": b"1", "step-2": b"2"}
     assert jobs.s3.head_object(Bucket=BUCKET, Key="checkpoints/old/step-1")["LastModified"] == before
 

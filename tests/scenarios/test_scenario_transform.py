@@ -3,14 +3,13 @@
 import io
 import json
 import tarfile
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.scenarios.hosting import BUCKET
-from tests.scenarios.jobs import ENDED, Jobs
+from tests.scenarios.jobs import Jobs
 
 pytestmark = pytest.mark.root
 GROUP = "/aws/sagemaker/TransformJobs"
@@ -65,12 +64,7 @@ def transform(jobs: Jobs, name: str, model: str, instances: int = 1, **request: 
         "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": instances},
     }
     jobs.sagemaker.create_transform_job(**{**given, **request})
-    deadline = time.monotonic() + 90
-    while (told := jobs.sagemaker.describe_transform_job(TransformJobName=name))["TransformJobStatus"] not in ENDED:
-        assert time.monotonic() < deadline, told
-        time.sleep(0.2)
-    found: dict[str, Any] = told
-    return found
+    return jobs.settle_transform(name)
 
 
 @pytest.mark.statement("S2.23")

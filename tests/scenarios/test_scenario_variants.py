@@ -1,18 +1,18 @@
 """Several variants behind one endpoint, their weights and counts, and containers that hang or crash; all of it real."""
 
 import json
-import os
 import signal
-import time
 
 import pytest
 from botocore.exceptions import ClientError
 
 from demo.story import Story
+from tests.patience import eventually
 from tests.scenarios.hosting import Hosting
+from tests.scenarios.killing import signal_containers
 from tests.scenarios.load import asked_by, patient_runtime
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.root
 
 
 def test_weights_split_the_traffic_and_change_without_a_lost_request(story: Story, hosting: Hosting) -> None:
@@ -26,7 +26,7 @@ def test_weights_split_the_traffic_and_change_without_a_lost_request(story: Stor
     assert told["EndpointStatus"] == "InService", told.get("FailureReason")
     runtime = patient_runtime(story)
     with asked_by(story, "split", 2, {"started": True}) as met:
-        _wait(lambda: met.answers.total() > 600)
+        eventually(met.answers.total, lambda total: total > 600, seconds=240)
     assert set(met.answers) == {"big", "small"}
     # 600 draws of 3 to 1: five standard deviations are 0.09
     assert 0.66 < met.answers["big"] / met.answers.total() < 0.84
@@ -55,7 +55,7 @@ def test_weights_split_the_traffic_and_change_without_a_lost_request(story: Stor
             EndpointName="split", DesiredWeightsAndCapacities=[{"VariantName": "big", "DesiredInstanceCount": 1}]
         )
         hosting.settle("split")
-        _wait(lambda: len(_instances(story)) == 3)
+        eventually(lambda: _instances(story), lambda found: len(found) == 3)
     assert met.errors == []
     assert {"big", "small", "none"} == set(met.answers)
 
@@ -69,19 +69,19 @@ def test_a_container_that_hangs_or_is_killed_is_replaced(story: Story, hosting: 
     )
     assert told["EndpointStatus"] == "InService", told.get("FailureReason")
     first, second = set(_instances(story)) - before
-    _signal(story, first, signal.SIGSTOP)
-    _wait(lambda: _serving(hosting, "sick") == 1)
-    _wait(lambda: _serving(hosting, "sick") == 2)
-    _wait(lambda: first not in _instances(story))
+    signal_containers(story, signal.SIGSTOP, first)
+    eventually(lambda: _serving(hosting, "sick"), lambda count: count == 1)
+    eventually(lambda: _serving(hosting, "sick"), lambda count: count == 2)
+    eventually(lambda: _instances(story), lambda left: first not in left)
     with asked_by(story, "sick", 2, {"sleep": 0.05}) as met:
-        _wait(lambda: met.answers["one"] > 20)
+        eventually(lambda: met.answers["one"] > 20)
         for instance in set(_instances(story)) - before:
-            _signal(story, instance, signal.SIGKILL)
-        _wait(lambda: _serving(hosting, "sick") == 2)
+            signal_containers(story, signal.SIGKILL, instance)
+        eventually(lambda: _instances(story), lambda left: second not in left)
+        eventually(lambda: _serving(hosting, "sick"), lambda count: count == 2)
         good = met.answers["one"]
-        _wait(lambda: met.answers["one"] > good + 20)
+        eventually(lambda: met.answers["one"] > good + 20)
     assert set(met.answers) <= {"one", "ModelError", "ServiceUnavailable"}
-    assert second not in _instances(story)
 
 
 def _serving(hosting: Hosting, name: str) -> int:
@@ -89,26 +89,6 @@ def _serving(hosting: Hosting, name: str) -> int:
     return int(told["ProductionVariants"][0]["CurrentInstanceCount"])
 
 
-def _wait(condition: object, seconds: float = 60) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def _instances(story: Story) -> list[str]:
     told = json.loads(story.ringfence("status", "--json").stdout)
     return sorted(row[0] for row in told["tables"]["instances"])
-
-
-def _signal(story: Story, instance: str, number: int) -> None:
-    """To every process in the instance's container."""
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{entry}/cgroup") as stream:
-                inside = f"/{story.facts['prefix']}/{instance}/" in stream.read()
-        except OSError:
-            continue
-        if inside:
-            os.kill(int(entry), number)

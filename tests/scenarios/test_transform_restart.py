@@ -5,14 +5,14 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET
-from tests.scenarios.jobs import ENDED, Jobs
+from tests.scenarios.jobs import Jobs
+from tests.scenarios.killing import kill_daemon
 from tests.scenarios.perl_model import write_perl_model
-from tests.scenarios.test_job_restart import kill
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/torn:1"
@@ -41,16 +41,6 @@ def begin(jobs: Jobs, name: str, body: bytes) -> None:
     )  # fmt: skip
 
 
-def settle(jobs: Jobs, name: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while True:
-        told: dict[str, Any] = jobs.sagemaker.describe_transform_job(TransformJobName=name)
-        if told["TransformJobStatus"] in ENDED:
-            return told
-        assert time.monotonic() < deadline, told
-        time.sleep(0.1)
-
-
 def assert_nothing_is_left(jobs: Jobs) -> None:
     assert jobs.interfaces() == []
     assert not list((jobs.story.state / "instances").glob("i-*"))
@@ -58,13 +48,8 @@ def assert_nothing_is_left(jobs: Jobs) -> None:
 
 def container(jobs: Jobs) -> int:
     """The pid of the only instance's, once it is there."""
-    deadline = time.monotonic() + 30
-    while True:
-        for file in (jobs.story.state / "instances").glob("i-*/container/pid"):
-            if text := file.read_text():
-                return int(text)
-        assert time.monotonic() < deadline, "no container"
-        time.sleep(0.05)
+    files = (jobs.story.state / "instances").glob
+    return int(eventually(lambda: "".join(file.read_text() for file in files("i-*/container/pid"))))
 
 
 @pytest.mark.parametrize("delay", [0.3, 2.0])
@@ -72,10 +57,10 @@ def test_a_transform_begins_anew_after_a_kill(jobs: Jobs, model: str, delay: flo
     name = f"mend-{int(delay * 100)}"
     begin(jobs, name, b"sleep 0.4")
     time.sleep(delay)
-    kill(jobs.story)
+    kill_daemon(jobs.story)
     jobs.story.up()
     jobs.connect()
-    told = settle(jobs, name)
+    told = jobs.settle_transform(name)
     assert told["TransformJobStatus"] == "Completed", told.get("FailureReason")
     assert jobs.keys(f"mended/{name}/") == {f"{number}.out": b"slept" for number in range(4)}
     assert_nothing_is_left(jobs)
@@ -84,6 +69,6 @@ def test_a_transform_begins_anew_after_a_kill(jobs: Jobs, model: str, delay: flo
 def test_a_transform_whose_container_is_killed_fails_and_leaves_nothing(jobs: Jobs, model: str) -> None:
     begin(jobs, "lame", b"sleep 20")
     os.kill(container(jobs), signal.SIGKILL)
-    told = settle(jobs, "lame")
+    told = jobs.settle_transform("lame")
     assert told["TransformJobStatus"] == "Failed" and "AlgorithmError" in told["FailureReason"], told
     assert_nothing_is_left(jobs)
