@@ -1,6 +1,7 @@
 """Flow logs see the traffic of a model's and of a job's container, as AWS's pages promise; windows are its shortest."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -40,6 +41,10 @@ def read(story: Story, interface: str) -> list[dict[str, str]]:
     except logs.exceptions.ResourceNotFoundException:
         return []
     return [dict(zip(FIELDS, event["message"].split(), strict=True)) for event in told["events"]]
+
+
+def until(delivered: Callable[[], bool]) -> None:
+    eventually(delivered, seconds=WAIT, pause=1)
 
 
 _ROWS = b"0123456789abcdef" * 8192
@@ -98,7 +103,7 @@ def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hostin
         def packets(lines: list[dict[str, str]]) -> int:
             return sum(int(one["packets"]) for one in lines)
 
-        eventually(lambda: 0 < packets(refused()) == packets(attempted()), seconds=WAIT, pause=1)
+        until(lambda: 0 < packets(refused()) == packets(attempted()))
         assert {(one["dstaddr"], one["dstport"], one["flow-direction"]) for one in refused()} == {
             (address, "443", "ingress")
         }
@@ -114,12 +119,7 @@ def test_the_containers_traffic_is_in_the_flow_log(story: Story, hosting: Hostin
         # neither the resolver nor what the platform asks of the container
         assert not {"53", "8080"} & {port for one in sent for port in (one["srcport"], one["dstport"])}
         assert {one["instance-id"] for one in sent} == {"-"}
-        eventually(
-            lambda: {one["dstaddr"] for one in read(story, job)},
-            lambda seen: other["PrivateIpAddress"] in seen,
-            seconds=WAIT,
-            pause=1,
-        )
+        until(lambda: other["PrivateIpAddress"] in {one["dstaddr"] for one in read(story, job)})
         seen = read(story, job)
         asked = [one for one in seen if one["dstaddr"] == other["PrivateIpAddress"]]
         assert {(one["action"], one["flow-direction"]) for one in asked} == {("ACCEPT", "egress")}
