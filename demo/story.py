@@ -42,6 +42,7 @@ class Story:
     failures: int = 0
     region: str = "us-west-2"
     facts: dict[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     def client(self, service: str, **settings: Any) -> Any:
         """A boto3 client of the account's administrator, on this machine's loopback."""
@@ -55,8 +56,12 @@ class Story:
         )
 
     def up(self, *options: str) -> str:
-        """Start the daemon on a free port and take its environment; the ready line. `options`: of `ringfence up`."""
-        done = self.ringfence("up", "--detach", "--port", "0", *options)
+        """Start the daemon on a free port and take its environment; the ready line.
+
+        `options`: of `ringfence up`, which hold for the next times too.
+        """
+        self.options += options
+        done = self.ringfence("up", "--detach", "--port", "0", *self.options)
         expect(done.returncode == 0, done.stderr.strip())
         told = [
             row.removeprefix("export ")

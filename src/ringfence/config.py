@@ -20,6 +20,7 @@ ONLINE_STORE_VARIABLE = "RINGFENCE_ONLINE_STORE"
 DEFAULT_OFFLINE_STORE_DELAY = 60.0  # AWS takes up to 15 minutes
 DEFAULT_METRIC_PERIOD = 60
 DEFAULT_SERVERLESS_IDLE = 300.0  # AWS does not say
+DEFAULT_STUDIO_IDLE_MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Config:
     `metric_period`: seconds of one datapoint of the platform's own metrics, and of target tracking's alarms; for tests.
     `online_store`: URL of the Redis or Valkey server that has Feature Store's online records; None for the store.
     `serverless_idle`: seconds that a serverless endpoint's container is kept without an invocation.
+    `studio_idle_minute`: seconds of a minute of Studio's idle timeouts, which are an hour at least.
     `studio`: the Python environment with JupyterLab that Studio's apps run; it need not be there. `pytorch`: likewise
     that of the built-in PyTorch image.
     """
@@ -49,6 +51,7 @@ class Config:
     metric_period: int = DEFAULT_METRIC_PERIOD
     online_store: str | None = None
     serverless_idle: float = DEFAULT_SERVERLESS_IDLE
+    studio_idle_minute: float = DEFAULT_STUDIO_IDLE_MINUTE
     scratch: bool = False
 
     @property

@@ -27,7 +27,7 @@ def daemon(scratch: Path) -> Iterator[Story]:
     prefix = Config(state=story.state.resolve()).prefix
     before = leftovers.observe(prefix, story.state)
     story.facts["prefix"] = prefix
-    story.up()
+    story.up("--studio-idle-minute", "0.05")
     try:
         yield story
     finally:

@@ -103,6 +103,31 @@ def test_that_an_app_reaches_sagemaker_is_seen_without_a_call(lab: tuple[Studio,
     assert "not proven" not in shown, shown
 
 
+def test_an_idle_app_is_shut_down(lab: tuple[Studio, str]) -> None:
+    """An hour of the daemon's takes three seconds here."""
+    studio, domain = lab
+    bob = {"DomainId": domain, "UserProfileName": "bob"}
+
+    def allow_idle(switch: str) -> None:
+        idle = {"IdleSettings": {"LifecycleManagement": switch, "IdleTimeoutInMinutes": 60}}
+        settings = {"JupyterLabAppSettings": {"AppLifecycleManagement": idle}}
+        studio.sagemaker.update_user_profile(**bob, UserSettings=settings)
+        studio.settle(lambda: studio.sagemaker.describe_user_profile(**bob))
+
+    allow_idle("ENABLED")
+    try:
+        studio.sagemaker.create_app(**bob, AppType="JupyterLab", AppName="default")
+        ended = studio.settle(
+            lambda: studio.sagemaker.describe_app(**bob, AppType="JupyterLab", AppName="default"),
+            ("Deleted", "Failed"),
+            120,
+        )
+        assert ended["Status"] == "Deleted" and "FailureReason" not in ended, ended
+        assert "LastHealthCheckTimestamp" in ended, "it served before"
+    finally:
+        allow_idle("DISABLED")
+
+
 @pytest.mark.statement("S1.15", "S1.16", "S1.17", "S1.18", "S1.19", "S1.20", "S1.21", "S1.22", "S1.23")
 def test_endpoint_policies_say_whose_apps_are_started_and_opened(lab: tuple[Studio, str], story: Story) -> None:
     studio, domain = lab

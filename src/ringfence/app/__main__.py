@@ -22,6 +22,7 @@ from ringfence.config import (
     DEFAULT_PORT,
     DEFAULT_REGION,
     DEFAULT_SERVERLESS_IDLE,
+    DEFAULT_STUDIO_IDLE_MINUTE,
     ONLINE_STORE_VARIABLE,
     Config,
 )
@@ -73,6 +74,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--offline-store-delay", type=float, default=DEFAULT_OFFLINE_STORE_DELAY)
     parser.add_argument("--metric-period", type=int, default=DEFAULT_METRIC_PERIOD)
     parser.add_argument("--serverless-idle", type=float, default=DEFAULT_SERVERLESS_IDLE)
+    parser.add_argument("--studio-idle-minute", type=float, default=DEFAULT_STUDIO_IDLE_MINUTE)
     parser.add_argument("--scratch", action="store_true", help="let POST /moto-api/reset throw everything away")
     parser.add_argument("--remove-everything", action="store_true", help="what a killed daemon left, then exit")
     return parser.parse_args(arguments)
@@ -90,6 +92,7 @@ def _configure(given: argparse.Namespace) -> Config:
         online_store=os.environ.pop(ONLINE_STORE_VARIABLE, None),
         metric_period=given.metric_period,
         serverless_idle=given.serverless_idle,
+        studio_idle_minute=given.studio_idle_minute,
         scratch=given.scratch,
     )
 

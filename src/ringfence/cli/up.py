@@ -19,6 +19,7 @@ from ringfence.config import (
     DEFAULT_PORT,
     DEFAULT_REGION,
     DEFAULT_SERVERLESS_IDLE,
+    DEFAULT_STUDIO_IDLE_MINUTE,
     ONLINE_STORE_VARIABLE,
 )
 
@@ -77,6 +78,13 @@ _START_SECONDS = 60.0
     help="Seconds that a container of a serverless endpoint is kept without an invocation.",
 )
 @click.option(
+    "--studio-idle-minute",
+    type=click.FloatRange(0.01, 60),
+    default=DEFAULT_STUDIO_IDLE_MINUTE,
+    show_default=True,
+    help="Seconds of a minute of Studio's idle timeouts, which are an hour at least: less to see one pass.",
+)
+@click.option(
     "--scratch",
     is_flag=True,
     help="All of this state may be thrown away: POST /moto-api/reset does, for test suites written for moto's server.",
@@ -93,6 +101,7 @@ def up(
     metric_period: int,
     online_store: str | None,
     serverless_idle: float,
+    studio_idle_minute: float,
     scratch: bool,
     detach: bool,
 ) -> None:
@@ -115,7 +124,7 @@ def up(
         "--state", str(state.resolve()), "--port", str(port), "--region", region, "--account", account,
         "--payload-limit", str(payload_limit), "--offline-store-delay", str(offline_store_delay),
         "--metric-period", str(metric_period),
-        "--serverless-idle", str(serverless_idle),
+        "--serverless-idle", str(serverless_idle), "--studio-idle-minute", str(studio_idle_minute),
     ]  # fmt: skip
     command += ["--private-dns-per-zone"] if private_dns_per_zone else []
     command += ["--scratch"] if scratch else []

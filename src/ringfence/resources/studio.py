@@ -108,7 +108,10 @@ class HomeStatus(Record, frozen=True, kw_only=True):
 
 
 class App(SageMakerRecord, frozen=True, kw_only=True):
-    """`launch` tells one app from an earlier one of the same name, which stays until then as Deleted."""
+    """`launch` tells one app from an earlier one of the same name, which stays until then as Deleted.
+
+    `idle_minutes`: after which it is shut down; None if it stays.
+    """
 
     domain_id: str
     owner: str
@@ -119,6 +122,7 @@ class App(SageMakerRecord, frozen=True, kw_only=True):
     role_arn: str
     group_ids: tuple[str, ...] = ()
     lifecycle_config: str | None = None  # ARN
+    idle_minutes: int | None = None
     spec: dict[str, Any]
     deleting: bool = False
 
@@ -130,7 +134,7 @@ class App(SageMakerRecord, frozen=True, kw_only=True):
 class AppStatus(Record, frozen=True, kw_only=True):
     arn: str
     launch: str
-    status: str  # Pending | InService | Failed | Deleted
+    status: str  # Pending | InService | Failed | Deleting, by itself | Deleted
     modified: datetime
     instance_id: str
     failure_reason: str | None = None

@@ -32,6 +32,7 @@ from ringfence.reconcile.instance.launch import (
 from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.studio import contract
 from ringfence.reconcile.studio.domain import home_of
+from ringfence.reconcile.studio.idle import until_idle
 from ringfence.reconcile.studio.reach import (
     nearest,
     reaches_mount_target,
@@ -85,14 +86,15 @@ class AppLife:
 
     async def run(self) -> None:
         """Return once the app is Deleted, or Failed with nothing of it left."""
-        if self._app.deleting:
+        status = self._status()
+        if self._app.deleting or (status is not None and status.status == "Deleting"):
             self._asked.set()
         reason = await serve_until_asked(self._asked, self._serve(), self._app.arn)
         await self._end()
         self._put(status="Failed" if reason else "Deleted", failure_reason=reason)
 
     async def _serve(self) -> None:
-        """Until the container ends, which it should not."""
+        """Until the app is idle for too long, or the container ends, which it should not."""
         if self._asked.is_set():
             return
         status = self._status()
@@ -100,8 +102,31 @@ class AppLife:
             await self._end()
             status = await self._launch()
         self._follow_log(status.instance_id)
-        await self._parts.driver.wait(status.instance_id)
-        raise LaunchFailed(self._why(status.instance_id))
+        if await self._ends_before_it_is_idle(status.instance_id):
+            raise LaunchFailed(self._why(status.instance_id))
+        log.info("`%s` is idle for %s minutes and is shut down", self._app.arn, self._app.idle_minutes)
+        self._put(status="Deleting")
+
+    async def _ends_before_it_is_idle(self, instance_id: str) -> bool:
+        instance = self._parts.store.snapshot().get(Instance, instance_id)
+        minutes = self._app.idle_minutes
+        if minutes is None or instance is None:
+            await self._parts.driver.wait(instance_id)
+            return True
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._parts.driver.wait(instance_id), until_idle(self._parts, self._app, instance, minutes))
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            ended, idle = tasks
+            if idle.done():
+                idle.result()
+            return ended.done()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _was_taken_down(self, status: AppStatus) -> bool:
         """With the daemon: `ringfence down` leaves no container. One that ended by itself is still known."""

@@ -130,6 +130,7 @@ def _make(call: Call, request: Request, domain: Domain, owner: Owner, given: dic
         role_arn=held.role_arn,
         group_ids=groups,
         lifecycle_config=held.lifecycle_config,
+        idle_minutes=held.idle_minutes,
         spec={"ResourceSpec": {**given, "InstanceType": instance_type}},
     )
 

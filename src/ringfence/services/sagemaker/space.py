@@ -49,7 +49,7 @@ def create_space(call: Call, request: Request) -> Result:
         raise null_member("ownershipSettings" if owner is None else "spaceSharingSettings")
     if owner is not None:
         find_owner(call, UserProfile, domain.id, owner)
-    check_space_settings(call, request.get("SpaceSettings", {}), "SpaceSettings")
+    check_space_settings(call, domain, owner, sharing, request.get("SpaceSettings", {}), "SpaceSettings")
     if any(call.records.get(kind, call.scoped(f"{domain.id}/{name}")) for kind in (Space, UserProfile)):
         # ours in part: apps of a profile and of a space of one name would have one ARN
         raise in_use(f"Space [{name}] already exists in Domain [{domain.id}].")
@@ -68,7 +68,8 @@ def update_space(call: Call, request: Request) -> Result:
     space = find_owner(call, Space, request["DomainId"], request["SpaceName"])
     check_settled("Space", space.name, owner_state(call.records, space))
     settings = request.get("SpaceSettings", {})
-    check_space_settings(call, settings, "SpaceSettings")
+    domain = find_domain(call, space.domain_id)
+    check_space_settings(call, domain, space.owner, sharing_type(space), settings, "SpaceSettings")
     known = space.spec.get("SpaceSettings", {}).get("AppType")
     if known is not None and settings.get("AppType", known) != known:
         # "you can't change the app type of your space"; the text is ours

@@ -9,6 +9,12 @@ from ringfence.resources.ec2 import Subnet
 from ringfence.resources.studio import Domain, Owner, Space, StudioLifecycleConfig, UserProfile
 from ringfence.runtime.instance_type import limits
 from ringfence.services.sagemaker.execution_role import find_role, not_assumable
+from ringfence.services.sagemaker.idle_settings import (
+    MEMBER,
+    check_idle_settings,
+    check_space_idle_settings,
+    settle_idle,
+)
 from ringfence.services.sagemaker.refusal import invalid, refuse_others
 from ringfence.services.sagemaker.studio import sharing_type
 from ringfence.services.sagemaker.vpc_config import check_vpc_config
@@ -41,6 +47,7 @@ _USER_HARMLESS: dict[str, Any] = {
 _SPACE_DEFAULTS = frozenset({"ExecutionRole", "SecurityGroups", "SpaceStorageSettings", *APP_SETTINGS.values()})
 _SPACE = frozenset({"AppType", "SpaceStorageSettings", *APP_SETTINGS.values()})
 _APP = frozenset({"DefaultResourceSpec", "LifecycleConfigArns"})
+_LAB = _APP | {MEMBER}
 _RESOURCE = frozenset({"InstanceType", "LifecycleConfigArn"})
 
 
@@ -54,11 +61,16 @@ def check_default_space_settings(call: Call, settings: dict[str, Any], where: st
     _check_own(call, settings, where)
 
 
-def check_space_settings(call: Call, settings: dict[str, Any], where: str) -> None:
+def check_space_settings(
+    call: Call, domain: Domain, owner: str | None, sharing: str | None, settings: dict[str, Any], where: str
+) -> None:
+    """`owner`, `sharing`: None of a space that says nothing of them, which is a shared one."""
     refuse_others(settings, _SPACE, f"{where}.", {"RemoteAccess": "DISABLED", "SpaceManagedResources": "DISABLED"})
     if settings.get("AppType", "JupyterLab") not in APP_SETTINGS:
         raise invalid(f"Ringfence does not implement {where}.AppType {settings['AppType']}.")
     _check_apps(call, settings, where)
+    outer = [_app(layer, "JupyterLab") for layer in _outer_layers(call.records, domain, owner, sharing)]
+    check_space_idle_settings(_app(settings, "JupyterLab"), outer, f"{where}.{APP_SETTINGS['JupyterLab']}")
 
 
 def check_network(call: Call, vpc_id: str, subnet_ids: list[str], *group_ids: list[str]) -> None:
@@ -101,12 +113,14 @@ def find_lifecycle_config(call: Call, arn: str, app_type: str) -> StudioLifecycl
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """What holds for an app in the end. `instance_type`: None if nobody says, and none is the default."""
+    """What holds for an app in the end. `instance_type`: None if nobody says, and none is the default; `idle_minutes`:
+    None if idle apps stay."""
 
     instance_type: str | None
     role_arn: str | None
     group_ids: tuple[str, ...]
     lifecycle_config: str | None
+    idle_minutes: int | None
 
 
 def settle(records: Reader, domain: Domain, owner: Owner, app_type: str, given: dict[str, Any]) -> AppSettings:
@@ -124,23 +138,35 @@ def settle(records: Reader, domain: Domain, owner: Owner, app_type: str, given: 
         next((str(layer["ExecutionRole"]) for layer in layers if layer.get("ExecutionRole")), None),
         tuple(dict.fromkeys(group for layer in every for group in layer.get("SecurityGroups", ()))),
         None if config == "None" else config,
+        _idle_minutes(layers, owner) if app_type == "JupyterLab" else None,
     )
 
 
-def _layers_of(records: Reader, domain: Domain, owner: Owner) -> list[dict[str, Any]]:
-    """The settings that hold for the owner's apps, the nearest first.
+def _idle_minutes(layers: list[dict[str, Any]], owner: Owner) -> int | None:
+    apps = [_app(layer, "JupyterLab") for layer in layers]
+    return settle_idle(apps[0], apps[1:]) if isinstance(owner, Space) else settle_idle({}, apps)
 
-    DefaultSpaceSettings are for shared spaces only; a private one has its owner's settings.
+
+def _layers_of(records: Reader, domain: Domain, owner: Owner) -> list[dict[str, Any]]:
+    """The settings that hold for the owner's apps, the nearest first."""
+    if isinstance(owner, UserProfile):
+        return [owner.spec.get("UserSettings", {}), domain.spec["DefaultUserSettings"]]
+    own = owner.spec.get("SpaceSettings", {})
+    if not isinstance(owner, Space):
+        return [own, domain.spec.get("DefaultSpaceSettings", {})]
+    return [own, *_outer_layers(records, domain, owner.owner, sharing_type(owner))]
+
+
+def _outer_layers(records: Reader, domain: Domain, owner: str | None, sharing: str | None) -> list[dict[str, Any]]:
+    """Of a space: DefaultSpaceSettings are for shared ones only; a private one has its owner's settings.
+
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DefaultSpaceSettings.html
     """
+    if sharing != "Private":
+        return [domain.spec.get("DefaultSpaceSettings", {})]
+    profile = records.get(UserProfile, f"{domain.key}/{owner}")
     users: dict[str, Any] = domain.spec["DefaultUserSettings"]
-    if isinstance(owner, UserProfile):
-        return [owner.spec.get("UserSettings", {}), users]
-    own = owner.spec.get("SpaceSettings", {})
-    if not isinstance(owner, Space) or sharing_type(owner) != "Private":
-        return [own, domain.spec.get("DefaultSpaceSettings", {})]
-    profile = records.get(UserProfile, f"{domain.key}/{owner.owner}")
-    return [own, profile.spec.get("UserSettings", {}) if profile is not None else {}, users]
+    return [profile.spec.get("UserSettings", {}) if profile is not None else {}, users]
 
 
 def _app(layer: dict[str, Any], app_type: str) -> dict[str, Any]:
@@ -158,13 +184,14 @@ def _check_own(call: Call, settings: dict[str, Any], where: str) -> None:
             f"{where}.SecurityGroups has {len(groups)} security groups: at most {MOST_GROUPS - 1} can be used."
         )
     _check_apps(call, settings, where)
+    check_idle_settings(_app(settings, "JupyterLab"), f"{where}.{APP_SETTINGS['JupyterLab']}")
 
 
 def _check_apps(call: Call, settings: dict[str, Any], where: str) -> None:
     for app_type, member in APP_SETTINGS.items():
         given = settings.get(member, {})
         inner = f"{where}.{member}"
-        refuse_others(given, _APP, f"{inner}.")
+        refuse_others(given, _LAB if app_type == "JupyterLab" else _APP, f"{inner}.")
         check_resource(call, given.get("DefaultResourceSpec", {}), app_type, f"{inner}.DefaultResourceSpec")
         for arn in given.get("LifecycleConfigArns", ()):
             find_lifecycle_config(call, arn, app_type)
