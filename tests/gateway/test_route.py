@@ -107,6 +107,12 @@ def test_an_aws_host_decides(host, service, bucket):
     assert (found.service, found.bucket) == (service, bucket)
 
 
+def test_a_host_that_no_name_has_is_nobodys():
+    """Before it is signed: what is longer than a name can be is not looked into."""
+    host = "b." * 127 + ".s3.us-west-2.amazonaws.com"
+    assert route(request(host, scope="elsewhere")).service == "elsewhere"
+
+
 @pytest.mark.parametrize(
     ("host", "bucket"), [("b.localhost:4566", "b"), ("b.s3.localhost", "b"), ("localhost", None), ("[::1]:4566", None)]
 )

@@ -12,6 +12,7 @@ from iam_corpus import read
 from ringfence.iam.context import Context
 from ringfence.iam.match import compile_glob, tokens_of
 from ringfence.iam.statement import compile_action, compile_resource
+from ringfence.iam.variables import parse_template
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,16 @@ def test_glob_agrees_with_a_regular_expression(pattern: str, text: str) -> None:
 )
 def test_actions_ignore_case(pattern: str, action: str, matches: bool) -> None:
     assert compile_action(pattern)(action) == matches
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a" * 3000 + "b", "*" + "?" * 3000 + "b*", "*" + "a" * 5000 + "b*", "?*" * 3000 + "b"]
+)
+def test_a_hostile_pattern_costs_its_length_times_the_texts(pattern: str) -> None:
+    assert not compile_glob(tokens_of(pattern))("a" * 8000)
+
+
+def test_a_variable_that_is_none_is_text() -> None:
+    """However many spaces it has."""
+    text = "${a" + " " * 20_000 + "b c}"
+    assert parse_template(text, variables=True) == (text,)

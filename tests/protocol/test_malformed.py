@@ -139,6 +139,14 @@ def test_cbor(body: Any) -> None:
     assert refusal("cloudwatch", cloudwatch(body))[0] == "SerializationException"
 
 
+@pytest.mark.parametrize("tag", [0, 2, 4, 28, 30, 35, 36, 100, 258, 9999])
+def test_cbor_tags_but_that_of_times_are_not_read(tag: int) -> None:
+    """The decoder's way with 35 is to compile a regular expression, which may take minutes."""
+    content = {"a": 1} if tag == 9999 else "(a)"
+    body = cbor2.dumps({"MetricData": [], "Namespace": "n", "Unknown": cbor2.CBORTag(tag, content)})
+    assert refusal("cloudwatch", HttpRequest("POST", CBOR_PATH, "", CBOR, body))[0] == "SerializationException"
+
+
 def test_cbor_paths() -> None:
     nowhere = HttpRequest("POST", "/service/Other/operation/PutMetricData", "", CBOR, b"")
     assert refusal("cloudwatch", nowhere)[0] == "UnknownOperationException"

@@ -1,12 +1,18 @@
 """Constraints of the models, in AWS's words."""
 
+import itertools
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ringfence import services
 from ringfence.core.errors import ServiceError
+from ringfence.core.operation import REGISTRY
 from ringfence.protocol.model import load
-from ringfence.protocol.pattern import compile_pattern
+from ringfence.protocol.pattern import EQUIVALENT, compile_pattern
 from ringfence.protocol.validate import validate
 
 SERVICES = ("sts", "ec2", "iam", "s3", "sagemaker", "sagemaker-runtime", "logs", "cloudwatch", "ecr", "route53")
@@ -130,6 +136,28 @@ def test_patterns_that_are_skipped() -> None:
         if "pattern" in shape and compile_pattern(shape["pattern"]) is None
     }
     assert skipped == SKIPPED
+
+
+@pytest.mark.timeout(120)
+def test_no_pattern_takes_for_ever() -> None:
+    """Text that almost matches: an engine that backtracks has 2^50 ways to find that out, of a pattern that lets it."""
+    services.load()
+    starts = ("", "s3://", "https://", "arn:aws:sagemaker:us-west-2:123456789012:")
+    repeated = ("a", "A", "0", "-", "/", ".", " ", "a-", "a/", "a.", "a,")
+    texts = [start + part * 50 + "\0" for start, part in itertools.product(starts, repeated)]
+    for service in {service for service, _ in REGISTRY}:
+        for shape in load(service)._service_description["shapes"].values():
+            compiled = compile_pattern(shape["pattern"]) if "pattern" in shape else None
+            for text in texts if compiled is not None else ():
+                compiled.fullmatch(text)
+
+
+@pytest.mark.parametrize("pattern", EQUIVALENT)
+@given(st.data())
+def test_equivalent_patterns(pattern: str, data: st.DataObject) -> None:
+    start = "https://" if pattern.startswith("https") else ""
+    text = start + data.draw(st.text("aA0.-_/*", max_size=12))
+    assert bool(re.fullmatch(pattern, text)) == bool(re.fullmatch(EQUIVALENT[pattern], text))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Downloads from a server that speaks S3's part of it, on this machine's loopback."""
 
 import asyncio
+import gzip
 import io
 import socket
 import tarfile
@@ -16,6 +17,7 @@ from aiohttp import web
 from reconcile_machine import FakeNetwork, NoTransfers, Session
 
 from ringfence.core.call import Principal
+from ringfence.reconcile.hosting import model_archive
 from ringfence.reconcile.hosting.model_download import DownloadFailed, ModelDownload
 from ringfence.reconcile.instance import namespace_http
 from ringfence.reconcile.instance.namespace_http import NamespaceResolver
@@ -68,6 +70,13 @@ class Server:
         return web.Response(status=404) if content is None else web.Response(body=content)
 
 
+def long_name(size: int) -> bytes:
+    """Few bytes, of which a reader that trusts it makes many in memory: a gigabyte of name is a megabyte of gzip."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, size
+    return gzip.compress(header.tobuf() + b"n" * size + bytes(1024))
+
+
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     made = Server()
@@ -118,8 +127,10 @@ async def test_an_object_and_a_prefix(server: Server, tmp_path: Path) -> None:
         archive(("../escape", b"x")),
         archive(("/etc/escape", b"x"))[:-20],
         archive(link="../../escape"),
+        long_name(2 << 20),
+        gzip.compress(b"corrupt")[:-8] + bytes(8),
     ],
-    ids=["no archive", "a path that leads out", "cut short", "a link that leads out"],
+    ids=["no archive", "a path that leads out", "cut short", "a link that leads out", "a long name", "corrupt"],
 )
 async def test_archives_that_are_not_fit(server: Server, tmp_path: Path, content: bytes) -> None:
     server.objects["model.tar.gz"] = content
@@ -127,6 +138,16 @@ async def test_archives_that_are_not_fit(server: Server, tmp_path: Path, content
         await download(tmp_path, "s3://models/model.tar.gz")
     assert caught.value.reason.startswith('Failed to extract model data archive for container "container_1" from URL')
     assert not (tmp_path / "escape").exists()
+
+
+async def test_an_archive_of_too_many_members(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_archive, "_MOST_MEMBERS", 3)
+    server.objects["model.tar.gz"] = archive(*((f"m{number}", b"x") for number in range(3)))
+    model = await download(tmp_path, "s3://models/model.tar.gz")
+    assert sorted(path.name for path in model.iterdir()) == ["m0", "m1", "m2"]
+    server.objects["model.tar.gz"] = archive(*((f"m{number}", b"x") for number in range(4)))
+    with pytest.raises(DownloadFailed):
+        await download(tmp_path, "s3://models/model.tar.gz")
 
 
 async def test_keys_that_lead_out(server: Server, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ _APPLICATION_HOST = re.compile(
 )
 _LINUX_HOST = re.compile(rf"(?P<bucket>(?:packages|repo|amazonlinux)\.{_REGION}\.amazonaws\.com)")
 _AWS_HOST = re.compile(rf"(?P<name>[a-z0-9.-]+?)(?:\.(?P<region>{_REGION}))?\.(?:amazonaws\.com|api\.aws)")
+_LONGEST_HOST = 255
 _LOCAL_BUCKET = re.compile(r"(?P<bucket>.+?)(?:\.s3)?\.localhost")
 
 
@@ -163,6 +164,8 @@ def _credential(request: HttpRequest) -> str | None:
 def _read_host(header: str) -> _Place:
     host = header.rsplit(":", 1)[0] if not header.endswith("]") else header
     host = host.lower().rstrip(".")
+    if len(host) > _LONGEST_HOST:  # before the patterns, some of which take the square of it
+        return _Place()
     if found := _VPCE_HOST.fullmatch(host):
         kind = found["kind"] if found["name"] == "s3" else None
         other = {"accesspoint": "s3-accesspoint", "control": "s3control"}.get(kind or "")

@@ -20,7 +20,7 @@ class Variable(NamedTuple):
 
 Template = tuple[Token | Variable, ...]
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
-_KEY = re.compile(r"\s*([^\s,']+)\s*(?:,\s*'([^']*)')?\s*")
+_KEY = re.compile(r"\s*([^\s,']+)(?:\s*,\s*'([^']*)')?\s*")
 
 
 def parse_template(text: str, *, variables: bool) -> Template:

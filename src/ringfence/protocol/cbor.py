@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,11 +81,21 @@ def _headers(request_id: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+class _Tags(dict[int, Callable[[Any, bool], Any]]):
+    """How tags are read. The decoder's own way with most is a constructor, that of regular expressions among them."""
+
+    def __missing__(self, tag: int) -> Callable[[Any, bool], Any]:
+        raise Malformed(f"Tag {tag} is not expected")
+
+
+_TAGS = _Tags({_EPOCH_TAG: lambda decoder, immutable: _decode_timestamp(decoder.decode())})
+
+
 def _parse(body: bytes) -> Any:
     try:
-        return cbor2.loads(body)
+        return cbor2.loads(body, semantic_decoders=_TAGS)
     except Exception:
-        # the decoder hands any tag to a constructor (addresses, patterns, decimals), each with errors of its own
+        # the decoder and what it calls have errors of many kinds
         raise Malformed("Unable to parse request body as CBOR") from None
 
 

@@ -24,6 +24,13 @@ _TOKEN = re.compile(r"\\p\{(\w+)\}|\\.|\[|\]", re.DOTALL)
 # Java's strings are UTF-16: this is how they spell everything beyond the first plane
 _SURROGATES = re.compile(r"\\u[dD]800\\u[dD][cC]00-\\u[dD][bB][fF]{2}\\u[dD][fF]{3}")
 _SHORTHAND_RANGE = re.compile(r"(\\[wdsWDS])-(?!\])")
+# Patterns of AWS's models that a backtracking engine needs for ever to refuse some short text with, as the same ones
+# without a choice: the bounds on repetitions that may each be of any length say nothing.
+EQUIVALENT = {
+    r"https://([.\-_a-zA-Z0-9]+/?){3,1016}": r"https://(?:[.\-_a-zA-Z0-9]/?){3,}",
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?": r"[a-z0-9](?:-*[a-z0-9])*",
+    r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$": r"^[a-z0-9*](?:[._\-/]?[a-z0-9*])*$",
+}
 # the last plane with letters, and the variation selectors
 _BLOCKS = (range(0x323B0), range(0xE0100, 0xE01F0))
 
@@ -32,7 +39,7 @@ _BLOCKS = (range(0x323B0), range(0xE0100, 0xE01F0))
 def compile_pattern(java: str) -> re.Pattern[str] | None:
     """The pattern in Python, to be used with `fullmatch` as Java's `matches`; None if it has no translation."""
     try:
-        return re.compile(_translate(java), re.ASCII)
+        return re.compile(_translate(EQUIVALENT.get(java, java)), re.ASCII)
     except (re.error, OverflowError, KeyError):
         return None
 

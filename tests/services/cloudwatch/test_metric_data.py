@@ -222,8 +222,12 @@ def test_metric_math(watch: CloudWatch, expression: str, values: list[float] | N
 
 
 @pytest.mark.parametrize(
-    "expression", ["e +", "other", "__import__('os')", "(lambda: e)()", "e.real", "1 + 1", "SEARCH('x', 'Sum')"]
-)
+    "expression",
+    [
+        "e +", "other", "__import__('os')", "(lambda: e)()", "e.real", "1 + 1", "SEARCH('x', 'Sum')",
+        "-" * 2000 + "e", "1+" * 900 + "e", "e * " + "1" * 400,
+    ],
+)  # fmt: skip
 def test_bad_expressions_are_refused(watch: CloudWatch, expression: str) -> None:
     error = watch.fails(
         "GetMetricData",
@@ -232,6 +236,18 @@ def test_bad_expressions_are_refused(watch: CloudWatch, expression: str) -> None
         EndTime=watch.now,
     )
     assert error.code in ("ValidationError", "NotImplemented")
+
+
+def test_expressions_that_compute_too_much_are_refused(watch: CloudWatch) -> None:
+    watch.put("E", 1.0, minutes_ago=20_000)
+    watch.put("E", 1.0, minutes_ago=1)
+    error = watch.fails(
+        "GetMetricData",
+        MetricDataQueries=[stat("e", "E"), {"Id": "x", "Expression": "FILL(e, 0)", "Period": 1}],
+        StartTime=watch.now - timedelta(days=14),
+        EndTime=watch.now,
+    )
+    assert error.code == "ValidationError" and "too many datapoints" in error.message
 
 
 def test_expressions_in_a_circle_are_refused(watch: CloudWatch) -> None:

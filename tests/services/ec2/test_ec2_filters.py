@@ -44,6 +44,24 @@ def test_another_filter_is_refused(ec2: Any, operation: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "name", "matches"),
+    [
+        ("*a" * 100 + "*", "a" * 255, True),
+        ("*a" * 100 + "b", "a" * 255, False),  # with backtracking: for ever
+        (r"\*a\?", "*a?", True),
+        (r"\*a\?", "bab", False),
+        ("?a*", "ba", True),
+        ("\\", "\\", True),
+    ],
+)
+def test_wildcards_in_values(ec2: Any, value: str, name: str, matches: bool) -> None:
+    vpc = ec2.vpc()
+    ec2("CreateTags", Resources=[vpc], Tags=[{"Key": "Name", "Value": name}])
+    found = ec2("DescribeVpcs", Filters=[{"Name": "tag:Name", "Values": [value]}])["Vpcs"]
+    assert [one["VpcId"] for one in found] == ([vpc] if matches else [])
+
+
 def test_filters_of_what_rules_refer_to(ec2: Any) -> None:
     vpc = ec2.vpc()
     web, database = ec2.group(vpc, "web"), ec2.group(vpc, "database")

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from ringfence.services.logs import log_event
+
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
@@ -145,3 +147,32 @@ def test_filter_across_streams(logs: Any, stream: dict[str, str]) -> None:
     assert both.code == "InvalidParameterException"
     unknown = logs.fails("FilterLogEvents", logGroupName="g", logStreamNames=["none"])
     assert unknown.code == "ResourceNotFoundException"
+
+
+def test_a_search_looks_at_so_many_events_and_goes_on(
+    logs: Any, stream: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where all have one time, in several streams: a container's lines of one look have."""
+    monkeypatch.setattr(log_event, "_MOST_LOOKED_AT", 3)
+    logs("CreateLogStream", logGroupName="g", logStreamName="t")
+    at = logs.ms
+    for name in ("s", "t"):
+        events = [{"timestamp": at, "message": f"{name}{number}"} for number in range(5)]
+        logs("PutLogEvents", logGroupName="g", logStreamName=name, logEvents=events)
+    pages, token = [], {}
+    while True:
+        result = logs("FilterLogEvents", logGroupName="g", filterPattern="?s4 ?t0 ?t4", **token)
+        pages.append(messages(result))
+        if "nextToken" not in result:
+            break
+        token = {"nextToken": result["nextToken"]}
+    assert pages == [[], ["s4", "t0"], [], ["t4"]]
+
+
+def test_the_end_of_a_stream_of_which_most_is_old(logs: Any, stream: dict[str, str]) -> None:
+    logs.put(*(f"old{number}" for number in range(50)), at=logs.ms - 20 * HOUR)
+    logs.put("new", at=logs.ms)
+    assert messages(logs("GetLogEvents", **stream, limit=2)) == ["old49", "new"]
+    assert messages(logs("GetLogEvents", **stream, limit=1)) == ["new"]
+    assert messages(logs("GetLogEvents", **stream, limit=2, endTime=logs.ms)) == ["old48", "old49"]
+    assert len(logs("GetLogEvents", **stream)["events"]) == 51

@@ -3,9 +3,15 @@
 Not tarfile's own `data` filter: Debian 12's Python 3.11.2 does not have it. Called by model_download.
 """
 
+import gzip
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
+
+# ours: each costs a little of the daemon's time, and a few bytes of a gzip can be many
+_MOST_MEMBERS = 1_000_000
+# what is read at once: a member's content comes in smaller pieces, its extended headers whole
+_LARGEST_HEADER = 1 << 20
 
 
 class TooLarge(Exception):
@@ -20,13 +26,25 @@ def unpack(archive: Path, directory: Path, limit: int | None = None) -> None:
     SageMaker wants no symbolic links in a model archive:
     https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
     """
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
+    with _Bounded(archive) as unzipped, tarfile.open(fileobj=unzipped) as tar:
+        for number, member in enumerate(tar):
+            tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+            if number == _MOST_MEMBERS:
+                raise tarfile.ReadError(f"more than {_MOST_MEMBERS} members")
             if limit is not None:
                 limit -= member.size
                 if limit < 0:
                     raise TooLarge
             _place(tar, member, directory)
+
+
+class _Bounded(gzip.GzipFile):
+    """Does not put into memory what an archive says that a name is long."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _LARGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size)
 
 
 def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:

@@ -47,9 +47,26 @@ def names_in(expression: str) -> frozenset[str]:
     return frozenset(named - called - {"REPEAT", "LINEAR"})
 
 
-def evaluate(expression: str, known: Mapping[str, Series], metrics: Sequence[Series], period: int) -> list[Series]:
+class Budget:
+    """How many datapoints one request may compute. The number is ours."""
+
+    def __init__(self, points: int = 1_000_000) -> None:
+        self._left = points
+
+    def spend(self, points: int) -> None:
+        self._left -= points
+        if self._left < 0:
+            raise invalid("The queries have too many datapoints: ask for a shorter time, or for longer periods.")
+
+
+def evaluate(
+    expression: str, known: Mapping[str, Series], metrics: Sequence[Series], period: int, budget: Budget
+) -> list[Series]:
     """The series that the expression gives; `known`: by id, `metrics`: what METRICS() stands for."""
-    found = _Evaluation(known, metrics, period).value(_parse(expression))
+    try:
+        found = _Evaluation(known, metrics, period, budget).value(_parse(expression))
+    except (RecursionError, OverflowError):
+        raise invalid(f"Error in expression: '{expression}' is not valid.") from None
     if isinstance(found, float):
         raise invalid(f"Error in expression: '{expression}' is not a time series.")
     return found if isinstance(found, list) else [found]
@@ -63,12 +80,19 @@ def _parse(expression: str) -> ast.expr:
 
 
 class _Evaluation:
-    def __init__(self, known: Mapping[str, Series], metrics: Sequence[Series], period: int) -> None:
+    def __init__(self, known: Mapping[str, Series], metrics: Sequence[Series], period: int, budget: Budget) -> None:
         self._known = known
         self._metrics = metrics
         self._period = period
+        self._budget = budget
 
     def value(self, node: ast.expr) -> Value:
+        found = self._value(node)
+        if not isinstance(found, float):
+            self._budget.spend(sum(len(one) for one in found) if isinstance(found, list) else len(found))
+        return found
+
+    def _value(self, node: ast.expr) -> Value:
         match node:
             case ast.Constant(value=bool() | int() | float() as number):
                 return float(number)
@@ -129,6 +153,7 @@ class _Evaluation:
         """Periods without data between the first and last that any metric has get a value."""
         moments = sorted({at for series in (*self._metrics, *self._known.values()) for at in series})
         span = range(moments[0], moments[-1] + 1, self._period) if moments else range(0)
+        self._budget.spend(len(span))
         match node:
             case ast.Name(id="REPEAT"):
                 return _each(value, lambda series: _repeat(series, span))
@@ -180,7 +205,7 @@ def _checked(apply: Callable[[float, float], float], left: float, right: float) 
         value = apply(left, right)
     except (ZeroDivisionError, OverflowError):
         return None
-    return None if isinstance(value, complex) else float(value)
+    return None if isinstance(value, complex) or not math.isfinite(value) else float(value)
 
 
 def _reduce(apply: Callable[[Sequence[float]], float], value: Value) -> Value:

@@ -94,9 +94,12 @@ def run_queries(
     records: Reader, account: str, region: str, queries: Sequence[MetricQuery], span: tuple[int, int]
 ) -> dict[str, list[Series]]:
     """Every query's series (an expression can give several) by its id; expressions may use each other."""
-    known: dict[str, list[Series]] = {
-        query.id: [read_series(records, account, region, query.stat, span)] for query in queries if query.stat
-    }
+    budget = metric_math.Budget()
+    known: dict[str, list[Series]] = {}
+    for query in queries:
+        if query.stat is not None:
+            known[query.id] = [read_series(records, account, region, query.stat, span)]
+            budget.spend(len(known[query.id][0]))
     metrics = [series for found in known.values() for series in found]
     period = max((query.stat.period for query in queries if query.stat), default=60)
     waiting = [query for query in queries if query.expression is not None]
@@ -106,7 +109,8 @@ def run_queries(
             raise invalid(f"Error in expression '{waiting[0].id}': circular dependency between expressions.")
         for query in ready:
             single = {id: found[0] for id, found in known.items() if len(found) == 1}
-            known[query.id] = metric_math.evaluate(query.expression or "", single, metrics, query.period or period)
+            every = query.period or period
+            known[query.id] = metric_math.evaluate(query.expression or "", single, metrics, every, budget)
         waiting = [query for query in waiting if query.id not in known]
     return known
 

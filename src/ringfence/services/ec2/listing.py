@@ -9,6 +9,7 @@ from ringfence.core import listing
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError
 from ringfence.core.tags import tags_of
+from ringfence.iam.match import Predicate, Wild, compile_glob
 from ringfence.resources.ec2 import Ec2Record
 from ringfence.services.ec2 import noun
 
@@ -108,19 +109,20 @@ def _texts(value: str | Iterable[str | None] | None) -> list[str]:
     return [text for text in value if text is not None]
 
 
-def _passes(texts: list[str], matchers: list[re.Pattern[str]]) -> bool:
-    return any(matcher.fullmatch(text) for text in texts for matcher in matchers)
+def _passes(texts: list[str], matchers: list[Predicate]) -> bool:
+    return any(matches(text) for text in texts for matches in matchers)
 
 
 @lru_cache(maxsize=1024)
-def _pattern(value: str) -> re.Pattern[str]:
+def _pattern(value: str) -> Predicate:
     """A filter's value: `*` and `?` are wildcards unless a backslash stands before them."""
     parts = re.findall(r"\\.|[*?]|[^*?\\]+|\\", value, re.DOTALL)
-    signs = {"*": ".*", "?": "."}
-    text = "".join(
-        signs.get(part) or re.escape(part[1:] if part[0] == "\\" and len(part) == 2 else part) for part in parts
+    return compile_glob(
+        [
+            Wild(part) if part in ("*", "?") else part[1:] if len(part) == 2 and part[0] == "\\" else part
+            for part in parts
+        ]
     )
-    return re.compile(text, re.DOTALL)
 
 
 def _wire(member: str) -> str:

@@ -1,9 +1,10 @@
 """Log events: put, get (a stream forwards and backwards), filter (a group)."""
 
 import heapq
+import itertools
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -31,6 +32,8 @@ _BATCH = 1_048_576
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
 _FOREVER = 10**15 - 1
+_LAST_SEQUENCE = 10**12 - 1
+_MOST_LOOKED_AT = 20_000
 # A position between events: (timestamp, sequence). Sequences begin at 1.
 Position = tuple[int, int]
 _TOKEN = re.compile(r"([fb])/(\d{15})(\d{12})/s")
@@ -115,10 +118,10 @@ def get_log_events(call: Call, request: Request) -> Result:
     first = max(request.get("startTime", 0), expiry(group, milliseconds(call.now)))
     if forward:
         found = _scan(call.records, stream, position or (0, 0), first)
-        events, _ = _take((event for event in found if event.timestamp < end), limit)
+        events = _take((event for event in found if event.timestamp < end), limit)
     else:
         before = min(position or (_FOREVER, 0), (end, 0))
-        events = _last(_scan(call.records, stream, (0, 0), first), before, limit)
+        events = _last(call.records, stream, first, before, limit)
     place = position or (0, 0)
     newest, oldest = (_position(events[-1]), _position(events[0])) if events else (place, place)
     return {
@@ -155,22 +158,29 @@ def _size(event: LogEvent) -> int:
     return len(event.message) + _PER_EVENT
 
 
-def _take(events: Iterable[LogEvent], limit: int) -> tuple[list[LogEvent], bool]:
-    """As many events as a page holds (`limit`, or a megabyte), and whether there are more."""
-    taken: list[LogEvent] = []
-    size = 0
-    for event in events:
-        size += _size(event)
-        if len(taken) == limit or (taken and size > _BATCH):
-            return taken, True
-        taken.append(event)
-    return taken, False
+def _take(events: Iterable[LogEvent], limit: int) -> list[LogEvent]:
+    """As many events as a page holds: `limit`, or a megabyte."""
+    return _search(events, lambda message: True, limit)[0]
 
 
-def _last(events: Iterable[LogEvent], before: Position, limit: int) -> list[LogEvent]:
-    """The last page of events before a position. All events before it are read: records are walked forwards only."""
+def _last(records: Reader, stream: LogStream, first: int, before: Position, limit: int) -> list[LogEvent]:
+    """The last page of events before a position.
+
+    Records are walked forwards only: a longer and longer time before it, until that has a page.
+    """
+    newest, span = min(before[0], stream.last_event or 0), 1000
+    while True:
+        begin = max(first, newest - span)
+        held, is_full = _last_of(_scan(records, stream, (0, 0), begin), before, limit)
+        if is_full or begin == first:
+            return held
+        span *= 8
+
+
+def _last_of(events: Iterable[LogEvent], before: Position, limit: int) -> tuple[list[LogEvent], bool]:
+    """The last page of these, and whether they are more than a page."""
     held: deque[LogEvent] = deque()
-    size = 0
+    size, is_full = 0, False
     for event in events:
         if _position(event) >= before:
             break
@@ -178,7 +188,8 @@ def _last(events: Iterable[LogEvent], before: Position, limit: int) -> list[LogE
         size += _size(event)
         while len(held) > limit or (size > _BATCH and len(held) > 1):
             size -= _size(held.popleft())
-    return list(held)
+            is_full = True
+    return list(held), is_full
 
 
 @operation(
@@ -193,25 +204,53 @@ def filter_log_events(call: Call, request: Request) -> Result:
     group = find_group(call, group_name(call, request))
     matches = parse_pattern(request.get("filterPattern", ""))
     streams = {stream.key: stream for stream in _choose_streams(call, group, request)}
-    after: Position = (0, 0)
-    last_stream = ""
+    place = (0, "", 0)
     if "nextToken" in request:
-        timestamp, last_stream, sequence = read_token(request["nextToken"], int, str, int)
-        after = (timestamp, sequence)
-    first = max(request.get("startTime", 0), expiry(group, milliseconds(call.now)), after[0])
+        timestamp, name, sequence = read_token(request["nextToken"], int, str, int)
+        place = (timestamp, f"{group.key}\0{name}", sequence)
+    first = max(request.get("startTime", 0), expiry(group, milliseconds(call.now)))
     end = request.get("endTime", _FOREVER)
-    place = (after[0], f"{group.key}\0{last_stream}", after[1])
-    merged = heapq.merge(*(_scan(call.records, stream, (0, 0), first) for stream in streams.values()), key=_order)
-    wanted = (event for event in merged if event.timestamp <= end and _order(event) > place and matches(event.message))
-    chosen, more = _take(wanted, request.get("limit", 10_000))
+    merged = heapq.merge(
+        *(_scan(call.records, stream, _resume(stream, place), first) for stream in streams.values()), key=_order
+    )
+    in_time = itertools.takewhile(lambda event: event.timestamp <= end, merged)
+    chosen, last = _search(in_time, matches, request.get("limit", 10_000))
     result: dict[str, Any] = {
         "events": [_show_filtered(streams[event.stream_key], event) for event in chosen],
         "searchedLogStreams": [],  # AWS has sent an empty list since 2019
     }
-    if more:
-        last = chosen[-1]
+    if last is not None:
         result["nextToken"] = make_token(last.timestamp, streams[last.stream_key].name, last.sequence)
     return result
+
+
+def _resume(stream: LogStream, place: tuple[int, str, int]) -> Position:
+    """Where a stream goes on after a place in the order of all streams."""
+    timestamp, key, sequence = place
+    if stream.key == key:
+        return timestamp, sequence
+    return (timestamp, _LAST_SEQUENCE) if stream.key < key else (timestamp, 0)
+
+
+def _search(
+    events: Iterable[LogEvent], matches: Callable[[str], bool], limit: int
+) -> tuple[list[LogEvent], LogEvent | None]:
+    """A page of events that match, and the last one that was looked at if there may be more.
+
+    A page may be empty then, as AWS's may: a search is never longer than so many events.
+    """
+    chosen: list[LogEvent] = []
+    size, last = 0, None
+    for looked, event in enumerate(events):
+        if looked == _MOST_LOOKED_AT:
+            return chosen, last
+        if matches(event.message):
+            size += _size(event)
+            if len(chosen) == limit or (chosen and size > _BATCH):
+                return chosen, last
+            chosen.append(event)
+        last = event
+    return chosen, None
 
 
 def _order(event: LogEvent) -> tuple[int, str, int]:

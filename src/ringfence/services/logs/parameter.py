@@ -63,7 +63,7 @@ def read_token(token: str, *kinds: type) -> list[Any]:
     """The fields of a token of ours, of these types."""
     try:
         fields = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         fields = None
     if not isinstance(fields, list) or [type(field) for field in fields] != list(kinds):
         raise invalid_parameter("The specified nextToken is invalid.")
