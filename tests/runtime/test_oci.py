@@ -21,6 +21,7 @@ from ringfence.config import Config
 from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Image, Mount, Running, StartFailed, volume_of
 from ringfence.runtime.image import ImageStore
 from ringfence.runtime.oci import OciDriver
+from tests.patience import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(90)]
 
@@ -76,11 +77,11 @@ def namespace() -> Iterator[Path]:
 
 @pytest.fixture
 async def stage(config: Config, namespace: Path) -> AsyncIterator[Stage]:
-    driver = OciDriver(config)
+    made = Stage(OciDriver(config), config, namespace)
     try:
-        yield Stage(driver, config, namespace)
+        yield made
     finally:
-        await driver.remove_everything()
+        await made.driver.remove_everything()
         assert traces(config) == []
 
 
@@ -104,10 +105,16 @@ def traces(config: Config) -> list[str]:
     places = (*Path("/sys/fs/cgroup").glob(f"*/{config.prefix}"), *Path("/run").glob(f"{config.prefix}*"))
     found = [str(path) for path in places]
     found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(config.state) in line]
+    return found + processes(str(config.state)) + processes(f"/run/{config.prefix}")
+
+
+def processes(word: str) -> list[str]:
+    """The command lines that have it."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (process / "cmdline").read_text()
-            if str(config.state) in command:
+            if word in command:
                 found.append(command)
     return found
 
@@ -335,6 +342,49 @@ async def test_exit_code_and_both_streams(stage: Stage, shell_image: Image) -> N
     assert sorted(log.split()) == ["err", "out"]
 
 
+async def test_streams_are_opened_by_name(stage: Stage, shell_image: Image) -> None:
+    """As nginx's images do, and scripts that truncate what they write to: no line before is lost."""
+    script = "echo 1; echo 2 > /dev/stdout; echo 3 >> /dev/stderr; echo 4 > /proc/1/fd/1; echo 5"
+    for user in ("", "model"):
+        assert await stage.shell(replace(shell_image, user=user), script) == (Exited(0), "1\n2\n3\n4\n5\n")
+
+
+async def test_all_that_was_written_is_in_the_log(stage: Stage, builtin: Image) -> None:
+    """More than a pipe holds, with pauses and without, to the last byte before the end."""
+    script = """
+import os, time
+for n in range(40_000):
+    os.write(1, b"%0127d\\n" % n)
+    if n % 8_000 == 0:
+        time.sleep(0.02)
+os._exit(3)
+"""
+    state, log = await stage.python(builtin, script)
+    assert state == Exited(3)
+    assert log.split() == [f"{n:0127d}" for n in range(40_000)]
+
+
+async def test_a_full_disk_loses_lines_and_ends_nobody(stage: Stage, shell_image: Image) -> None:
+    spec = replace(stage.spec(shell_image, "sh", "-c", "echo 1; sleep 0.2; echo 2 || exit 1"), log=Path("/dev/full"))
+    await stage.driver.start(spec)
+    assert await asyncio.wait_for(stage.driver.wait(spec.id), 30) == Exited(0)
+
+
+async def test_no_signal_is_ignored(stage: Stage, shell_image: Image) -> None:
+    _, log = await stage.shell(shell_image, "exec cat /proc/self/status")
+    status = dict(line.split(":\t", 1) for line in log.splitlines() if ":\t" in line)
+    assert {status[name] for name in ("SigIgn", "SigBlk", "SigCgt")} == {"0" * 16}
+
+
+async def test_one_process_for_all_containers(stage: Stage, shell_image: Image) -> None:
+    specs = [stage.spec(shell_image, "sleep", "60") for _ in range(3)]
+    await asyncio.gather(*(stage.driver.start(spec) for spec in specs))
+    mine = f"/run/{stage.config.prefix}-containers"
+    await asyncio.to_thread(eventually, lambda: len(processes(mine)) == 1)
+    shims = {(stage.config.instances / spec.id / "container/shim").read_text().split()[0] for spec in specs}
+    assert len(shims) == 1
+
+
 async def test_stop_kills_who_does_not_listen(stage: Stage, shell_image: Image) -> None:
     spec = stage.spec(shell_image, "sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done")
     await stage.driver.start(spec)
@@ -374,6 +424,7 @@ async def test_a_later_daemon_adopts(stage: Stage, shell_image: Image) -> None:
     assert await asyncio.wait_for(stage.driver.wait(specs[1].id), 10) == Exited(6)
     (stage.config.state / "go/x").touch()
     assert await asyncio.wait_for(stage.driver.wait(specs[0].id), 10) == Exited(5)
+    await asyncio.to_thread(eventually, lambda: not processes(f"/run/{stage.config.prefix}"))
 
 
 async def test_the_watcher_killed_leaves_no_lie(stage: Stage, shell_image: Image) -> None:
@@ -385,6 +436,7 @@ async def test_the_watcher_killed_leaves_no_lie(stage: Stage, shell_image: Image
     assert isinstance(stage.driver.state(spec.id), Running)
     await stage.driver.stop(spec.id, grace=0.1)
     assert stage.driver.state(spec.id) == Exited(None)
+    assert await stage.shell(shell_image, "exit 4") == (Exited(4), ""), "the next container gets another watcher"
 
 
 async def test_what_a_killed_daemon_had_prepared_and_not_started_is_started(stage: Stage, shell_image: Image) -> None:
@@ -416,7 +468,8 @@ async def test_everything_goes_even_without_its_files(stage: Stage, shell_image:
     await stage.driver.start(spec)
     state = stage.driver.state(spec.id)
     assert isinstance(state, Running)
-    shutil.rmtree(stage.config.instances)
+    while stage.config.instances.exists():  # the shim may write there still
+        shutil.rmtree(stage.config.instances, ignore_errors=True)
     await stage.driver.remove_everything()
     assert not Path(f"/proc/{state.pid}").exists()
 

@@ -1,12 +1,11 @@
-"""The real driver: an OCI runtime (runc, crun) behind a shell that outlives the daemon.
+"""The real driver: an OCI runtime (runc, crun), started by a process that outlives the daemon.
 
-`start` has a bundle written (bundle.py) and starts the shim (shim.py) in its own session and mount namespace. The shim
-stacks the root there, so no mount is ever seen on the machine and none can be left behind; runs the runtime in the
-foreground with the log as its output; and writes the exit code to a file. Everything that a later daemon must know is
-in files. Called by reconcile. The only file that runs programs, but for image_import.py and volume.py.
+`start` has a bundle written (bundle.py) and asks the shim (shim.py, shim_process.py) for the container. The shim runs
+the runtime, which ends when the container runs; copies what the container writes to its log; and writes the exit code
+to a file. Everything that a later daemon must know is in files. Called by reconcile.
 
-`<config.instances>/<id>/container/`: config.json, files/, lower (link to the image's root), layer/, rootfs/, shim
-(pid and start time), pid, exit, runtime.log.
+`<config.instances>/<id>/container/`: config.json, files/, lower (link to the image's root), layer/, rootfs/, shim and
+launch (pid and start time), pid, exit, runtime.log.
 """
 
 import asyncio
@@ -24,16 +23,14 @@ from ringfence.runtime.bundle import Place, remove_directory, write_bundle
 from ringfence.runtime.cgroup import Cgroups
 from ringfence.runtime.driver import Absent, ContainerSpec, Exited, Running, StartFailed, State, Usage
 from ringfence.runtime.fuse import unmount_below
-from ringfence.runtime.shim import SHIM, await_end, find_shim, read_reason
+from ringfence.runtime.shim import SAFE_PATH, Shim, await_end, await_ends, find_process, read_reason
 from ringfence.runtime.spec import BadUser, hosts_lines
 from ringfence.runtime.volume import Volumes
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 START_TIMEOUT = 120.0
-RUNTIME_END = 10.0  # what the runtime may take to end after the container
-POLL = 0.004  # while starting: each start waits for a handful of these
-WATCH = 0.1  # where there is no pidfd to wait on
-SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SHIM_END = 10.0  # what the shim may take to tell of a container's end, and to end itself
+POLL = 0.004  # while starting and ending: each takes a handful of these
 
 
 class OciDriver:
@@ -46,6 +43,7 @@ class OciDriver:
         self._runtime_state = Path("/run") / f"{config.prefix}-containers"
         self._prefer = prefer
         self._runtime: str | None = None
+        self._shim = Shim(self._runtime_state)
         self._volumes = Volumes()
         self._starting: set[str] = set()
 
@@ -71,7 +69,7 @@ class OciDriver:
             runtime = await self._choose_runtime()
             self._runtime_state.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_bundle(spec, place, self._cgroups)
-            await self._launch(spec, place, runtime)
+            await self._shim.launch(place.directory, runtime, spec.id, spec.log, read_only=spec.read_only_root)
             await self._await_start(spec.id, place)
         except (BadUser, OSError) as error:
             await self.delete(spec.id)
@@ -88,7 +86,7 @@ class OciDriver:
             return Absent()
         if (code := place.read("exit")) is not None:
             return self._exited(id, int(code))
-        if find_shim(place) is not None or self._cgroups.pids(id):
+        if find_process(place, "shim") is not None or self._cgroups.pids(id):
             return Running(self._first_process(id, place))
         if id in self._starting:
             return Running(None)
@@ -109,11 +107,9 @@ class OciDriver:
 
     async def wait(self, id: str) -> State:
         while isinstance(state := self.state(id), Running):
-            shim = find_shim(self._place(id))
-            if shim is None:
-                await asyncio.sleep(WATCH)
-            else:
-                await await_end(shim)
+            if state.pid is not None:
+                await await_end(state.pid)
+            await asyncio.sleep(POLL)  # it is not made yet, or the shim has yet to tell of its end
         return state
 
     async def stop(self, id: str, grace: float = 30) -> None:
@@ -138,6 +134,8 @@ class OciDriver:
         # a container whose files somebody removed still has its control group
         await asyncio.gather(*(self.delete(id) for id in {*self.list_ids(), *self._cgroups.ids()}))
         self._cgroups.remove_all()
+        self._shim.close()
+        await await_ends(self._runtime_state, SHIM_END)
         await asyncio.to_thread(remove_directory, self._runtime_state)
         for directory in (self._instances, self._lasting):
             await asyncio.to_thread(unmount_below, directory)
@@ -180,21 +178,6 @@ class OciDriver:
         remove_directory(place.directory)
         return b"/probe" in said and b"cgroup" not in said
 
-    async def _launch(self, spec: ContainerSpec, place: Place, runtime: str) -> None:
-        """Start the shim as nobody's child: it must not end with the daemon, nor stay behind as its zombie."""
-        # runc forgets a container that ends, and with it whether memory was what ended it; crun 1.8 has no such option
-        options = "--keep" if Path(runtime).name == "runc" else ""
-        read_only = "read-only" if spec.read_only_root else ""
-        process = await asyncio.create_subprocess_exec(
-            "setsid", "--fork", "unshare", "--mount", "--propagation", "slave",
-            "sh", "-c", SHIM, "ringfence-shim", str(place.directory), runtime, str(self._runtime_state), spec.id,
-            str(spec.log.absolute()), read_only, options,
-            cwd="/", env={"PATH": SAFE_PATH}, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        if await process.wait():
-            raise StartFailed("the container's shim could not be started")
-
     async def _await_start(self, id: str, place: Place) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
@@ -207,18 +190,18 @@ class OciDriver:
         raise StartFailed(f"container `{id}` did not start within {START_TIMEOUT:.0f} s")
 
     async def _kill(self, id: str) -> None:
-        """SIGKILL to the container, and to the shim if there is no container yet; return once both are gone."""
+        """SIGKILL to the container, and to what makes it if there is none yet; return once its end is told."""
         place = self._place(id)
-        patience = time.monotonic() + RUNTIME_END
+        patience = time.monotonic() + SHIM_END
         while True:
-            pids, shim = self._cgroups.pids(id), find_shim(place)
-            if not pids and shim is None:
-                return
+            pids, launch, late = self._cgroups.pids(id), find_process(place, "launch"), time.monotonic() > patience
             if pids:
                 self._cgroups.kill(id)
-            elif shim is not None and (place.read("pid") is None or time.monotonic() > patience):
+            elif launch is not None and (late or place.read("pid") is None):
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(shim, signal.SIGKILL)
+                    os.killpg(launch, signal.SIGKILL)
+            elif late or find_process(place, "shim") is None or place.read("exit") is not None:
+                return
             await asyncio.sleep(POLL)
 
     def _signal(self, id: str, pid: int, number: int) -> None:
