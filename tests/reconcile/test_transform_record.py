@@ -24,7 +24,13 @@ DOCUMENT = {"a": [1, 2, 3], "b": {"c d": "x", "e": [[4, 5], [6, 7]]}}
         ("$.a[1:]", [2, 3]),
         ("$.a[:-1]", [1, 2]),
         ("$['b']['c d']", "x"),
-        ("$.b['c d', 'e']", ["x", [[4, 5], [6, 7]]]),
+        ("$.b['c d', 'e']", {"c d": "x", "e": [[4, 5], [6, 7]]}),
+        ("$.['a']", [1, 2, 3]),
+        ("$.a[0,1:]", [1, 2, 3]),
+        ("$.a[*]", [1, 2, 3]),
+        ("$.b.*", ["x", [[4, 5], [6, 7]]]),
+        ("$.b.e[*][1]", [5, 7]),
+        ("$.b.e[0:][0]", [4, 6]),
         ("$.b.e[1][0]", 6),
     ],
 )
@@ -32,13 +38,13 @@ def test_paths(path: str, expected: object) -> None:
     assert select(read_path(path), DOCUMENT) == expected
 
 
-@pytest.mark.parametrize("path", ["a", "$a", "$.", "$[", "$..a", "$[?(@.a)]", "$[*]", "$[1:2:3]"])
+@pytest.mark.parametrize("path", ["a", "$a", "$.", "$[", "$..a", "$[?(@.a)]", "$[1:2:3]", "$[1,]", "$*"])
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(BadPath):
         read_path(path)
 
 
-@pytest.mark.parametrize("path", ["$.x", "$.a.x", "$.a[9]", "$[0]", "$.b[1:]"])
+@pytest.mark.parametrize("path", ["$.x", "$.a.x", "$.a[9]", "$[0]", "$.b[1:]", "$['a','x']", "$.b['c d'].*"])
 def test_paths_that_match_nothing(path: str) -> None:
     with pytest.raises(NoMatch):
         select(read_path(path), DOCUMENT)
@@ -86,6 +92,15 @@ def test_json_is_filtered_and_joined() -> None:
     assert json.loads(alone) == {"SageMakerInput": [1], "SageMakerOutput": 2}
     with pytest.raises(BadData, match="1 records and not 2"):
         build_output(made, given, b"{}", line=True)
+
+
+def test_id_and_answer_alone() -> None:
+    """AWS's own example; what has several members stays an object."""
+    told = spec(
+        "application/json", InputFilter="$.features", JoinSource="Input", OutputFilter="$['id','SageMakerOutput']"
+    )
+    line = build_output(read_processing(told), [b'{"id": 1, "features": [1, 2]}'], b'{"label": 1}', line=True)
+    assert json.loads(line) == {"id": 1, "SageMakerOutput": {"label": 1}}
 
 
 def test_an_answer_is_kept_as_it_is_unless_it_is_to_be_assembled() -> None:

@@ -116,7 +116,27 @@ def test_requirements_that_cannot_be_installed(world: Path, monkeypatch: pytest.
     (world / "code/fit.py").write_text("raise SystemExit(0)")
     (world / "code/requirements.txt").write_text("no-such-package-of-anybody\n")
     assert train.main() == 1
-    assert (world / "output/failure").read_text().startswith("InstallRequirementsError:\nExitCode 1")
+    failure = (world / "output/failure").read_text()
+    assert failure.startswith('InstallRequirementsError:\nExitCode 1\nErrorMessage "ERROR: ')
+    assert "No matching distribution found for no-such-package-of-anybody" in failure
+
+
+def test_requirements_without_a_way_to_an_index(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    (world / "code/fit.py").write_text("raise SystemExit(0)")
+    (world / "code/requirements.txt").write_text("no-such-package-of-anybody\n")
+    assert train.main() == 1
+    assert "leads to no package index" in (world / "output/failure").read_text()
+
+
+def test_how_a_long_traceback_ends_is_told(world: Path) -> None:
+    """FailureReason has the first 1,024 characters."""
+    script = "def f(n):\n    g(n)\ndef g(n):\n    if n: f(n - 1)\n    raise ValueError('no such column')\nf(30)\n"
+    (world / "code/fit.py").write_text(script)
+    assert train.main() == 1
+    failure = (world / "output/failure").read_text()
+    assert failure.index("ValueError: no such column") < 900
 
 
 def test_a_script_that_is_not_there(world: Path) -> None:

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ringfence.runtime.builtin.array_format import JSON, UTF8_TYPES, UnsupportedFormatError, decode, encode
 from ringfence.runtime.builtin.http_server import Reply
-from ringfence.runtime.builtin.submission import fetch_code, install_requirements, log, packages
+from ringfence.runtime.builtin.submission import fetch_code, log, packages, requirements_command
 
 ANY = "*/*"
 SCRATCH = "/tmp/ringfence"  # noqa: S108
@@ -114,7 +115,9 @@ def load_module(model_dir: str, scratch: str = SCRATCH) -> Any:
             "or set SAGEMAKER_PROGRAM and SAGEMAKER_SUBMIT_DIRECTORY"
         )
     prefix = os.path.join(scratch, "packages")  # the root is read-only
-    install_requirements(directory, prefix)
+    command = requirements_command(directory, prefix)
+    if command:
+        subprocess.run(command, cwd=directory, check=True)
     sys.path.append(packages(prefix))
     sys.path.insert(0, directory)
     return importlib.import_module(program.removesuffix(".py").replace("/", "."))

@@ -5,7 +5,6 @@ AWS's sagemaker-training and sagemaker-inference toolkits.
 """
 
 import os
-import subprocess
 import sys
 import tarfile
 from urllib.parse import urlsplit
@@ -25,15 +24,18 @@ def fetch_code(source: str, target: str) -> str:
     return os.path.dirname(source) if os.path.isfile(source) else source
 
 
-def install_requirements(directory: str, prefix: str | None = None) -> None:
-    """`pip install -r requirements.txt` if there is one. `prefix`: where the environment itself cannot be written."""
+def requirements_command(directory: str, prefix: str | None = None) -> list[str] | None:
+    """`pip install -r requirements.txt`, to be run there; None if there is none.
+
+    `prefix`: where the environment itself cannot be written.
+    """
     requirements = os.path.join(directory, "requirements.txt")
     if not os.path.exists(requirements):
-        return
+        return None
     log(f"Installing the modules of {requirements}")
     place = ["--prefix", prefix] if prefix else []
     pip = [sys.executable, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", *place]
-    subprocess.run([*pip, "-r", "requirements.txt"], cwd=directory, check=True)
+    return [*pip, "-r", "requirements.txt"]
 
 
 def packages(prefix: str) -> str:

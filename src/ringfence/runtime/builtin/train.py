@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ringfence.runtime.builtin.submission import fetch_code, install_requirements, log
+from ringfence.runtime.builtin.submission import fetch_code, log, requirements_command
 
 ML = Path("/opt/ml")
-# what the toolkit keeps of stderr for the failure's text
-_TAIL = 4096
+# of stderr, for the failure's text: how a traceback ends has to be in the first 1,024 characters of that
+_TAIL = 700
+# what pip says when it comes to no index at all
+_NO_WAY = ("Failed to establish a new connection", "Connection to ")
 _PREFIX = "sagemaker_"
 _TORCHRUN = "sagemaker_torch_distributed_enabled"
 # what the SDK's `distribution` asks of a container, and these have not
@@ -162,18 +164,36 @@ def run_script(
     directory = Path(fetch_code(source, str(ML / "code-archive")))
     if not (directory / program).exists() and not (directory / "setup.py").exists():
         raise TrainingFailed("ImportModuleError", 1, f"no file {program} in {source}", program)
-    try:
-        if (directory / "setup.py").exists():
-            subprocess.run([sys.executable, "-m", "pip", "install", "--no-cache-dir", "."], cwd=directory, check=True)
-        install_requirements(str(directory))
-    except subprocess.CalledProcessError as error:
-        raise TrainingFailed("InstallRequirementsError", 1, "", shlex.join(error.cmd)) from None
+    _install(directory)
     command = command_of(program, directory, arguments, launcher)
     log(f"Invoking script with the following command:\n\n{shlex.join(command)}\n")
     paths = os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))
     if program.endswith(".sh"):
         (directory / program).chmod(0o755)
     _execute(command, directory, {**os.environ, **variables, "PYTHONPATH": paths})
+
+
+def _install(directory: Path) -> None:
+    """The script's own package and its requirements."""
+    if (directory / "setup.py").exists():
+        _pip([sys.executable, "-m", "pip", "install", "--no-cache-dir", "."], directory)
+    if command := requirements_command(str(directory)):
+        _pip(command, directory)
+
+
+def _pip(command: list[str], directory: Path) -> None:
+    """Fails with pip's own errors, and says so if no package index was reached."""
+    process = subprocess.Popen(command, cwd=directory, stderr=subprocess.PIPE, text=True, errors="replace")
+    assert process.stderr is not None
+    errors, unreached = [], False
+    for line in process.stderr:
+        sys.stderr.write(line)
+        unreached |= any(words in line for words in _NO_WAY)
+        errors += [line.strip()] if line.startswith("ERROR") else []
+    if process.wait():
+        if unreached:
+            errors.append("the network of the job leads to no package index: set PIP_INDEX_URL to one that it reaches")
+        raise TrainingFailed("InstallRequirementsError", 1, "\n".join(errors)[-_TAIL:], shlex.join(command))
 
 
 def _execute(command: list[str], directory: Path, variables: Mapping[str, str]) -> None:
@@ -188,6 +208,8 @@ def _execute(command: list[str], directory: Path, variables: Mapping[str, str]) 
     if code:
         shown = code if code > 0 else 128 - code
         message = bytes(tail).decode(errors="replace").strip()
+        if len(tail) == _TAIL:
+            message = message.partition("\n")[2] or message  # without what is left of the first line
         raise TrainingFailed("ExecuteUserScriptError", shown, message, shlex.join(command))
 
 

@@ -84,6 +84,12 @@ def describe_transform_job(call: Call, request: Request) -> Result:
         **job.spec,
         "TransformInput": {"CompressionType": "None", "SplitType": "None", **job.spec["TransformInput"]},
         "TransformOutput": {"AssembleWith": "None", "KmsKeyId": "", **job.spec["TransformOutput"]},
+        "DataProcessing": {
+            "InputFilter": "$",
+            "OutputFilter": "$",
+            "JoinSource": "None",
+            **job.spec.get("DataProcessing", {}),
+        },
         **_show(call, job),
         **tell_start(call, job),
     }
