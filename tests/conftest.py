@@ -3,7 +3,12 @@
 import gc
 import os
 
+import hypothesis
 import pytest
+
+# How fast examples are made and run is the machine's, which may have much else to do.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
