@@ -36,6 +36,7 @@ class Operation:
     `also`: further (full action, resources) that must be allowed too, such as s3:GetObject on a copy's source; a
     function that returns no ARN asks for nothing. `conceals`: error code -> (full action, resources): who is not
     allowed that action gets AccessDenied instead of the error (NoSuchKey without s3:ListBucket).
+    `decided_by`: the members of the request that authorization is shown, so that it can depend on no others; None: all.
     """
 
     service: str
@@ -48,6 +49,7 @@ class Operation:
     also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = ()
     conceals: Mapping[str, tuple[str, tuple[str, ...] | Resources]] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
+    decided_by: tuple[str, ...] | None = None
 
     def action_for(self, request: Request) -> str | None:
         """The action that this request is an instance of."""
@@ -74,13 +76,15 @@ def operation(
     also: tuple[tuple[str, tuple[str, ...] | Resources], ...] = (),
     conceals: Mapping[str, tuple[str, tuple[str, ...] | Resources]] | None = None,
     instead: Mapping[str, str] | None = None,
+    decided_by: str | None = None,
     takes: str | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed.
 
     `takes`: the request's members that the handler honours, parted by spaces; any other is refused aloud, unless it is
-    an empty list, which asks for nothing. None: the handler sees to that itself.
+    an empty list, which asks for nothing. None: the handler sees to that itself. `decided_by`: members, as in `takes`.
     """
+    members = None if decided_by is None else tuple(decided_by.split())
 
     def register(handler: Handler) -> Handler:
         service = handler.__module__.split(".")[2].replace("_", "-")
@@ -90,7 +94,7 @@ def operation(
             raise ValueError(f"{service}.{name} is registered twice")
         checked = handler if takes is None else _refusing(name, frozenset(takes.split()), handler)
         REGISTRY[service, name] = Operation(
-            service, name, checked, full, on, keys or {}, passes or {}, also, conceals or {}, instead or {}
+            service, name, checked, full, on, keys or {}, passes or {}, also, conceals or {}, instead or {}, members
         )
         return checked
 

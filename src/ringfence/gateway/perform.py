@@ -17,8 +17,9 @@ from ringfence.core.operation import REGISTRY, Operation
 from ringfence.core.record import Writer
 from ringfence.core.results import Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
-from ringfence.gateway.authorization.authorize import authorize, conceal, judge, permits
+from ringfence.gateway.authorization.authorize import conceal, judge, permits
 from ringfence.gateway.authorization.decision_log import DecisionLog
+from ringfence.gateway.authorization.standing import StandingDecisions
 from ringfence.gateway.invocation.executions import Executions
 from ringfence.gateway.invocation.mirror import Mirror
 from ringfence.gateway.invocation.upstream import Flow
@@ -49,6 +50,7 @@ class Gateway:
     payload_limit: int = DEFAULT_PAYLOAD_LIMIT
     captures: CaptureBuffer = field(default_factory=CaptureBuffer)
     decisions: DecisionLog = field(default_factory=DecisionLog)
+    standing: StandingDecisions = field(default_factory=StandingDecisions)
     measurements: Measurements = field(default_factory=Measurements)
     mirror: Mirror = field(default_factory=Mirror)
     online: OnlineRecords | None = None
@@ -79,7 +81,7 @@ def perform(
     """
     with gateway.store.transaction(durable=durable) as records:
         call = make_call(gateway, records, caller, logged)
-        _authorize(operation, call, parameters, logged)
+        _authorize(gateway, operation, call, parameters, logged)
         return handle(operation, call, parameters, logged)
 
 
@@ -96,12 +98,13 @@ def check_allowed(
 ) -> None:
     """Raise Denied as `perform` would, before anything else is done for the caller."""
     with gateway.store.transaction() as records:
-        _authorize(operation, make_call(gateway, records, caller, logged), parameters, logged)
+        _authorize(gateway, operation, make_call(gateway, records, caller, logged), parameters, logged)
 
 
-def _authorize(operation: Operation, call: Call, parameters: Request, logged: LoggedCall) -> None:
+def _authorize(gateway: Gateway, operation: Operation, call: Call, parameters: Request, logged: LoggedCall) -> None:
+    """INVARIANT: before anything is written in the call's transaction."""
     logged.operation, logged.principal = operation.name, call.principal
-    authorize(operation, call, parameters, logged.questions.append)
+    gateway.standing.authorize(operation, call, parameters, gateway.store.commits, logged.questions.append)
 
 
 def make_call(gateway: Gateway, records: Writer, caller: Caller, logged: LoggedCall) -> Call:

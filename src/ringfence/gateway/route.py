@@ -78,6 +78,10 @@ _GLOBAL = frozenset({"iam", "organizations", "sts", "route53"})
 _GLOBAL_REGION = "us-east-1"
 
 
+_CREDENTIAL = re.compile(r"Credential=([^,\s]+)")
+_REMEMBERED = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The credential scope of a signed request: what the client thinks that it talks to."""
@@ -140,8 +144,11 @@ def expected_region(found: Route, region: str) -> str:
 def read_scope(request: HttpRequest) -> Scope | None:
     """The credential scope of the Authorization header or of a presigned URL, None if there is none."""
     credential = _credential(request)
-    if credential is None:
-        return None
+    return _scope_of(credential) if credential is not None else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _scope_of(credential: str) -> Scope | None:
     fields = credential.rsplit("/", 4)
     return Scope(fields[2], fields[3]) if len(fields) == 5 and fields[3] else None
 
@@ -149,7 +156,7 @@ def read_scope(request: HttpRequest) -> Scope | None:
 def _credential(request: HttpRequest) -> str | None:
     header = request.header("authorization")
     if header is not None:
-        found = re.search(r"Credential=([^,\s]+)", header)
+        found = _CREDENTIAL.search(header)
         return found[1] if found else None
     if "X-Amz-Credential=" not in request.query:
         return None

@@ -218,20 +218,19 @@ def evaluate(request: AccessRequest, layers: Layers) -> Decision:
     in_endpoint = None if layers.endpoint is None else look.at("endpoint", (layers.endpoint,), "endpoint")
     foreign = who.account != request.resource_account and who.kind != "service"
 
-    def decide(allowed: bool, layer: Layer | None, explicit: bool = False) -> Decision:
-        return Decision(allowed, layer, explicit, foreign, tuple(look.findings))
-
+    findings = tuple(look.findings)
     if look.denied is not None:
-        return decide(False, look.denied, explicit=True)
+        return Decision(False, look.denied, True, foreign, findings)
     if not all(scps):
-        return decide(False, "scp")
+        return Decision(False, "scp", False, foreign, findings)
     refused = _refuse(request, layers, in_resource, in_identity, in_boundary, in_session, foreign)
     if refused is not None:
-        return decide(False, refused)
+        return Decision(False, refused, False, foreign, findings)
     # an endpoint's policy only ever limits
     if in_endpoint is not None and not in_endpoint:
-        return decide(False, "endpoint")
-    return decide(True, "identity" if in_identity else _layer_of(layers) if in_resource else None)
+        return Decision(False, "endpoint", False, foreign, findings)
+    granted: Layer | None = "identity" if in_identity else _layer_of(layers) if in_resource else None
+    return Decision(True, granted, False, foreign, findings)
 
 
 def _layer_of(layers: Layers) -> Layer:

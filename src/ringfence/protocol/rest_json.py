@@ -25,8 +25,7 @@ class RestJsonWire:
         route = None
         pattern = uri.match_path(self.model, request.method, request.path)
         if pattern is not None:
-            headers = {name.lower() for name, _ in request.headers}
-            route = uri.choose_route(pattern, _query(request), headers)
+            route = uri.choose_route(pattern, _query(request), request.by_name)
         if route is None:
             raise ServiceError("UnknownOperationException", "", 404)
         return route.operation

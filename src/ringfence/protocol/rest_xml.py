@@ -27,7 +27,7 @@ class RestXmlWire:
         pattern = uri.match_path(self.model, request.method, self._path(request))
         query = self._query(request)
         if pattern is not None:
-            route = uri.choose_route(pattern, query, {name.lower() for name, _ in request.headers})
+            route = uri.choose_route(pattern, query, request.by_name)
         if route is None or not self._admits(route, query):
             raise self._unknown(request)
         return route.operation

@@ -149,6 +149,11 @@ class Store:
         finally:
             self._connection.execute("PRAGMA synchronous = FULL")
 
+    @property
+    def commits(self) -> int:
+        """How many there have been since the store was opened: while it is the same, so is every record."""
+        return self._commits
+
     def reader(self) -> Reader:
         """The records as they are at each look: for what only reads, and does not wait between two looks."""
         return Transaction(self)
@@ -191,6 +196,7 @@ class Store:
             self._connection.execute("DELETE FROM records")
             self._connection.executemany("INSERT INTO records VALUES (?, ?, ?)", records)
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (str(self.revision + 1),))
+        self._commits += 1
         kinds = list(self._tables)
         self._tables.clear()
         self._frozen.clear()

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,8 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 STREAMING_PREFIX = "STREAMING-"
 MAX_EXPIRES = 604800
 CLOCK_SKEW = timedelta(minutes=15)
+# What follows from a text alone that many requests share is read once. Texts of anybody's: not too many.
+_REMEMBERED = 256
 
 # What is wrong with a signature; gateway.authentication.refusal says it in the words of each protocol family.
 Fault = Literal[
@@ -101,13 +104,7 @@ def _from_header(headers: dict[str, list[str]]) -> Claim:
     scheme, _, rest = headers["authorization"][0].strip().partition(" ")
     if scheme != ALGORITHM:
         raise SignatureFault("mechanism", scheme)
-    fields: dict[str, str] = {}
-    for part in rest.split(","):
-        name, equals, value = part.strip().partition("=")
-        if not equals or name in fields:
-            raise SignatureFault("incomplete", f"'{part.strip()}' not a valid key=value pair (missing equal-sign) in "
-                                 f"Authorization header: '{ALGORITHM}'.")  # fmt: skip
-        fields[name] = value
+    fields = _read_fields(rest)
     absent = [name for name in ("Credential", "Signature", "SignedHeaders") if not fields.get(name)]
     timestamp = (headers.get("x-amz-date") or headers.get("date") or [""])[0].strip()
     faults = [f"Authorization header requires '{name}' parameter." for name in absent]
@@ -119,11 +116,34 @@ def _from_header(headers: dict[str, list[str]]) -> Claim:
     moment, basic = _read_moment(timestamp)
     _check_date(date, basic)
     token = headers.get("x-amz-security-token")
-    names = tuple(fields["SignedHeaders"].lower().split(";"))
     return Claim(
-        key_id, date, region, service, names, fields["Signature"], basic, moment, token[0] if token else None, None,
-        headers,
+        key_id, date, region, service, _read_names(fields["SignedHeaders"]), fields["Signature"], basic, moment,
+        token[0] if token else None, None, headers,
     )  # fmt: skip
+
+
+def _read_fields(text: str) -> dict[str, str]:
+    """The signature comes last: what is before it is the same in a day's requests of a client, and read once."""
+    start, comma, last = text.rpartition(",")
+    fields = dict(_read_first_fields(start)) if comma else {}
+    _read_field(last, fields)
+    return fields
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _read_first_fields(text: str) -> Mapping[str, str]:
+    fields: dict[str, str] = {}
+    for part in text.split(","):
+        _read_field(part, fields)
+    return fields
+
+
+def _read_field(part: str, fields: dict[str, str]) -> None:
+    name, equals, value = part.strip().partition("=")
+    if not equals or name in fields:
+        raise SignatureFault("incomplete", f"'{part.strip()}' not a valid key=value pair (missing equal-sign) in "
+                             f"Authorization header: '{ALGORITHM}'.")  # fmt: skip
+    fields[name] = value
 
 
 def _from_query(query: str, headers: dict[str, list[str]]) -> Claim:
@@ -145,12 +165,18 @@ def _from_query(query: str, headers: dict[str, list[str]]) -> Claim:
     moment, basic = _read_moment(fields["X-Amz-Date"])
     _check_date(date, basic)
     return Claim(
-        key_id, date, region, service, tuple(fields["X-Amz-SignedHeaders"].lower().split(";")),
+        key_id, date, region, service, _read_names(fields["X-Amz-SignedHeaders"]),
         fields["X-Amz-Signature"], basic, moment, fields.get("X-Amz-Security-Token"),
         _read_expires(fields.get("X-Amz-Expires", "900")), headers,
     )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _read_names(signed: str) -> tuple[str, ...]:
+    return tuple(signed.lower().split(";"))
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
 def _read_credential(text: str) -> tuple[str, str, str, str]:
     parts = text.split("/")
     if len(parts) != 5 or not all(parts):
@@ -225,15 +251,19 @@ def _basic(moment: datetime) -> str:
 
 def check_signed_headers(claim: Claim) -> None:
     """The host must be signed, and every `x-amz-` header: an unsigned x-amz-target could be swapped on the way."""
-    signed = set(claim.signed_headers)
+    _check_names(tuple(claim.headers), claim.signed_headers, claim.presigned)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _check_names(given: tuple[str, ...], signed: tuple[str, ...], presigned: bool) -> None:
     if "host" not in signed:
         raise SignatureFault("host", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-    if not claim.presigned and "x-amz-date" not in signed and "date" not in signed:
+    if not presigned and "x-amz-date" not in signed and "date" not in signed:
         raise SignatureFault("host", "'X-Amz-Date' or 'Date' must be a 'SignedHeader' in the AWS Authorization.")
-    for name in claim.headers:
+    for name in given:
         if name.startswith("x-amz-") and name not in signed and name not in _MAY_BE_UNSIGNED:
             raise SignatureFault("unsigned", name)
-    if any(name not in claim.headers for name in signed):
+    if any(name not in given for name in signed):
         raise SignatureFault("mismatch")
 
 

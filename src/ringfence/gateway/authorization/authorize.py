@@ -66,6 +66,8 @@ def authorize(operation: Operation, call: Call, request: Request, note: Note = _
     named = operation.action_for(request)
     if named is None:
         return _NOTHING_TO_ASK
+    if operation.decided_by is not None:
+        request = {member: request[member] for member in operation.decided_by if member in request}
     asker = _Asker(operation, call, request, note)
     decision = _NOTHING_TO_ASK
     _check_bucket_exists(operation, call, request)

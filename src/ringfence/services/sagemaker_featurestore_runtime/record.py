@@ -64,7 +64,7 @@ def write_record(
         online_store.write_if_later(call, group, given.identifier, given.instant, given.values, seconds)
 
 
-@operation("GetRecord", on=on_group)
+@operation("GetRecord", on=on_group, decided_by="FeatureGroupName")
 def get_record(call: Call, request: Request) -> Result:
     """Without `Record` if there is none."""
     group = find_group(call, request["FeatureGroupName"], not_found)
@@ -154,7 +154,7 @@ def update_record(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("ListRecords", on=on_group)
+@operation("ListRecords", on=on_group, decided_by="FeatureGroupName")
 def list_records(call: Call, request: Request) -> Result:
     group = find_group(call, request["FeatureGroupName"], not_found)
     require_online(group)

@@ -22,6 +22,7 @@ _REFUSED = (
     on=("endpoint/{EndpointName}",),
     keys={"sagemaker:TargetModel": "TargetModel"},
     also=(("sagemaker:InvokeEndpoint", component_arns),),
+    decided_by="EndpointName InferenceComponentName TargetModel",
 )
 def invoke_endpoint(call: Call, request: Request) -> Forward:
     """The gateway has held the body to the daemon's limit."""

@@ -18,6 +18,7 @@ _REFUSED = ("InferenceComponentName", "PrefixAwareId")
     "InvokeEndpointWithResponseStream",
     on=("endpoint/{EndpointName}",),
     also=(("sagemaker:InvokeEndpointWithResponseStream", component_arns),),
+    decided_by="EndpointName InferenceComponentName",
 )
 def invoke_endpoint_with_response_stream(call: Call, request: Request) -> Forward:
     """A container that fails before its first byte is a ModelError, later one an event."""
