@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -15,20 +14,13 @@ from daemon import ACCOUNT, aws, running_daemon
 
 from ringfence.config import Config
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.root
 
 
 def namespaces(state: Path) -> set[str]:
     prefix = Config(state.resolve()).prefix
     directory = Path("/run/netns")
     return {path.name for path in directory.iterdir() if path.name.startswith(prefix)} if directory.exists() else set()
-
-
-def wait_until_gone(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not path.exists()
 
 
 def test_serves_boto3_and_the_command_line(tmp_path):
@@ -65,7 +57,7 @@ def test_an_acknowledged_write_survives_kill_9_and_what_ran_is_adopted(tmp_path)
             assert daemon.client("ec2").describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["VpcId"] == vpc
     finally:
         subprocess.run(
-            [sys.executable, "-m", "ringfence.app", "--state", str(state), "--remove-everything"], timeout=60
+            [sys.executable, "-m", "ringfence.app", "--state", str(state), "--remove-everything"], timeout=200
         )
     assert namespaces(state) == set()
 
@@ -80,15 +72,15 @@ def test_a_plain_stop_leaves_namespaces_for_the_next_daemon_and_down_leaves_none
         request = urllib.request.Request(
             f"{daemon.url}/_ringfence/shutdown", b"{}", {"Authorization": f"Bearer {token}"}, method="POST"
         )
-        urllib.request.urlopen(request, timeout=10).read()
-        assert daemon.process.wait(8) == 0
+        urllib.request.urlopen(request, timeout=120).read()
+        assert daemon.process.wait(120) == 0
         assert namespaces(state) == set()
 
 
 def test_a_second_daemon_on_one_state_is_refused(tmp_path):
     with running_daemon(tmp_path / "state") as daemon:
         command = [sys.executable, "-m", "ringfence.app", "--state", str(daemon.state), "--port", "0"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
         assert done.returncode == 1
         assert "another daemon has" in done.stderr
         assert daemon.client("sts").get_caller_identity()
@@ -99,7 +91,7 @@ def test_a_port_that_is_taken_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "ringfence.app", "--state", str(state), "--port", str(port)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 1
     assert f"could not start on http://127.0.0.1:{port}" in done.stderr
     assert namespaces(state) == set()
@@ -110,5 +102,5 @@ def test_many_side_by_side_with_namespaces_of_their_own(tmp_path):
         assert first.url != second.url
         assert not namespaces(first.state) & namespaces(second.state)
         os.kill(first.process.pid, signal.SIGTERM)
-        first.process.wait(30)
+        first.process.wait(120)
         assert second.client("sts").get_caller_identity()

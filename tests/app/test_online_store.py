@@ -15,6 +15,7 @@ from bench.redis_server import PROGRAMS, RedisServer, has_tls, offer_tls, redis_
 from demo.story import Story
 from ringfence.app.online_store import OnlineStoreUnusable
 from ringfence.config import ONLINE_STORE_VARIABLE
+from tests.patience import eventually
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="there is no Redis: `apt-get install redis-tools`")
 RECORD = [{"FeatureName": "id", "ValueAsString": "a"}, {"FeatureName": "at", "ValueAsString": "2026-01-02T03:04:05Z"}]
@@ -44,28 +45,28 @@ def _create(daemon: Daemon, name: str = "people") -> dict[str, Any]:
 
 
 def _settled(sagemaker: Any, status: str, name: str = "people") -> dict[str, Any]:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def look() -> dict[str, Any]:
         try:
             told: dict[str, Any] = sagemaker.describe_feature_group(FeatureGroupName=name)
         except sagemaker.exceptions.ResourceNotFound:
             return {}
-        if told["FeatureGroupStatus"] != status:
-            return told
-        time.sleep(0.02)
-    raise TimeoutError(f"`{name}` is still {status}")
+        return told
+
+    return eventually(look, lambda told: told.get("FeatureGroupStatus") != status)
 
 
 def _once_it_is_back(get_record: Any) -> dict[str, Any]:
     """A server asks for the password before it says that it still loads its log."""
-    deadline = time.monotonic() + 10
-    while True:
+
+    def look() -> dict[str, Any]:
         try:
             told: dict[str, Any] = get_record(**NAMED)
             return told
         except ClientError as error:
-            assert error.response["Error"]["Code"] == "ServiceUnavailable" and time.monotonic() < deadline, error
-        time.sleep(0.05)
+            assert error.response["Error"]["Code"] == "ServiceUnavailable", error
+            return {}
+
+    return eventually(look)
 
 
 def test_records_outlive_the_daemon_and_go_with_their_group(tmp_path: Path, redis: RedisServer) -> None:

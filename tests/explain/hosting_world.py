@@ -3,12 +3,12 @@
 import io
 import json
 import tarfile
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.daemon import REGION, Daemon
+from tests.patience import eventually
 
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 BUCKET, KEY = "checklist-models", "model.tar.gz"
@@ -100,13 +100,9 @@ def build(daemon: Daemon) -> World:
     sagemaker.create_endpoint_config(EndpointConfigName="iris", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="iris", EndpointConfigName="iris")
     # without namespaces its download fails; then the checklist is about what a new launch would meet
-    deadline = time.monotonic() + 30
-    while sagemaker.describe_endpoint(EndpointName="iris")["EndpointStatus"] != "Failed":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    while world.explain("endpoint", "iris")["facts"]["state"]["instances"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    told = sagemaker.describe_endpoint
+    eventually(lambda: told(EndpointName="iris")["EndpointStatus"], lambda status: status == "Failed")
+    eventually(lambda: world.explain("endpoint", "iris")["facts"]["state"]["instances"], lambda left: not left)
     return world
 
 

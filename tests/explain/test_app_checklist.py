@@ -1,6 +1,5 @@
 """The checklist of Studio's apps: roles, groups and subnets of the settings, ways to S3 and to the domain's name."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from tests.daemon import REGION, local_daemon
 from tests.explain.hosting_world import World, build
+from tests.patience import eventually
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,7 @@ def domain(world: World) -> str:
 
 
 def _wait(look: Any) -> None:
-    deadline = time.monotonic() + 30
-    while (told := look())["Status"] in ("Pending", "Updating"):
-        assert time.monotonic() < deadline, told
-        time.sleep(0.05)
+    eventually(look, lambda told: told["Status"] not in ("Pending", "Updating"))
 
 
 def faults(world: World, name: str) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from awscli.clidriver import create_clidriver
 from botocore.exceptions import ClientError
 
 from tests.daemon import REGION, Daemon, local_daemon
+from tests.patience import eventually
 
 
 @pytest.fixture
@@ -105,10 +106,7 @@ def test_the_steps_make_the_way_free(daemon: Daemon, what: str) -> None:
     error = caught.value.response["Error"]
     assert told["facts"]["error"] == {"code": error["Code"], "message": error["Message"]}
     follow(daemon, made[what])
-    deadline = time.monotonic() + 10
-    while ask(daemon, made[what])["held"]:
-        assert time.monotonic() < deadline, ask(daemon, made[what])["lines"]
-        time.sleep(0.05)
+    eventually(lambda: ask(daemon, made[what]), lambda told: not told["held"])
     delete(**{member: made[what]})
 
 

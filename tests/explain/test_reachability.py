@@ -1,6 +1,5 @@
 """Reachability Analyzer by boto3: the analysis runs in the reconciler, on records compiled as the daemon does."""
 
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from botocore.exceptions import ClientError
 from ringfence.resources.instance import Instance
 from ringfence.services.ec2.network_interface import attach as attach_interface
 from tests.daemon import ACCOUNT, REGION, Daemon, local_daemon
+from tests.patience import eventually
 
 ANYWHERE = "0.0.0.0/0"
 OWNED: Any = {"account": ACCOUNT, "region": REGION}
@@ -61,15 +61,14 @@ class World:
             "NetworkInsightsAnalysis"
         ]
         assert started["Status"] == "running"
-        deadline = time.monotonic() + 10
-        while True:
+
+        def look() -> dict[str, Any]:
             (told,) = self.ec2.describe_network_insights_analyses(
                 NetworkInsightsAnalysisIds=[started["NetworkInsightsAnalysisId"]]
             )["NetworkInsightsAnalyses"]
-            if told["Status"] != "running":
-                return dict(told)
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            return dict(told)
+
+        return eventually(look, lambda told: told["Status"] != "running")
 
     def reach(self, **wanted: Any) -> dict[str, Any]:
         return self.analyze(self.path(**wanted))
@@ -105,10 +104,8 @@ def attach(daemon: Daemon, *interfaces: str) -> None:
                 )
 
     daemon.loop.call_soon_threadsafe(write)
-    deadline = time.monotonic() + 5
-    while daemon.app.store.load(Instance, f"i-{len(interfaces) - 1:017x}") is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    store = daemon.app.store
+    eventually(lambda: store.load(Instance, f"i-{len(interfaces) - 1:017x}") is not None)
 
 
 def ids(components: list[dict[str, Any]]) -> list[str]:

@@ -16,7 +16,7 @@ from ringfence.privatelink.authority import open_authority
 from ringfence.protocol.message import HttpResponse
 from ringfence.store.blobs import BlobStore
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(200)
 
 
 class Echo:

@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from ringfence.gateway.tls_connection import TlsConnection
 from ringfence.privatelink.authority import open_authority
 from ringfence.protocol.message import HttpResponse
 from ringfence.store.blobs import BlobStore
+from tests.patience import eventually_on_loop
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(200)
 MIB = 1 << 20
 GET = b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -81,12 +82,6 @@ async def read_answer(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
 
 
-async def until(seen: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not seen():
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_large_body_is_whole_and_the_connection_serves_on(objects, tmp_path, version) -> None:
     async with listening(objects, tmp_path) as (_, address):
@@ -128,8 +123,8 @@ async def test_a_client_that_goes_leaves_nothing_behind(objects, tmp_path) -> No
         objects.blobs.delete("a" * 32)
         assert objects.blobs.path("a" * 32).exists(), "it is being sent"
         writer.transport.abort()
-        await until(lambda: not objects.blobs.path("a" * 32).exists())
-        await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+        await eventually_on_loop(lambda: not objects.blobs.path("a" * 32).exists())
+        await eventually_on_loop(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(objects, tmp_path, monkeypatch) -> None:
@@ -139,7 +134,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(objects, tmp_path, monkeyp
         writer.write(GET)
         await reader.readuntil(b"\r\n\r\n")
         objects.blobs.delete("a" * 32)
-        await until(lambda: not objects.blobs.path("a" * 32).exists())
+        await eventually_on_loop(lambda: not objects.blobs.path("a" * 32).exists())
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await reader.readexactly(objects.length)
         writer.transport.abort()

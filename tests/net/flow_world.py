@@ -1,12 +1,10 @@
 """Two subnets with a flow log on their VPC, and what its readings say. Not a test file."""
 
-import time
 from typing import Any
 
 from world import NOW, OWNED, World
 
-from ringfence.dataplane.apply import Dataplane
-from ringfence.network.flow import DEFAULT_FORMAT, Flow, FlowReading
+from ringfence.network.flow import DEFAULT_FORMAT, FlowReading
 from ringfence.resources import ec2
 from ringfence.resources.flow_log import FlowLog
 from ringfence.resources.instance import Instance
@@ -48,13 +46,4 @@ def rows(reading: FlowReading) -> dict[tuple[Any, ...], tuple[int, int, int]]:
     for flow in reading.flows:
         packets, size, flags = found.get(tuple(flow.key), (0, 0, 0))
         found[tuple(flow.key)] = packets + flow.packets, size + flow.bytes, flags | flow.tcp_flags
-    return found
-
-
-async def settle(dataplane: Dataplane, vpc_id: str, least: int = 1) -> list[Flow]:
-    """Readings until there were this many flows, or two seconds."""
-    found: list[Flow] = []
-    deadline = time.monotonic() + 2
-    while len(found) < least and time.monotonic() < deadline:
-        found += (await dataplane.read_flows(vpc_id)).flows
     return found

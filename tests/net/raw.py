@@ -3,6 +3,8 @@
 import socket
 import struct
 
+import wire
+
 from ringfence.dataplane.apply import Dataplane
 
 
@@ -81,7 +83,6 @@ class Sniffer:
             namespace, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
         )
         self._sock.bind((device, 0))
-        self._sock.settimeout(0.3)
 
     def __enter__(self) -> "Sniffer":
         return self
@@ -90,7 +91,8 @@ class Sniffer:
         self._sock.close()
 
     def frames(self) -> list[bytes]:
-        """What came in until 0.3 s of quiet."""
+        """What came in until it was quiet for a while."""
+        self._sock.settimeout(wire.wait())
         found = []
         try:
             while True:

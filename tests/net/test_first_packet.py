@@ -60,7 +60,7 @@ def frame_arrives(dataplane: Dataplane, first: str, second: str) -> bool:
 
         dataplane._executor.inside("vpc-0", send)
         receiver.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        receiver.settimeout(wire.WAIT)
+        receiver.settimeout(wire.wait())
         try:
             return receiver.recv(100) == FRAME
         except TimeoutError:
@@ -112,4 +112,4 @@ def busy_kernel(dataplane: Dataplane) -> Iterator[None]:
         yield
     finally:
         done.set()
-        thread.join(10)
+        thread.join(60)

@@ -17,6 +17,7 @@ from ringfence.dataplane.execute import Executor
 from ringfence.dataplane.plan import AddNamespaces, AddPairs, DeleteNamespaces, RunIp, Step, WriteSysctls
 from ringfence.resources import ec2
 from ringfence.resources.instance import Instance
+from tests.patience import eventually_on_loop
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -125,7 +126,10 @@ async def test_nothing_is_left_of_what_came_and_went(dataplane: Dataplane) -> No
     for _ in range(8):
         await dataplane.apply(whole_world().compile())
         await dataplane.apply(World().compile())
-    assert (count(), dataplane.namespaces()) == before
+    files, links = before[0]
+    # others of this machine have links that come and go
+    await eventually_on_loop(count, lambda now: now[0] <= files and now[1] <= links)
+    assert dataplane.namespaces() == before[1]
 
 
 async def test_an_elastic_ip_that_was_taken_away_keeps_no_flow(

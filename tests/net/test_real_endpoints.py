@@ -182,11 +182,12 @@ async def test_the_resolver_is_not_filtered(dataplane: Dataplane) -> None:
 def _open(dataplane: Dataplane, source: str, target: str, server: socket.socket) -> tuple[socket.socket, socket.socket]:
     """Both ends of a connection."""
     client = dataplane.open_socket(source)
-    client.settimeout(1)
+    client.settimeout(20)
     client.connect((target, 443))
-    server.settimeout(1)
+    server.settimeout(20)
     end, _ = server.accept()
-    end.settimeout(1)
+    client.settimeout(2)
+    end.settimeout(2)
     return client, end
 
 

@@ -34,7 +34,7 @@ def fenced_world() -> tuple[World, list[Instance]]:
 def connect_as_container(dataplane: Dataplane, sender: str, address: str) -> str:
     """Without the daemon's mark: what `wire.connect` sends has it."""
     with dataplane._executor.inside(sender, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as sock:
-        sock.settimeout(wire.WAIT)
+        sock.settimeout(wire.wait())
         try:
             sock.connect((address, PORT))
         except OSError:

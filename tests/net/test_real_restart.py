@@ -74,7 +74,7 @@ async def test_connections_survive_a_restart_and_changes_of_rules(dataplane: Dat
     await dataplane.apply(topology)
     one, two = [instance for instance in topology.instances.values() if instance.network == "vpc"]
     with wire.listen(dataplane, two.id, str(two.address), 9000) as listener, dataplane.open_socket(one.id) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         client.connect((two.address, 9000))
         server, _ = listener.accept()
         with server:

@@ -61,7 +61,7 @@ async def test_a_sender_is_known_by_its_second_address_and_leaves_with_its_first
         for own, seen in (("", pair.world.address(pair.client)), (second, second)):
             with dataplane.open_socket(pair.client.id) as sock:
                 sock.bind((own, 0))
-                sock.settimeout(1)
+                sock.settimeout(20)
                 sock.connect((server, 80))
                 there, (peer, _) = listening.accept()
                 there.close()

@@ -39,7 +39,7 @@ class Talk:
         server = self._stack.enter_context(dataplane.open_socket(two.server.id, kind))
         self._here = self._stack.enter_context(dataplane.open_socket(two.client.id, kind))
         server.bind(("10.0.2.5", port))
-        self._here.settimeout(0.5)
+        self._here.settimeout(wire.wait())
         if protocol == TCP:
             server.listen()
             self._here.connect(("10.0.2.5", port))
@@ -49,7 +49,7 @@ class Talk:
             self._here.connect(("10.0.2.5", port))
             server.connect(("10.0.1.5", 4000))
             self._there = server
-        self._there.settimeout(0.5)
+        self._there.settimeout(wire.wait())
         assert self.goes_on()
 
     def goes_on(self) -> bool:

@@ -91,7 +91,7 @@ async def test_changes_disturb_nobody_else(dataplane: Dataplane) -> None:
     address = str(topology.instances[busy.two.id].address)
     stop_echo = wire.echo(dataplane, busy.two.id, address, 9001)
     with wire.listen(dataplane, busy.two.id, address, 9000) as listener, dataplane.open_socket(busy.one.id) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         client.connect((address, 9000))
         server, _ = listener.accept()
         stream = wire.Counting(dataplane, busy.one.id, address, 9001)

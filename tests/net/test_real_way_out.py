@@ -79,7 +79,7 @@ async def test_nat_ports_start_at_1024(dataplane: Dataplane) -> None:
     with wire.listen(dataplane, ways.host.id, HOST, 80) as outside:
         for port in range(1, 40):
             with dataplane.open_socket(ways.client.id) as sock:
-                sock.settimeout(2)
+                sock.settimeout(20)
                 sock.bind(("0.0.0.0", port))
                 sock.connect((HOST, 80))
                 assert outside.accept()[1][1] >= 1024
@@ -192,7 +192,7 @@ async def test_idle_connections_end_with_a_reset(dataplane: Dataplane) -> None:
         value = wire.run_inside(dataplane, ways.nat.id, f"cat /proc/sys/net/netfilter/nf_conntrack_{name}")
         assert value.strip() == "350"
     with wire.listen(dataplane, ways.host.id, HOST, 80) as outside, dataplane.open_socket(ways.client.id) as sock:
-        sock.settimeout(2)
+        sock.settimeout(20)
         sock.connect((HOST, 80))
         there, _ = outside.accept()
         sock.send(b"hello")
@@ -209,7 +209,7 @@ async def test_an_elastic_ip_that_moves_takes_no_connection_along(dataplane: Dat
     await dataplane.apply(ways.compile())
     with wire.listen(dataplane, ways.server.id, ways.address(ways.server), 80) as inside:
         with dataplane.open_socket(ways.host.id) as sock:
-            sock.settimeout(0.5)
+            sock.settimeout(20)
             sock.connect((ways.elastic.public_ip, 80))
             there, _ = inside.accept()
             other = ways.world.instance(ways.public, ways.web)
@@ -289,18 +289,18 @@ async def test_ways_out_come_and_go_without_a_packet_lost_elsewhere(dataplane: D
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 async def test_55000_connections_to_one_destination(dataplane: Dataplane) -> None:
     """No more at a time; to another port of the same host there are others."""
     ways = Ways()
     await dataplane.apply(ways.compile())
+    # however slow the machine is, the kernel forgets none of them meanwhile
+    wire.run_inside(dataplane, ways.nat.id, "sysctl -q -w net.netfilter.nf_conntrack_udp_timeout=600")
     sent = 55_500
     local = ways.address(ways.client)
     packets = (raw.packet(local, HOST, UDP, raw.datagram(1024 + number, 53)) for number in range(sent))
     raw.send(dataplane, ways.client.id, *packets)
     counted = wire.counters(dataplane, ways.nat.id)
-    # a busy machine may take so long to send them that the kernel forgets the first
-    assert 0 < counted[f"{ways.nat.id}/55000"] <= sent - 55_000
-    assert counted[ways.nat.id] + counted[f"{ways.nat.id}/55000"] == sent
+    assert counted[f"{ways.nat.id}/55000"] == sent - 55_000
+    assert counted[ways.nat.id] == 55_000
     raw.send(dataplane, ways.client.id, raw.packet(local, HOST, UDP, raw.datagram(1024, 54)))
     assert wire.counters(dataplane, ways.nat.id)[ways.nat.id] == counted[ways.nat.id] + 1

@@ -1,6 +1,7 @@
 """Packets between instances: connects, datagrams, raw spoofed ones, and the kernel's counters by AWS id."""
 
 import json
+import os
 import socket
 import struct
 import threading
@@ -11,7 +12,12 @@ from ringfence.dataplane.apply import Dataplane
 from ringfence.dataplane.execute import run_program
 from ringfence.dataplane.netlink import forget_flows
 
-WAIT = 0.4
+LEAST, MOST = 0.4, 0.7
+
+
+def wait() -> float:
+    """Seconds in which an answer must come: more on a busy machine, less than the one after which TCP asks again."""
+    return min(MOST, max(LEAST, os.getloadavg()[0] / 12))
 
 
 def listen(dataplane: Dataplane, namespace: str, address: str, port: int) -> socket.socket:
@@ -26,7 +32,7 @@ def listen(dataplane: Dataplane, namespace: str, address: str, port: int) -> soc
 def connect(dataplane: Dataplane, namespace: str, address: str, port: int) -> str:
     """`connected`, `refused` (it arrived, nobody listens), or `silence`."""
     with dataplane.open_socket(namespace) as sock:
-        sock.settimeout(WAIT)
+        sock.settimeout(wait())
         try:
             sock.connect((address, port))
         except ConnectionRefusedError:
@@ -34,6 +40,12 @@ def connect(dataplane: Dataplane, namespace: str, address: str, port: int) -> st
         except OSError:
             return "silence"
         return "connected"
+
+
+def payload_sent(sock: socket.socket) -> int:
+    """Bytes that a connection has sent, those among them that it sent twice: on a busy machine there are some."""
+    told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
+    return int(struct.unpack_from("=Q", told, 200)[0])  # tcpi_bytes_sent, linux/tcp.h
 
 
 def echo(dataplane: Dataplane, namespace: str, address: str, port: int) -> Callable[[], None]:
@@ -57,7 +69,7 @@ def echo(dataplane: Dataplane, namespace: str, address: str, port: int) -> Calla
 
     def stop() -> None:
         stopped.set()
-        thread.join(5)
+        thread.join(60)
         sock.close()
 
     return stop
@@ -66,7 +78,7 @@ def echo(dataplane: Dataplane, namespace: str, address: str, port: int) -> Calla
 def ask(dataplane: Dataplane, namespace: str, address: str, port: int) -> bool:
     """Whether a datagram is echoed."""
     with dataplane.open_socket(namespace, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(WAIT)
+        sock.settimeout(wait())
         try:
             sock.connect((address, port))
             sock.send(b"hello")
@@ -116,7 +128,7 @@ def ping(dataplane: Dataplane, namespace: str, address: str) -> bool:
         namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
     )
     with sock:
-        sock.settimeout(WAIT)
+        sock.settimeout(wait())
         sock.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 1), (address, 0))
         try:
             return sock.recv(100)[0] == 0
@@ -135,7 +147,7 @@ def send_syn(dataplane: Dataplane, namespace: str, source: tuple[str, int], dest
         namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
     )
     with raw as sock:
-        sock.settimeout(WAIT)
+        sock.settimeout(wait())
         sock.sendto(segment, (destination[0], 0))
         try:
             return len(sock.recv(200))
@@ -150,7 +162,7 @@ class Counting:
         self.sent = self.lost = 0
         self._stopped = threading.Event()
         self._sock = dataplane.open_socket(namespace, socket.SOCK_DGRAM)
-        self._sock.settimeout(1)
+        self._sock.settimeout(20)  # what is lost does not come later
         self._sock.connect((address, port))
         self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
@@ -166,6 +178,6 @@ class Counting:
 
     def stop(self) -> int:
         self._stopped.set()
-        self._thread.join(5)
+        self._thread.join(60)
         self._sock.close()
         return self.lost

@@ -3,18 +3,19 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from daemon import Daemon
 
+from tests.patience import eventually
+
 PRELUDE = """
 import http.client, json, os, socket, ssl, sys, urllib.request
 import boto3, dns.message, dns.query
 from botocore.config import Config
-settings = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=20)
+settings = Config(retries={"total_max_attempts": 1}, connect_timeout=60, read_timeout=60)
 def client(service, **options):
     return boto3.client(service, config=settings, **options)
 def address(name):
@@ -56,13 +57,8 @@ class Place:
         client.put_object(Bucket="mine", Key="k", Body=b"private")
 
     def await_endpoints(self, ec2):
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            shown = ec2.describe_vpc_endpoints()["VpcEndpoints"]
-            if {one["State"] for one in shown} == {"available"}:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"not available: {shown}")
+        shown = ec2.describe_vpc_endpoints
+        eventually(lambda: {one["State"] for one in shown()["VpcEndpoints"]}, lambda states: states == {"available"})
 
     def run(self, code: str, *where: str, **environment: str):
         """What the code tells, run by a process in the first subnet, or `where` else."""
@@ -74,7 +70,7 @@ class Place:
             env=env | environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=200,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -94,7 +90,7 @@ class Place:
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(60)
+            process.wait(120)
 
 
 class Conversation:

@@ -7,7 +7,7 @@ import pytest
 from daemon import running_daemon
 from endpoint_place import Place
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.root
 REGION = "us-west-2"
 
 
@@ -67,7 +67,7 @@ def test_studios_host_is_the_endpoint_inside_and_public_outside(place):
     code = f"""
 host = "d-0123456789ab.studio.{REGION}.sagemaker.aws"
 try:
-    urllib.request.urlopen("https://" + host + "/auth?token=x", timeout=5)
+    urllib.request.urlopen("https://" + host + "/auth?token=x", timeout=60)
 except urllib.error.HTTPError as error:
     tell([address(host), error.code, json.loads(error.read())])
 """
@@ -201,7 +201,7 @@ def test_access_points_are_refused_by_name(place):
     own = place.buckets["DnsEntries"][0]["DnsName"].removeprefix("*.")
     code = f"""
 try:
-    urllib.request.urlopen("https://ap-123456789012.accesspoint.{own}/k", timeout=5)
+    urllib.request.urlopen("https://ap-123456789012.accesspoint.{own}/k", timeout=60)
 except urllib.error.HTTPError as error:
     tell([error.code, error.read().decode()])
 """
@@ -213,7 +213,7 @@ _KEPT = f"""
 import botocore.auth, botocore.awsrequest, botocore.session
 host = "logs.{REGION}.amazonaws.com"
 key = botocore.session.get_session().get_credentials()
-connection = http.client.HTTPSConnection(host, timeout=20, context=ssl.create_default_context(
+connection = http.client.HTTPSConnection(host, timeout=60, context=ssl.create_default_context(
     cafile=os.environ["AWS_CA_BUNDLE"]))
 connection.connect()
 mine = connection.sock.getsockname()[1]

@@ -30,6 +30,7 @@ from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store, open_store
+from tests.patience import SECONDS
 
 ROLE = "arn:aws:iam::123456789012:role/exec"
 IMAGE = "246618743249.dkr.ecr.us-west-2.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -331,7 +332,7 @@ class Machine:
     def hosts(self) -> list[HostStatus]:
         return self.store.snapshot().all(HostStatus)
 
-    async def until(self, condition: Any, seconds: float = 5) -> None:
+    async def until(self, condition: Any, seconds: float = SECONDS) -> None:
         """Wait for the records to satisfy the condition."""
         async with asyncio.timeout(seconds):
             while not condition():

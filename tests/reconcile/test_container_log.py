@@ -1,7 +1,6 @@
 """Container logs: each line once and in order, whatever is cut short in between."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ringfence.core.ids import Entropy
 from ringfence.reconcile.instance.container_log import ContainerLogs, LogFile, ship
 from ringfence.resources.logs import LogEvent, LogGroup, LogStream
 from ringfence.store.database import Store, open_store
+from tests.patience import eventually_on_loop
 
 GROUP = LogGroup(name="/aws/sagemaker/Endpoints/e", account="123456789012", region="us-west-2", created=0)
 
@@ -44,14 +44,6 @@ def lines(store: Store) -> list[str]:
 def ship_all(store: Store, path: Path, *, whole: bool = False) -> None:
     while ship(store, path, GROUP, "v/i-1", StillEdge(), whole=whole):
         pass
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    for _ in range(300):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("did not happen")
 
 
 def test_lines_become_events(store: Store, path: Path) -> None:
@@ -122,7 +114,7 @@ async def test_follow_and_finish(store: Store, path: Path) -> None:
     logs.follow(*arguments)
     logs.follow(*arguments)
     path.write_bytes(b"one\n")
-    await until(lambda: lines(store) == ["one"])
+    await eventually_on_loop(lambda: lines(store) == ["one"])
     with path.open("ab") as file:
         file.write(b"two\nlast words")
     await logs.finish(path)
@@ -137,7 +129,7 @@ async def test_a_later_daemon_goes_on(tmp_path: Path, path: Path) -> None:
     path.write_bytes(b"one\ntwo\n")
     first = ContainerLogs(store, StillEdge())
     first.follow(*arguments)
-    await until(lambda: len(lines(store)) == 2)
+    await eventually_on_loop(lambda: len(lines(store)) == 2)
     await first.close()
     store.close()
     with path.open("ab") as file:

@@ -1,6 +1,5 @@
 """Hosting with real namespaces and real containers of the built-in image; only the model data is put there by hand."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,9 @@ from ringfence.resources.logs import LogEvent
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus
 from ringfence.runtime.image import ImageStore
 from ringfence.runtime.oci import OciDriver
+from tests.patience import eventually_on_loop
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.root
 
 CODE = """
 import os, sys
@@ -74,17 +74,15 @@ async def test_a_container_serves_is_adopted_is_replaced_and_goes(real: Machine,
     async with real.daemon():
         assert real.status(endpoint) == status, "the same container still serves"
         assert real.driver.list_ids() == (first,)
-        async with asyncio.timeout(5):
-            while not any("hello from us-west-2" in line for line in events(real)):
-                await asyncio.sleep(0.05)
+        await eventually_on_loop(lambda: any("hello from us-west-2" in line for line in events(real)))
     await real.driver.stop(first, 0)
     async with real.daemon():
-        await real.until(lambda: status_of(real, endpoint).status == "InService", 30)
+        await real.until(lambda: status_of(real, endpoint).status == "InService")
         (second,) = status_of(real, endpoint).instances["AllTraffic"]
         assert second != first
         with real.store.transaction() as records:
             records.put(msgspec.structs.replace(endpoint, deleting=True))
-        await real.until(lambda: real.store.snapshot().get(Endpoint, endpoint.key) is None, 30)
+        await real.until(lambda: real.store.snapshot().get(Endpoint, endpoint.key) is None)
         assert real.driver.list_ids() == ()
         assert list(real.config.instances.iterdir()) == []
 

@@ -19,6 +19,7 @@ from ringfence.reconcile.instance.s3_client import Refused
 from ringfence.resources.hosted_container import HostedContainer
 from ringfence.runtime.driver import Usage
 from ringfence.runtime.instance_type import GIB
+from tests.patience import eventually_on_loop
 
 
 class Container:
@@ -156,9 +157,10 @@ async def test_without_a_cache_a_model_goes_with_its_last_request(machine: Machi
     async with models.using("a", 5):
         await use(models, "a")
         assert models.has("a")
-    for _ in range(20):
-        await asyncio.sleep(0.01)
-    assert (models.loaded, machine.container.models, list((machine.directory / "models").iterdir())) == (0, [], [])
+    await eventually_on_loop(
+        lambda: (models.loaded, machine.container.models, list((machine.directory / "models").iterdir())),
+        lambda left: left == (0, [], []),
+    )
 
 
 async def test_failures_in_the_words_of_aws_and_another_try(machine: Machine) -> None:
@@ -190,8 +192,7 @@ async def test_who_is_too_late_finds_it_loaded_later(machine: Machine) -> None:
     with pytest.raises(NotReady):
         async with models.using("a", 0.05):
             pass
-    await asyncio.sleep(0.3)
-    assert models.has("a")
+    await eventually_on_loop(lambda: models.has("a"))
     await models.close()
 
 

@@ -1,13 +1,12 @@
 """Metrics of invocations are written; variants that were not asked have a zero."""
 
-import asyncio
-
 from reconcile_machine import Machine, variant
 
 from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.hosting.invocation_metric import InvocationMetrics, note_idle
 from ringfence.resources.cloudwatch import Datapoint, Metric
 from ringfence.services.cloudwatch.measurement import Measurements, variant_source
+from tests.patience import eventually_on_loop
 
 
 async def test_variants_without_requests(machine: Machine) -> None:
@@ -39,7 +38,7 @@ async def test_loaded_models_are_counted_each_period(machine: Machine) -> None:
     source = variant_source("123456789012", "us-west-2", "/aws/sagemaker/Endpoints", "ep", "one")
     metrics = InvocationMetrics(machine.store, Measurements(period=1), SystemEdge(), lambda: [(source, 2), (source, 4)])
     await metrics.reconcile(machine.store.snapshot(), True)
-    await asyncio.sleep(2.5)
+    await eventually_on_loop(lambda: machine.store.snapshot().all(Metric), lambda written: written)
     await metrics.close()
     with machine.store.transaction() as records:
         points = list(records.scan(Datapoint))

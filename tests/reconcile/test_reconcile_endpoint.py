@@ -1,7 +1,5 @@
 """Endpoints from CreateEndpoint to DeleteEndpoint, with fakes of the kernel and the containers."""
 
-import asyncio
-
 import msgspec
 import pytest
 from reconcile_machine import IMAGE, NOW, VPC, Machine, variant
@@ -10,6 +8,7 @@ from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.iam import Role
 from ringfence.resources.instance import Instance
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, HostStatus
+from tests.patience import eventually_on_loop
 
 
 async def test_in_service_when_every_instance_answers_ping(machine: Machine) -> None:
@@ -86,8 +85,7 @@ async def test_a_container_that_exits_while_it_starts(machine: Machine) -> None:
     async with machine.daemon():
         endpoint = machine.want(variant(container={"Image": IMAGE.replace("scikit", "sick")}))
         await machine.until(lambda: any(host.phase == "starting" for host in machine.hosts()))
-        while not machine.driver.list_ids():
-            await asyncio.sleep(0.01)
+        await eventually_on_loop(machine.driver.list_ids)
         machine.driver.exit(machine.driver.list_ids()[0], 1)
         status = await machine.settled(endpoint)
     assert "CannotStartContainerError" in (status.failure_reason or "")

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from daemon import ACCOUNT, REGION, Daemon, local_daemon, machine_of_nothing
 
 from ringfence.core.record import Record
 from ringfence.resources.feature_store import FeatureGroup, FeatureGroupStatus, OfflineRow, OnlineRecord, RecordExpiry
+from tests.patience import eventually
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
 dataset = pytest.importorskip("pyarrow.dataset")
@@ -57,7 +58,7 @@ class Shop:
                 **more,
             },
         )
-        until(lambda: self.describe(name)["FeatureGroupStatus"] == wait)
+        eventually(lambda: self.describe(name)["FeatureGroupStatus"] == wait)
         return self.describe(name)
 
     def describe(self, name: str = "people") -> dict[str, Any]:
@@ -109,13 +110,6 @@ def _document(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
@@ -141,7 +135,7 @@ def test_records_come_to_the_offline_store_in_aws_layout(shop: Shop, tmp_path: P
     shop.put("a", "2026-01-02T04:00:00Z", age="2")
     key = {"FeatureGroupName": "people", "RecordIdentifierValueAsString": "a"}
     shop.runtime.delete_record(**key, EventTime="2026-01-02T04:00:01Z")
-    until(lambda: sum(table.num_rows for table in shop.files().values()) == 4)
+    eventually(lambda: sum(table.num_rows for table in shop.files().values()) == 4)
     files = shop.files()
     assert {name.rpartition("/")[0] for name in files} == {f"year=2026/month=01/day=02/hour=0{hour}" for hour in (3, 4)}
     for name in files:
@@ -170,7 +164,7 @@ def test_a_role_that_cannot_write_fails_the_creation(shop: Shop) -> None:
     with pytest.raises(ClientError, match="status CreateFailed"):
         shop.put("a", "2026-01-02T03:04:05Z")
     shop.sagemaker.delete_feature_group(FeatureGroupName="people")
-    until(shop.gone)
+    eventually(shop.gone)
     shop.allow("s3:GetBucketAcl", "s3:PutObject")
     missing = {"S3StorageConfig": {"S3Uri": "s3://no-such-bucket-here"}, "DisableGlueTableCreation": True}
     assert "NoSuchBucket" in shop.create(wait="CreateFailed", OfflineStoreConfig=missing)["FailureReason"]
@@ -180,15 +174,15 @@ def test_what_cannot_be_written_waits_and_is_told(shop: Shop) -> None:
     shop.create()
     shop.allow("s3:GetBucketAcl")
     shop.put("a", "2026-01-02T03:04:05Z")
-    until(lambda: shop.describe()["OfflineStoreStatus"]["Status"] == "Blocked")
+    eventually(lambda: shop.describe()["OfflineStoreStatus"]["Status"] == "Blocked")
     assert "AccessDenied" in shop.describe()["OfflineStoreStatus"]["BlockedReason"]
     shop.put("b", "2026-01-02T03:04:05Z")
     shop.sagemaker.delete_feature_group(FeatureGroupName="people")
-    until(lambda: shop.describe()["FeatureGroupStatus"] == "DeleteFailed")
+    eventually(lambda: shop.describe()["FeatureGroupStatus"] == "DeleteFailed")
     assert "AccessDenied" in shop.describe()["FailureReason"]
     shop.allow("s3:GetBucketAcl", "s3:PutObject")
     shop.sagemaker.delete_feature_group(FeatureGroupName="people")
-    until(shop.gone)
+    eventually(shop.gone)
     assert sorted(row["id"] for table in shop.files().values() for row in table.to_pylist()) == ["a", "b"]
 
 
@@ -200,7 +194,7 @@ def test_nothing_is_left_of_a_deleted_group(shop: Shop) -> None:
     shop.sagemaker.delete_feature_group(FeatureGroupName="people")
     with pytest.raises(ClientError, match="ResourceNotFound"):
         shop.get("1")
-    until(shop.gone)
+    eventually(shop.gone)
     assert shop.left() == []
     assert sum(table.num_rows for table in shop.files().values()) == 30
     time.sleep(1.1)  # the folder's name has the second of the creation
@@ -218,7 +212,7 @@ def test_rows_of_a_daemon_that_ended_are_written_by_the_next(state: Path) -> Non
     with open_shop(state) as daemon:
         shop = Shop(daemon)
         assert shop.get("a") == {"id": "a", "at": "2026-01-02T03:04:05Z"}
-        until(lambda: len(shop.files()) == 1)
+        eventually(lambda: len(shop.files()) == 1)
 
 
 def test_a_file_that_is_written_twice_is_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,9 +230,9 @@ def test_a_file_that_is_written_twice_is_one(shop: Shop, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(OfflineStore, "_put", put_and_fail)
     shop.put("a", "2026-01-02T03:04:05Z")
-    until(lambda: len(puts) == 1)
+    eventually(lambda: len(puts) == 1)
     shop.put("b", "2026-01-02T03:04:05Z")
-    until(lambda: len(puts) == 3)
+    eventually(lambda: len(puts) == 3)
     assert puts[0] == puts[1]
     assert sorted(row["id"] for table in shop.files().values() for row in table.to_pylist()) == ["a", "b"]
 
@@ -247,9 +241,9 @@ def test_updates_come_to_their_end(shop: Shop) -> None:
     shop.create(OfflineStoreConfig={"S3StorageConfig": {"S3Uri": f"s3://{BUCKET}"}, "DisableGlueTableCreation": True})
     added = [{"FeatureName": "shoe", "FeatureType": "Integral"}]
     shop.sagemaker.update_feature_group(FeatureGroupName="people", FeatureAdditions=added)
-    until(lambda: shop.describe()["LastUpdateStatus"]["Status"] == "Successful")
+    eventually(lambda: shop.describe()["LastUpdateStatus"]["Status"] == "Successful")
     shop.put("a", "2026-01-02T03:04:05Z", shoe="44")
-    until(lambda: len(shop.files()) == 1)
+    eventually(lambda: len(shop.files()) == 1)
     assert next(iter(shop.files().values())).to_pylist()[0]["shoe"] == 44
 
 
@@ -264,7 +258,7 @@ def test_expired_records_are_taken_away(shop: Shop, monkeypatch: pytest.MonkeyPa
             Record=[{"FeatureName": name, "ValueAsString": value} for name, value in record],
             TtlDuration={"Unit": "Seconds", "Value": seconds},
         )
-    until(lambda: [one.identifier for one in shop.left() if isinstance(one, OnlineRecord)] == ["long"])
+    eventually(lambda: [one.identifier for one in shop.left() if isinstance(one, OnlineRecord)] == ["long"])
     assert shop.get("short") is None and shop.get("long") is not None
     assert sum(isinstance(one, RecordExpiry) for one in shop.left()) == 1
 
@@ -280,7 +274,7 @@ def test_awswrangler_reads_the_offline_store_without_glue(shop: Shop, monkeypatc
     shop.put("c", "2026-01-03T03:00:00Z", age="7")
     key = {"FeatureGroupName": "people", "RecordIdentifierValueAsString": "b"}
     shop.runtime.delete_record(**key, EventTime="2026-01-02T05:00:00Z")
-    until(lambda: sum(table.num_rows for table in shop.files().values()) == 5)
+    eventually(lambda: sum(table.num_rows for table in shop.files().values()) == 5)
     for name, value in shop.daemon.env.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)

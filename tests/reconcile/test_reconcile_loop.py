@@ -70,7 +70,7 @@ async def test_a_vpc_endpoint_is_available_once_its_listeners_answer(store: Stor
     await asyncio.sleep(0.02)
     assert store.snapshot().all(VpcEndpointStatus) == []
     listeners.open.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while not store.snapshot().all(VpcEndpointStatus):
             await store.wait(store.revision)
         assert store.snapshot().all(VpcEndpointStatus)[0].state == "available"

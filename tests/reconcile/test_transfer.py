@@ -23,6 +23,7 @@ from ringfence.reconcile.instance import s3_client, s3_read, transfer
 from ringfence.reconcile.instance.s3_client import Refused, S3Client
 from ringfence.reconcile.instance.s3_read import fetch_object
 from ringfence.reconcile.instance.transfer import Broken, Move, Transfers
+from tests.patience import eventually_on_loop
 
 ROLE = Session(Principal(kind="role", account="1", arn="arn", id="AROA:s"))
 HOST = "b.s3.us-west-2.amazonaws.com"
@@ -245,9 +246,7 @@ async def test_a_daemon_that_is_killed_takes_it_along(tmp_path: Path) -> None:
     assert child.exists()
     daemon.kill()
     await daemon.wait()
-    async with asyncio.timeout(10):
-        while child.exists() and ") Z" not in (child / "stat").read_text():
-            await asyncio.sleep(0.01)
+    await eventually_on_loop(lambda: not child.exists() or ") Z" in (child / "stat").read_text())
 
 
 async def test_a_disk_that_is_full_is_told_as_such(world: World) -> None:

@@ -5,7 +5,6 @@ import json
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,6 +14,7 @@ import numpy
 import pytest
 
 from ringfence.runtime.builtin import handler, http_server, serve
+from tests.patience import eventually
 
 
 class Doubler:
@@ -34,7 +34,7 @@ class Client:
     """Bytes in, one reply out."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._rest = b""
 
     def send(self, data: bytes) -> None:
@@ -228,7 +228,7 @@ def test_header_values_cannot_be_split(start: Any) -> None:
 
 
 def test_requests_run_side_by_side(start: Any) -> None:
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=60)
     client = start(module(predict_fn=lambda data, model: both.wait() * 0))
     other = Client(start.port)
     request = b"POST /invocations HTTP/1.1\r\nContent-Length: 5\r\n\r\n[[1]]"
@@ -239,10 +239,7 @@ def test_requests_run_side_by_side(start: Any) -> None:
 
 def test_access_log_is_one_line_a_request(start: Any) -> None:
     start(module()).ask(b"[[1]]", User_Agent="tester")
-    deadline = time.monotonic() + 5
-    while not start.lines and time.monotonic() < deadline:
-        time.sleep(0.01)  # the line is written after the answer
-    (line,) = start.lines
+    (line,) = eventually(lambda: start.lines)  # it is written after the answer
     assert line.startswith("127.0.0.1 - - [") and line.endswith('"POST /invocations HTTP/1.1" 200 5 "-" "tester"')
 
 

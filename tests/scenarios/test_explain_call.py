@@ -4,7 +4,6 @@ What a listener in a VPC would stamp is stamped here on loopback; `test_scenario
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 from ringfence.cli.main import main
 from ringfence.gateway.listen import Stamp
 from tests.daemon import ACCOUNT, REGION, Daemon, listening, local_daemon
+from tests.patience import eventually
 
 EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 SERVICE = {"Service": "sagemaker.amazonaws.com"}
@@ -266,12 +266,8 @@ def test_role_without_ec2_permissions(daemon: Daemon, explain: Any, vpc: dict[st
 
 
 def _await_denial(explain: Any, text: str) -> Explained:
-    for _ in range(100):
-        told: Explained = explain("--denied")
-        if text in told.text:
-            return told
-        time.sleep(0.1)
-    raise AssertionError(told.text)
+    told: Explained = eventually(lambda: explain("--denied"), lambda told: text in told.text, pause=0.1)
+    return told
 
 
 # Row 6: the role, its trust, and a bucket policy that only admits a VPC endpoint

@@ -120,7 +120,6 @@ def test_an_idle_app_is_shut_down(lab: tuple[Studio, str]) -> None:
         ended = studio.settle(
             lambda: studio.sagemaker.describe_app(**bob, AppType="JupyterLab", AppName="default"),
             ("Deleted", "Failed"),
-            120,
         )
         assert ended["Status"] == "Deleted" and "FailureReason" not in ended, ended
         assert "LastHealthCheckTimestamp" in ended, "it served before"

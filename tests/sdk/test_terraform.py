@@ -9,14 +9,15 @@ import os
 import shutil
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.daemon import Daemon
+from tests.patience import eventually
 from tests.sdk.conftest import ROOT, World
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -115,10 +116,8 @@ def _delete_groups_of_nfs(daemon: Daemon) -> None:
             if group[member]:
                 revoke = getattr(ec2, f"revoke_security_group_{way}")
                 revoke(GroupId=group["GroupId"], IpPermissions=group[member])
-    deadline = time.monotonic() + 30
     for group in groups:
         filters = [{"Name": "group-id", "Values": [group["GroupId"]]}]
-        while ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
-            assert time.monotonic() < deadline, "an interface of the domain is still there"
-            time.sleep(0.2)
+        look = partial(ec2.describe_network_interfaces, Filters=filters)
+        eventually(look, lambda told: not told["NetworkInterfaces"])  # of the domain's
         ec2.delete_security_group(GroupId=group["GroupId"])

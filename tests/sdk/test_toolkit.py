@@ -3,12 +3,12 @@
 import io
 import json
 import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.patience import eventually
 from tests.sdk.conftest import BUCKET, ROOT, World, environment
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -60,10 +60,10 @@ def test_the_toolkit_runs_a_script(world: World) -> None:
         StoppingCondition={"MaxRuntimeInSeconds": 120},
         VpcConfig={"Subnets": world.subnets, "SecurityGroupIds": world.groups},
     )
-    deadline = time.monotonic() + 150
-    while (seen := sagemaker.describe_training_job(TrainingJobName="toolkit"))["TrainingJobStatus"] == "InProgress":
-        assert time.monotonic() < deadline, seen["SecondaryStatus"]
-        time.sleep(0.5)
+    told = sagemaker.describe_training_job
+    seen = eventually(
+        lambda: told(TrainingJobName="toolkit"), lambda seen: seen["TrainingJobStatus"] != "InProgress", seconds=250
+    )
     events = world.daemon.client("logs").filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs")["events"]
     lines = [event["message"] for event in events if event["logStreamName"].startswith("toolkit/")]
     assert seen["TrainingJobStatus"] == "Completed", (seen.get("FailureReason"), lines[-40:])

@@ -9,6 +9,7 @@ import pytest
 from ringfence.store import blob_reference
 from ringfence.store.blobs import BlobStore
 from ringfence.store.database import Store, open_store
+from tests.patience import eventually_on_loop
 
 
 async def one(content: bytes) -> AsyncIterator[bytes]:
@@ -82,9 +83,5 @@ async def test_collect_forever_follows_the_commits(store: Store, blobs: BlobStor
     await asyncio.sleep(0)
     with store.transaction() as transaction:
         blob_reference.drop(transaction, [blob.id])
-    for _ in range(50):
-        if not blobs.path(blob.id).exists():
-            break
-        await asyncio.sleep(0.01)
-    assert not blobs.path(blob.id).exists()
+    await eventually_on_loop(lambda: not blobs.path(blob.id).exists())
     task.cancel()

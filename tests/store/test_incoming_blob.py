@@ -13,7 +13,7 @@ import pytest
 from ringfence.store import incoming_blob
 from ringfence.store.blobs import BlobStore
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(200)
 CHUNK = 200_000
 CONTENT = os.urandom(CHUNK * 60)
 

@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from daemon import ACCOUNT, REGION, Daemon, environment
 
 from bench.redis_server import PROGRAMS, redis_server
+from tests.patience import eventually
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
 
@@ -136,10 +137,12 @@ def _write(daemon: Daemon, history: History, clock: Callable[[], Iterator[int]],
     with ThreadPoolExecutor(_WRITERS) as pool:
         for writer in range(_WRITERS):
             pool.submit(_work, daemon, writer, history, clock(), stop)
-        time.sleep(_SECONDS)
-        kill()
-        stop.set()
-    assert len(history.acknowledged) > before, "nothing was written before the kill"
+        try:
+            eventually(lambda: len(history.acknowledged) > before + _WRITERS)
+            time.sleep(_SECONDS)
+        finally:
+            kill()
+            stop.set()
 
 
 def test_records_are_linearizable_and_none_is_lost(tmp_path: Path) -> None:
@@ -195,10 +198,8 @@ def _prepare(daemon: Daemon) -> None:
         OfflineStoreConfig={"S3StorageConfig": {"S3Uri": "s3://offline"}, "DisableGlueTableCreation": True},
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/r",
     )
-    deadline = time.monotonic() + 30
-    while sagemaker.describe_feature_group(FeatureGroupName="g")["FeatureGroupStatus"] != "Created":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    told = sagemaker.describe_feature_group
+    eventually(lambda: told(FeatureGroupName="g")["FeatureGroupStatus"], lambda status: status == "Created")
 
 
 def _document(statement: dict[str, Any]) -> str:
@@ -208,15 +209,14 @@ def _document(statement: dict[str, Any]) -> str:
 def _rows(daemon: Daemon, least: int) -> dict[tuple[str, int], str]:
     """(identifier, event time) -> mark of every row of the offline store; none may be there twice."""
     s3 = daemon.client("s3")
-    deadline = time.monotonic() + 60
-    found: list[dict[str, Any]] = []
-    while len(found) < least:
-        assert time.monotonic() < deadline, f"{len(found)} rows of {least} came"
-        time.sleep(0.5)
+
+    def look() -> list[dict[str, Any]]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket="offline")
         keys = [item["Key"] for page in pages for item in page["Contents"] if item["Key"].endswith(".parquet")]
         bodies = [s3.get_object(Bucket="offline", Key=key)["Body"].read() for key in keys]
-        found = [row for body in bodies for row in parquet.read_table(io.BytesIO(body)).to_pylist()]
+        return [row for body in bodies for row in parquet.read_table(io.BytesIO(body)).to_pylist()]
+
+    found = eventually(look, lambda rows: len(rows) >= least, pause=0.5)
     rows = {(row["id"], int(row["mark"].partition("-")[2])): row["mark"] for row in found}
     assert len(rows) == len(found), "a row is there twice"
     return rows

@@ -10,6 +10,7 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.results import Invoked
 from ringfence.gateway.invocation import mirror
 from ringfence.gateway.invocation.mirror import Mirror
+from tests.patience import eventually_on_loop
 
 SLOW = Invoked("123456789012", "us-west-2", "ep", "slow", 1)
 OTHER = Invoked("123456789012", "us-west-2", "other", "quick", 1)
@@ -50,6 +51,6 @@ async def test_its_errors_end_with_it(caplog: pytest.LogCaptureFixture) -> None:
         await asyncio.sleep(0.01)
         assert caplog.records == []
         assert copies.offer(SLOW, 1, broken)
-        await asyncio.sleep(0.01)
+        await eventually_on_loop(lambda: caplog.text)
     assert "asking the shadow variant `slow` of `ep` failed" in caplog.text
     await copies.close()

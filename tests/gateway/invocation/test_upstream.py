@@ -12,7 +12,7 @@ from msgspec import structs
 from ringfence.core.results import EventStream, Forward, ForwardReply
 from ringfence.gateway.invocation.upstream import Broken, Upstream
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(200)
 
 
 @asynccontextmanager

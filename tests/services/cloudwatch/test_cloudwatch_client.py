@@ -1,7 +1,6 @@
 """CloudWatch as boto3 (CBOR), the AWS CLI (JSON) and old clients (query) use it, through a real server."""
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +12,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 from daemon import REGION, Daemon, aws, local_daemon
+
+from tests.patience import eventually
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +77,8 @@ def test_an_alarm_is_evaluated_by_the_daemon(client: Any) -> None:
         DatapointsToAlarm=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
     )  # fmt: skip
 
-    deadline = time.monotonic() + 30
-    while client.describe_alarms(AlarmNames=["errors"])["MetricAlarms"][0]["StateValue"] != "ALARM":
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    told = client.describe_alarms
+    eventually(lambda: told(AlarmNames=["errors"])["MetricAlarms"][0]["StateValue"], lambda state: state == "ALARM")
     client.delete_alarms(AlarmNames=["errors"])
     with pytest.raises(client.exceptions.ResourceNotFound):
         client.set_alarm_state(AlarmName="errors", StateValue="OK", StateReason="gone")

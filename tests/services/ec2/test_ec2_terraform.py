@@ -4,13 +4,14 @@ Replayed with boto3, in the provider's order and with its members, through the g
 come to pass, what it takes for granted must hold, and the errors that it expects must have their codes.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from daemon import ACCOUNT, Daemon, local_daemon
+
+from tests.patience import eventually
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +56,7 @@ def code_of(call: Callable[..., Any], **request: Any) -> str:
 
 def until(look: Callable[[], Any], wanted: object) -> None:
     """As the provider's waiters do."""
-    end = time.monotonic() + 20
-    while (seen := look()) != wanted:
-        assert time.monotonic() < end, f"{seen}, not {wanted}"
-        time.sleep(0.05)
+    eventually(look, lambda seen: seen == wanted)
 
 
 def test_the_provider_starts(ec2: Any) -> None:

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from daemon import REGION, Daemon, aws, local_daemon
+
+from tests.patience import eventually
 
 _NAMES = itertools.count(1)
 
@@ -101,10 +102,7 @@ def test_the_life_of_a_private_zone(client: Any, ids: SimpleNamespace) -> None:
 def test_a_change_is_insync_once_it_is_applied(client: Any, zone: str) -> None:
     told = change(client, zone, ("CREATE", record(f"a.{name_of(client, zone)}", "A", "10.0.0.1")))
     assert told["Status"] == "PENDING"
-    deadline = time.monotonic() + 10
-    while client.get_change(Id=told["Id"])["ChangeInfo"]["Status"] != "INSYNC":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(lambda: client.get_change(Id=told["Id"])["ChangeInfo"]["Status"], lambda status: status == "INSYNC")
     client.get_waiter("resource_record_sets_changed").wait(Id=told["Id"])
     refused(client.get_change, "NoSuchChange", Id="C0")
 
