@@ -21,6 +21,9 @@ def place_of(order: int) -> str:
     return f"{16**PLACE_LENGTH - 1 - order:0{PLACE_LENGTH}x}"
 
 
+ENFORCED = "BucketOwnerEnforced"
+
+
 class Bucket(Record, frozen=True, kw_only=True):
     """Bucket names are unique across accounts and regions.
 
@@ -40,12 +43,18 @@ class Bucket(Record, frozen=True, kw_only=True):
     public_access_block: dict[str, bool] | None = None
     encryption: dict[str, str | bool] | None = None
     has_ownership_controls: bool = True
+    object_ownership: str = ENFORCED
     versioning: str | None = None
     mfa_delete: str | None = None
 
     @property
     def key(self) -> str:
         return self.name
+
+    @property
+    def has_acls(self) -> bool:
+        """Whether access control lists may be put: not on a bucket that its owner did not change."""
+        return not self.has_ownership_controls or self.object_ownership != ENFORCED
 
 
 class S3Object(Record, frozen=True, kw_only=True):

@@ -56,7 +56,6 @@ def test_names_that_are_not_allowed(s3: Any, name: str) -> None:
     ("request_", "code"),
     [
         ({"ACL": "public-read"}, "InvalidBucketAclWithObjectOwnership"),
-        ({"ObjectOwnership": "ObjectWriter"}, "NotImplemented"),
         ({"ObjectLockEnabledForBucket": True}, "NotImplemented"),
         ({"GrantRead": "id=1"}, "NotImplemented"),
     ],

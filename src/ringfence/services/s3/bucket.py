@@ -9,8 +9,9 @@ from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.listing import page
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
-from ringfence.resources.s3 import Bucket, ObjectVersion, S3Object
+from ringfence.resources.s3 import ENFORCED, Bucket, ObjectVersion, S3Object
 from ringfence.services.s3 import policy_keys
+from ringfence.services.s3.acl import check_bucket_acl, check_ownership
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.multipart_upload import discard_uploads
 from ringfence.services.s3.parameter import SHARED, accept_only, bucket_arn, invalid_argument, with_shared
@@ -50,7 +51,7 @@ def create_bucket(call: Call, request: Request) -> Result:
         )
         raise ServiceError("BucketAlreadyExists", message, 409, {"BucketName": name})
     if existing is None:
-        call.records.put(_new_bucket(call, name))
+        call.records.put(_new_bucket(call, name, request.get("ObjectOwnership", ENFORCED)))
         set_tags(call.records, bucket_arn(name), read_tags(configuration.get("Tags", []), most=50))
     elif existing.region != "us-east-1" or call.region != "us-east-1":  # there S3 answers 200 for what you own already
         message = "Your previous request to create the named bucket succeeded and you already own it."
@@ -59,13 +60,14 @@ def create_bucket(call: Call, request: Request) -> Result:
     return {"Location": location, "BucketArn": bucket_arn(name)}
 
 
-def _new_bucket(call: Call, name: str) -> Bucket:
+def _new_bucket(call: Call, name: str, ownership: str) -> Bucket:
     return Bucket(
         name=name,
         account=call.account,
         region=call.region,
         created=call.now.replace(microsecond=0),
         public_access_block=dict(BLOCK_ALL),
+        object_ownership=ownership,
     )
 
 
@@ -93,11 +95,7 @@ def _is_address(name: str) -> bool:
 
 
 def _check_creation(request: Request) -> None:
-    if request.get("ACL", "private") != "private":
-        message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-        raise ServiceError("InvalidBucketAclWithObjectOwnership", message, 400)
-    if request.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
-        raise not_implemented(f"the object ownership {request['ObjectOwnership']}: access control lists are disabled")
+    check_bucket_acl(request.get("ACL"), check_ownership(request.get("ObjectOwnership", ENFORCED)))
     if request.get("ObjectLockEnabledForBucket"):
         raise not_implemented("object lock")
 

@@ -1,7 +1,7 @@
-"""What else tools read of a bucket: encryption, ownership, ACL, and that the rest was never configured.
+"""What else tools read of a bucket: encryption, and that the rest was never configured.
 
-The answers are true of every bucket here: lists of grants are disabled, nothing is replicated, logged or expired.
-Putting such a configuration is refused for want of a handler.
+The answers are true of every bucket here: nothing is replicated, measured, announced or shown as a website. To put such
+a configuration is refused for want of a handler; to put the empty one, or what is so anyway, is not.
 """
 
 from typing import Any
@@ -11,15 +11,16 @@ import msgspec
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.errors import ServiceError, not_implemented
 from ringfence.core.operation import operation
-from ringfence.services.s3 import policy_keys
-from ringfence.services.s3.find import find_bucket, owner
+from ringfence.services.s3.encryption import check_default
+from ringfence.services.s3.find import find_bucket
 from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, accept_only, malformed_xml, with_shared
-from ringfence.services.s3.version import find_object
+
+_OWN_ENCRYPTION: dict[str, str | bool] = {"SSEAlgorithm": "AES256", "BucketKeyEnabled": False}
 
 
 @operation("GetBucketEncryption", takes=SHARED, action="GetEncryptionConfiguration", on=("{Bucket}",))
 def get_bucket_encryption(call: Call, request: Request) -> Result:
-    found = find_bucket(call, request).encryption or {"SSEAlgorithm": "AES256", "BucketKeyEnabled": False}
+    found = find_bucket(call, request).encryption or _OWN_ENCRYPTION
     rule: dict[str, Any] = {
         "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": found["SSEAlgorithm"]},
         "BucketKeyEnabled": found["BucketKeyEnabled"],
@@ -40,12 +41,8 @@ def put_bucket_encryption(call: Call, request: Request) -> Result:
         raise malformed_xml()
     accept_only(rules[0], "ApplyServerSideEncryptionByDefault", "BucketKeyEnabled")
     default = rules[0].get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
-    if default["SSEAlgorithm"] != "AES256":
-        raise not_implemented(f"server-side encryption with {default['SSEAlgorithm']}")
-    if "KMSMasterKeyID" in default:
-        message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
-        raise ServiceError("InvalidArgument", message, 400)
-    encryption = {"SSEAlgorithm": "AES256", "BucketKeyEnabled": bool(rules[0].get("BucketKeyEnabled", False))}
+    algorithm = check_default(default["SSEAlgorithm"], default.get("KMSMasterKeyID"))
+    encryption = {"SSEAlgorithm": algorithm, "BucketKeyEnabled": bool(rules[0].get("BucketKeyEnabled", False))}
     call.records.put(msgspec.structs.replace(bucket, encryption=encryption))
     return {}
 
@@ -56,57 +53,15 @@ def delete_bucket_encryption(call: Call, request: Request) -> Result:
     return {}
 
 
-@operation("GetBucketOwnershipControls", takes=SHARED, on=("{Bucket}",))
-def get_bucket_ownership_controls(call: Call, request: Request) -> Result:
-    bucket = find_bucket(call, request)
-    if not bucket.has_ownership_controls:
-        message = "The bucket ownership controls were not found"
-        raise ServiceError("OwnershipControlsNotFoundError", message, 404, {"BucketName": bucket.name})
-    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}
-
-
-@operation("PutBucketOwnershipControls", takes=with_shared(*BODY_CHECKS, "OwnershipControls"), on=("{Bucket}",))
-def put_bucket_ownership_controls(call: Call, request: Request) -> Result:
-    bucket = find_bucket(call, request)
-    rules = request["OwnershipControls"]["Rules"]
-    if len(rules) != 1:
+@operation("PutBucketRequestPayment", takes=with_shared(*BODY_CHECKS, "RequestPaymentConfiguration"), on=("{Bucket}",))
+def put_bucket_request_payment(call: Call, request: Request) -> Result:
+    find_bucket(call, request)
+    payer = request["RequestPaymentConfiguration"]["Payer"]
+    if payer not in ("BucketOwner", "Requester"):
         raise malformed_xml()
-    ownership = rules[0]["ObjectOwnership"]
-    if ownership != "BucketOwnerEnforced":
-        raise not_implemented(f"the object ownership {ownership}: access control lists are disabled")
-    call.records.put(msgspec.structs.replace(bucket, has_ownership_controls=True))
+    if payer == "Requester":
+        raise not_implemented("buckets whose requesters pay")
     return {}
-
-
-@operation("DeleteBucketOwnershipControls", takes=SHARED, action="PutBucketOwnershipControls", on=("{Bucket}",))
-def delete_bucket_ownership_controls(call: Call, request: Request) -> Result:
-    """Without controls S3 would honour lists of grants; here none can be put, so nothing else changes."""
-    call.records.put(msgspec.structs.replace(find_bucket(call, request), has_ownership_controls=False))
-    return {}
-
-
-def _grants(account: str) -> Result:
-    """What S3 shows of a bucket or object whose lists of grants are disabled."""
-    grantee = {"Type": "CanonicalUser", **owner(account)}
-    return {"Owner": owner(account), "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
-
-
-@operation("GetBucketAcl", takes=SHARED, on=("{Bucket}",))
-def get_bucket_acl(call: Call, request: Request) -> Result:
-    return _grants(find_bucket(call, request).account)
-
-
-@operation(
-    "GetObjectAcl",
-    takes=with_shared("VersionId"),
-    on=("{Bucket}/{Key}",),
-    keys=policy_keys.VERSION,
-    instead={"VersionId": "s3:GetObjectVersionAcl"},
-)
-def get_object_acl(call: Call, request: Request) -> Result:
-    bucket = find_bucket(call, request)
-    find_object(call.records, bucket, request["Key"], request.get("VersionId"))
-    return _grants(bucket.account)
 
 
 @operation("GetBucketRequestPayment", takes=SHARED, on=("{Bucket}",))
@@ -133,6 +88,20 @@ def get_bucket_accelerate_configuration(call: Call, request: Request) -> Result:
 @operation("GetBucketNotificationConfiguration", takes=SHARED, action="GetBucketNotification", on=("{Bucket}",))
 def get_bucket_notification_configuration(call: Call, request: Request) -> Result:
     return _nothing(call, request)
+
+
+@operation(
+    "PutBucketNotificationConfiguration",
+    takes=with_shared("NotificationConfiguration SkipDestinationValidation"),
+    action="PutBucketNotification",
+    on=("{Bucket}",),
+)
+def put_bucket_notification_configuration(call: Call, request: Request) -> Result:
+    """The empty one alone, which is how notifications are taken away."""
+    find_bucket(call, request)
+    for name in request["NotificationConfiguration"]:
+        raise not_implemented(f"notifications of a bucket ({name})")
+    return {}
 
 
 def _absent(call: Call, request: Request, code: str, message: str) -> ServiceError:
@@ -165,3 +134,66 @@ def get_bucket_replication(call: Call, request: Request) -> Result:
 def get_object_lock_configuration(call: Call, request: Request) -> Result:
     message = "Object Lock configuration does not exist for this bucket"
     raise _absent(call, request, "ObjectLockConfigurationNotFoundError", message)
+
+
+def _no_such_configuration(call: Call, request: Request) -> ServiceError:
+    return _absent(call, request, "NoSuchConfiguration", "The specified configuration does not exist.")
+
+
+@operation("GetBucketMetricsConfiguration", takes=with_shared("Id"), action="GetMetricsConfiguration", on=("{Bucket}",))
+def get_bucket_metrics_configuration(call: Call, request: Request) -> Result:
+    raise _no_such_configuration(call, request)
+
+
+@operation(
+    "GetBucketAnalyticsConfiguration", takes=with_shared("Id"), action="GetAnalyticsConfiguration", on=("{Bucket}",)
+)
+def get_bucket_analytics_configuration(call: Call, request: Request) -> Result:
+    raise _no_such_configuration(call, request)
+
+
+@operation(
+    "GetBucketInventoryConfiguration", takes=with_shared("Id"), action="GetInventoryConfiguration", on=("{Bucket}",)
+)
+def get_bucket_inventory_configuration(call: Call, request: Request) -> Result:
+    raise _no_such_configuration(call, request)
+
+
+@operation(
+    "GetBucketIntelligentTieringConfiguration",
+    takes=with_shared("Id"),
+    action="GetIntelligentTieringConfiguration",
+    on=("{Bucket}",),
+)
+def get_bucket_intelligent_tiering_configuration(call: Call, request: Request) -> Result:
+    raise _no_such_configuration(call, request)
+
+
+def _none(call: Call, request: Request) -> Result:
+    find_bucket(call, request)
+    return {"IsTruncated": False}
+
+
+@operation("ListBucketMetricsConfigurations", takes=SHARED, action="GetMetricsConfiguration", on=("{Bucket}",))
+def list_bucket_metrics_configurations(call: Call, request: Request) -> Result:
+    return _none(call, request)
+
+
+@operation("ListBucketAnalyticsConfigurations", takes=SHARED, action="GetAnalyticsConfiguration", on=("{Bucket}",))
+def list_bucket_analytics_configurations(call: Call, request: Request) -> Result:
+    return _none(call, request)
+
+
+@operation("ListBucketInventoryConfigurations", takes=SHARED, action="GetInventoryConfiguration", on=("{Bucket}",))
+def list_bucket_inventory_configurations(call: Call, request: Request) -> Result:
+    return _none(call, request)
+
+
+@operation(
+    "ListBucketIntelligentTieringConfigurations",
+    takes=SHARED,
+    action="GetIntelligentTieringConfiguration",
+    on=("{Bucket}",),
+)
+def list_bucket_intelligent_tiering_configurations(call: Call, request: Request) -> Result:
+    return _none(call, request)

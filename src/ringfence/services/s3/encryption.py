@@ -12,13 +12,33 @@ from typing import Any
 from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError, not_implemented
+from ringfence.resources.s3 import Bucket
 
 _NAMESPACE = uuid.UUID("6d0e5a3c-4f5b-4b8e-9c62-0f3f7d1d9a11")
 
 
-def read_encryption(call: Call, request: Request) -> str:
+def check_default(algorithm: str, key_id: str | None) -> str:
+    """A bucket's default encryption: AES256, or aws:kms with the managed key of whoever writes."""
+    if algorithm not in ("AES256", "aws:kms"):
+        raise not_implemented(f"server-side encryption with {algorithm}")
+    if key_id is None:
+        return algorithm
+    if algorithm == "AES256":
+        message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+        raise ServiceError("InvalidArgument", message, 400)
+    if key_id != "alias/aws/s3" and not key_id.endswith(":alias/aws/s3"):
+        raise _no_key_of_your_own()
+    return algorithm
+
+
+def _no_key_of_your_own() -> ServiceError:
+    return not_implemented("server-side encryption with a KMS key of your own: only the AWS managed key aws/s3")
+
+
+def read_encryption(call: Call, bucket: Bucket, request: Request) -> str:
     """The ARN of the managed key that a new object is encrypted with, or nothing for AES256."""
-    algorithm = request.get("ServerSideEncryption", "AES256")
+    default = (bucket.encryption or {}).get("SSEAlgorithm", "AES256")
+    algorithm = request.get("ServerSideEncryption", default)
     key_id = request.get("SSEKMSKeyId")
     if algorithm in ("aws:kms:dsse", "aws:fsx"):
         raise not_implemented(f"server-side encryption with {algorithm}")
@@ -38,7 +58,7 @@ def read_encryption(call: Call, request: Request) -> str:
         raise ServiceError("InvalidArgument", message, 400)
     managed = _managed_key(call)
     if key_id not in (None, managed, managed.rpartition("/")[2], "alias/aws/s3"):
-        raise not_implemented("server-side encryption with a KMS key of your own: only the AWS managed key aws/s3")
+        raise _no_key_of_your_own()
     return managed
 
 

@@ -12,12 +12,12 @@ from ringfence.core.operation import operation
 from ringfence.core.record import Reader, Writer
 from ringfence.resources.s3 import Bucket, MultipartUpload, Part, S3Object
 from ringfence.services.s3 import checksum, policy_keys
+from ringfence.services.s3.acl import check_acl
 from ringfence.services.s3.condition import check_write
 from ringfence.services.s3.encryption import show_encryption
 from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.object_attributes import (
     MEMBERS,
-    check_acl,
     read_attributes,
     tagging_arn,
 )
@@ -42,7 +42,7 @@ _ON_OBJECT = ("{Bucket}/{Key}",)
 )
 def create_multipart_upload(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
-    check_acl(request)
+    check_acl(call, bucket, request)
     check_key(request["Key"])
     algorithm, kind = _read_checksum(request)
     upload = MultipartUpload(
@@ -55,7 +55,7 @@ def create_multipart_upload(call: Call, request: Request) -> Result:
         checksum_algorithm=algorithm,
         checksum_type=kind,
         checksum_chosen="ChecksumAlgorithm" in request,
-        **read_attributes(call, request),
+        **read_attributes(call, bucket, request),
     )
     call.records.put(upload)
     shown = {"Bucket": bucket.name, "Key": upload.name, "UploadId": upload.upload_id}

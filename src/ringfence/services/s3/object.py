@@ -10,13 +10,13 @@ from ringfence.core.results import Blob, Stream
 from ringfence.core.tags import tags_of
 from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3 import checksum, policy_keys
+from ringfence.services.s3.acl import check_acl
 from ringfence.services.s3.byte_range import cut, part_range, read_range
 from ringfence.services.s3.condition import check_read, check_write
 from ringfence.services.s3.encryption import check_decrypt, show_encryption
 from ringfence.services.s3.find import find_bucket
 from ringfence.services.s3.object_attributes import (
     MEMBERS,
-    check_acl,
     read_attributes,
     show_attributes,
     tagging_arn,
@@ -63,7 +63,7 @@ CONCEALS = dict.fromkeys(("NoSuchKey", "NoSuchVersion"), ("s3:ListBucket", ("{Bu
 )
 def put_object(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
-    check_acl(request)
+    check_acl(call, bucket, request)
     blob = body_of(request)
     sums = checksum.verified(request, blob)
     tags = read_tagging_header(request.get("Tagging"))
@@ -75,7 +75,7 @@ def put_object(call: Call, request: Request) -> Result:
         extents=((blob.id, 0, blob.size),),
         last_modified=call.now.replace(microsecond=0),
         checksums=sums,
-        **read_attributes(call, request),
+        **read_attributes(call, bucket, request),
     )
     check_write(request, get_object_or_none(call.records, bucket.name, made.name), made.name)
     stored = store_object(call, bucket, made, tags)

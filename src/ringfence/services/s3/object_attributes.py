@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ringfence.core.call import Call, Request
 from ringfence.core.errors import ServiceError, not_implemented
-from ringfence.resources.s3 import S3Object
+from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3.encryption import read_encryption, show_encryption
 from ringfence.services.s3.parameter import object_arn
 
@@ -21,7 +21,7 @@ HEADERS = (
     "ContentType",
     "WebsiteRedirectLocation",
 )
-# Members of requests that make objects which `read_attributes` and `check_acl` understand.
+# Members of requests that make objects which `read_attributes` and `acl.check_acl` understand.
 MEMBERS = (
     *HEADERS,
     "Expires",
@@ -51,7 +51,7 @@ class Attributes(Protocol):
     def kms_key(self) -> str: ...
 
 
-def read_attributes(call: Call, request: Request) -> dict[str, Any]:
+def read_attributes(call: Call, bucket: Bucket, request: Request) -> dict[str, Any]:
     """Headers, expiry, metadata, storage class and key of a request, as fields of the records that keep them."""
     headers = {name: request[name] for name in HEADERS if request.get(name)}
     headers.setdefault("ContentType", "binary/octet-stream")
@@ -64,7 +64,7 @@ def read_attributes(call: Call, request: Request) -> dict[str, Any]:
         "expires": request.get("Expires"),
         "metadata": _read_metadata(request.get("Metadata", {})),
         "storage_class": read_storage_class(request),
-        "kms_key": read_encryption(call, request),
+        "kms_key": read_encryption(call, bucket, request),
     }
 
 
@@ -86,12 +86,6 @@ def read_storage_class(request: Request) -> str:
         fields = {"StorageClassRequested": chosen}
         raise ServiceError("InvalidStorageClass", "The storage class you specified is not valid", 400, fields)
     return chosen
-
-
-def check_acl(request: Request) -> None:
-    """Lists of grants are disabled, as on every new bucket of AWS."""
-    if request.get("ACL", "bucket-owner-full-control") != "bucket-owner-full-control":
-        raise ServiceError("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
 
 
 def show_attributes(found: Attributes) -> dict[str, Any]:

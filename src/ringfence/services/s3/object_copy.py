@@ -12,12 +12,12 @@ from ringfence.core.operation import Resources, operation
 from ringfence.core.tags import tags_of
 from ringfence.resources.s3 import Bucket, S3Object
 from ringfence.services.s3 import checksum, policy_keys
+from ringfence.services.s3.acl import check_acl
 from ringfence.services.s3.condition import check_source, check_write
 from ringfence.services.s3.encryption import check_decrypt, read_encryption, show_encryption
 from ringfence.services.s3.find import check_owner, find_bucket, get_bucket
 from ringfence.services.s3.object_attributes import (
     MEMBERS,
-    check_acl,
     read_attributes,
     read_storage_class,
 )
@@ -136,7 +136,7 @@ _COPY = ("CopySource", "MetadataDirective", "TaggingDirective", "ExpectedSourceB
 )
 def copy_object(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
-    check_acl(request)
+    check_acl(call, bucket, request)
     source, named = find_source(call, request)
     if source.size > _LARGEST:
         message = f"The specified copy source is larger than the maximum allowable size for a copy source: {_LARGEST}"
@@ -144,7 +144,7 @@ def copy_object(call: Call, request: Request) -> Result:
     existing = get_object_or_none(call.records, bucket.name, request["Key"])
     check_write(request, existing, request["Key"])
     _check_checksum(request, source)
-    fields = _attributes(call, request, source)
+    fields = _attributes(call, bucket, request, source)
     if source == existing:
         _check_changes_itself(request, source, fields)
     made = msgspec.structs.replace(
@@ -175,14 +175,14 @@ def _directive(request: Request, name: str, words: str) -> str:
     return directive
 
 
-def _attributes(call: Call, request: Request, source: S3Object) -> Mapping[str, Any]:
+def _attributes(call: Call, bucket: Bucket, request: Request, source: S3Object) -> Mapping[str, Any]:
     """What the copy has of its own: with COPY only the storage class and the redirect are the request's."""
     if _directive(request, "MetadataDirective", "metadata") == "REPLACE":
-        return read_attributes(call, request)
+        return read_attributes(call, bucket, request)
     headers = {name: value for name, value in source.headers.items() if name != "WebsiteRedirectLocation"}
     if "WebsiteRedirectLocation" in request:
         headers["WebsiteRedirectLocation"] = request["WebsiteRedirectLocation"]
-    kms_key = read_encryption(call, request)
+    kms_key = read_encryption(call, bucket, request)
     return {"headers": headers, "storage_class": read_storage_class(request), "kms_key": kms_key}
 
 

@@ -22,6 +22,14 @@ OBJECT_TAGS: Keys = {
     "s3:RequestObjectTag/": lambda call, request: _tags(request),
     "s3:RequestObjectTagKeys": lambda call, request: list(_tags(request)),
 }
+ACL: Keys = {
+    "s3:x-amz-acl": "ACL",
+    "s3:x-amz-grant-full-control": "GrantFullControl",
+    "s3:x-amz-grant-read": "GrantRead",
+    "s3:x-amz-grant-read-acp": "GrantReadACP",
+    "s3:x-amz-grant-write": "GrantWrite",
+    "s3:x-amz-grant-write-acp": "GrantWriteACP",
+}
 # Of the requests that send a new object's headers.
 NEW_OBJECT: Keys = {
     "s3:x-amz-acl": "ACL",
@@ -63,13 +71,8 @@ def _bucket_tags(request: Request) -> dict[str, str]:
 
 NEW_BUCKET: Keys = {
     "s3:locationconstraint": "CreateBucketConfiguration.LocationConstraint",
-    "s3:x-amz-acl": "ACL",
+    **ACL,
     "s3:x-amz-bucket-namespace": "BucketNamespace",
-    "s3:x-amz-grant-full-control": "GrantFullControl",
-    "s3:x-amz-grant-read": "GrantRead",
-    "s3:x-amz-grant-read-acp": "GrantReadACP",
-    "s3:x-amz-grant-write": "GrantWrite",
-    "s3:x-amz-grant-write-acp": "GrantWriteACP",
     "s3:x-amz-object-ownership": "ObjectOwnership",
     "aws:RequestTag/": lambda call, request: _bucket_tags(request),
     "aws:TagKeys": lambda call, request: list(_bucket_tags(request)),
