@@ -77,6 +77,7 @@ EXCEPTIONS: dict[str, str] = {
     "s3.* | * | has no s3:x-amz-grant-write on object": "objects have no such grant: no request has the header",
     "s3.* | s3:PutObject | has no s3:object-lock-event-hold* on object": "object lock is refused",
     "s3.* | s3:PutObject | has no s3:object-lock-remaining-retention-days on object": "object lock is refused",
+    "s3.PutObjectAcl | * | has no s3:x-amz-storage-class on object": "it has no such header",
     "s3.CopyObject | s3:PutObject | has no s3:x-amz-object-annotation-directive on object": "annotations are refused",
     "s3.PutObject | s3:PutObject | has no s3:x-amz-*copy-source on object": "a header of copies",
     "s3.PutObject | s3:PutObject | has no s3:x-amz-*-directive on object": "a header of copies",

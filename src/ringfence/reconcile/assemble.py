@@ -3,6 +3,7 @@
 from ringfence.config import Config
 from ringfence.reconcile.alarm import PAUSE, Alarms
 from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.bucket_lifecycle import BucketLifecycles
 from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.feature_store.feature_group import FeatureGroups
 from ringfence.reconcile.feature_store.offline_store import OfflineStore
@@ -99,6 +100,7 @@ def make_reconciler(
         *_vpc_nouns(parts),
         FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
         Alarms(store, parts.edge, min(PAUSE, config.metric_period)),
+        BucketLifecycles(store, parts.edge),
         FeatureGroups(parts, OfflineStore(store, caller, blobs, parts.edge), online),
         Orphans(parts),
         *_hosting_nouns(parts, models, measurements, captures, pace or Pace()),

@@ -10,6 +10,7 @@ from ringfence.core.listing import page
 from ringfence.core.operation import operation
 from ringfence.core.tags import drop_tags, set_tags
 from ringfence.resources.s3 import ENFORCED, Bucket, ObjectVersion, S3Object
+from ringfence.resources.s3_lifecycle import BucketLifecycle
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.acl import check_bucket_acl, check_ownership
 from ringfence.services.s3.find import find_bucket, owner
@@ -132,6 +133,8 @@ def delete_bucket(call: Call, request: Request) -> Result:
             message = f"{message}. You must delete all versions in the bucket."
         raise ServiceError("BucketNotEmpty", message, 409, {"BucketName": bucket.name})
     discard_uploads(call.records, bucket.name)
+    if lifecycle := call.records.get(BucketLifecycle, bucket.name):
+        call.records.delete(lifecycle)
     drop_tags(call.records, bucket_arn(bucket.name))
     call.records.delete(bucket)
     return {}

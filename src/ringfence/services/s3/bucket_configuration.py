@@ -119,11 +119,6 @@ def get_bucket_website(call: Call, request: Request) -> Result:
     raise _absent(call, request, "NoSuchWebsiteConfiguration", message)
 
 
-@operation("GetBucketLifecycleConfiguration", takes=SHARED, action="GetLifecycleConfiguration", on=("{Bucket}",))
-def get_bucket_lifecycle_configuration(call: Call, request: Request) -> Result:
-    raise _absent(call, request, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
-
-
 @operation("GetBucketReplication", action="GetReplicationConfiguration", on=("{Bucket}",))
 def get_bucket_replication(call: Call, request: Request) -> Result:
     message = "The replication configuration was not found"

@@ -14,6 +14,7 @@ from ringfence.services.s3.acl import check_acl
 from ringfence.services.s3.byte_range import cut, part_range, read_range
 from ringfence.services.s3.condition import check_read, check_write
 from ringfence.services.s3.encryption import check_decrypt, show_encryption
+from ringfence.services.s3.expiration import show_expiration
 from ringfence.services.s3.find import find_bucket
 from ringfence.services.s3.object_attributes import (
     MEMBERS,
@@ -80,6 +81,7 @@ def put_object(call: Call, request: Request) -> Result:
     check_write(request, get_object_or_none(call.records, bucket.name, made.name), made.name)
     stored = store_object(call, bucket, made, tags)
     shown = {"ETag": f'"{made.etag}"', **show_encryption(made.kms_key), **show_stored(bucket, stored)}
+    shown |= show_expiration(call.records, bucket, stored)
     return {**shown, **checksum.as_members(sums, made.checksum_type)}
 
 
@@ -144,6 +146,8 @@ def _read(call: Call, request: Request) -> tuple[S3Object, tuple[int, int], dict
         shown["StorageClass"] = found.storage_class
     if tags := tags_of(call.records, tag_holder(found)):
         shown["TagCount"] = len(tags)
+    if "VersionId" not in request:
+        shown |= show_expiration(call.records, bucket, found)
     if "PartNumber" in request and found.part_sizes:
         shown["PartsCount"] = len(found.part_sizes)
     return found, (offset, length), {**shown, **_overrides(call, request)}

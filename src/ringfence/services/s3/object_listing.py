@@ -19,9 +19,6 @@ from ringfence.services.s3.parameter import invalid_argument, page_size, with_sh
 _LAST = "\U0010ffff"
 
 
-# Sorts after all places of a key's versions, and before every other key.
-PAST_VERSIONS = "\0\U0010ffff"
-
 Listed = TypeVar("Listed", S3Object, S3Object | ObjectVersion)
 Scan = Callable[[str, str], Iterator[Listed]]
 

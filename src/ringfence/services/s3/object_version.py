@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from heapq import merge
 from typing import Any
 
 from ringfence.core.call import Call, Request, Result
@@ -11,9 +10,9 @@ from ringfence.core.record import Reader
 from ringfence.resources.s3 import ObjectVersion, S3Object, place_of
 from ringfence.services.s3 import policy_keys
 from ringfence.services.s3.find import find_bucket, owner
-from ringfence.services.s3.object_listing import PAST_VERSIONS, describe, key_encoder, read_page
+from ringfence.services.s3.object_listing import describe, key_encoder, read_page
 from ringfence.services.s3.parameter import invalid_argument, with_shared
-from ringfence.services.s3.version import check_version_id, find_place, get_object_or_none
+from ringfence.services.s3.version import PAST_VERSIONS, check_version_id, find_place, get_object_or_none, scan_versions
 
 _MEMBERS = (
     "Delimiter",
@@ -74,8 +73,7 @@ def _resume(records: Reader, bucket: str, name: str, version_id: str) -> tuple[s
 def _scan(records: Reader, first: S3Object | None, prefix: str, after: str) -> Iterator[S3Object | ObjectVersion]:
     if first is not None and first.key.startswith(prefix) and after.startswith(f"{first.key}\0"):
         yield first
-    objects: Iterator[S3Object | ObjectVersion] = records.scan(S3Object, prefix, after)
-    yield from merge(objects, records.scan(ObjectVersion, prefix, after), key=lambda found: found.key)
+    yield from scan_versions(records, prefix, after)
 
 
 def _is_marker(found: S3Object | ObjectVersion) -> bool:

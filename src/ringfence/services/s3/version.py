@@ -7,21 +7,37 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any
+from heapq import merge
+from typing import Any, Protocol
 
 import msgspec
 
-from ringfence.core.call import Call
 from ringfence.core.errors import ServiceError
+from ringfence.core.ids import Entropy
 from ringfence.core.record import Reader, Writer
 from ringfence.core.tags import drop_tags, set_tags, tags_of
 from ringfence.resources.s3 import NULL, PLACE_LENGTH, Bucket, NullVersion, ObjectVersion, S3Object, place_of
 from ringfence.services.s3.object_attributes import blob_ids
 from ringfence.services.s3.parameter import check_key, invalid_argument, object_arn
 from ringfence.store.blob_reference import drop, keep
+
+# Sorts after all places of a key's versions, and before every other key.
+PAST_VERSIONS = "\0\U0010ffff"
+
+
+class Writing(Protocol):
+    """The part of a `Call` that a version is written with; lifecycles have it too."""
+
+    @property
+    def records(self) -> Writer: ...
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def entropy(self) -> Entropy: ...
+
 
 # Random characters, then where the version is among those of its key: an id leads to its record.
 _ID = re.compile(rf"[A-Za-z0-9._]{{22}}[0-9a-f]{{{PLACE_LENGTH}}}")
@@ -69,6 +85,12 @@ def find_place(records: Reader, bucket: str, name: str, version_id: str) -> str:
         return place_of(current.order)
     pointer = records.get(NullVersion, f"{bucket}\0{name}")
     return place_of(pointer.order) if pointer else ""
+
+
+def scan_versions(records: Reader, prefix: str, after: str) -> Iterator[S3Object | ObjectVersion]:
+    """All versions of all keys, the newest of a key first; `prefix` and `after` are of their records' keys."""
+    objects: Iterator[S3Object | ObjectVersion] = records.scan(S3Object, prefix, after)
+    yield from merge(objects, records.scan(ObjectVersion, prefix, after), key=lambda found: found.key)
 
 
 def find_object(records: Reader, bucket: Bucket, name: str, version_id: str | None = None) -> S3Object:
@@ -137,7 +159,7 @@ def tags_of_version(records: Reader, arn: str, version_id: str | None) -> dict[s
     return tags_of(records, _holder(arn, version_id))
 
 
-def store_object(call: Call, bucket: Bucket, made: S3Object, tags: Mapping[str, str]) -> S3Object:
+def store_object(call: Writing, bucket: Bucket, made: S3Object, tags: Mapping[str, str]) -> S3Object:
     """Make the object the current version of its key; the caller has checked the conditions."""
     check_key(made.name)
     keep(call.records, blob_ids(made))
@@ -149,7 +171,7 @@ def store_object(call: Call, bucket: Bucket, made: S3Object, tags: Mapping[str, 
     return stored
 
 
-def mark_deleted(call: Call, bucket: Bucket, name: str) -> ObjectVersion:
+def mark_deleted(call: Writing, bucket: Bucket, name: str) -> ObjectVersion:
     """Put a delete marker before all versions of the key, whether or not it has any. The bucket is versioned."""
     check_key(name)
     order = _make_room(call, bucket, name)
@@ -175,7 +197,7 @@ def remove_version(records: Writer, bucket: Bucket, found: S3Object | ObjectVers
         _promote(records, bucket, found.name)
 
 
-def _make_room(call: Call, bucket: Bucket, name: str) -> int:
+def _make_room(call: Writing, bucket: Bucket, name: str) -> int:
     """See to what a new version replaces or goes before; its order."""
     records = call.records
     current = get_object_or_none(records, bucket.name, name)
@@ -199,7 +221,7 @@ def _make_room(call: Call, bucket: Bucket, name: str) -> int:
     return newest.order + 1
 
 
-def _new_id(call: Call, order: int) -> str:
+def _new_id(call: Writing, order: int) -> str:
     text = base64.b64encode(call.entropy(16), altchars=b"._").decode()
     return text.rstrip("=") + place_of(order)
 
