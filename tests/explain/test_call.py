@@ -164,6 +164,21 @@ def test_the_source_address_is_unknown_through_an_endpoint() -> None:
     assert "the call was made inside AWS, by no network path" in decided
 
 
+def test_no_path_is_asked_of_a_call_that_takes_none() -> None:
+    """What SageMaker does itself with a role, at Feature Store's offline store or a model's data: nobody can send it
+    through an endpoint, so the policy has to spare it."""
+    wanted = {"StringNotEquals": {"aws:SourceVpce": "vpce-9"}}
+    deny = {"Sid": "D", "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": wanted}
+    _, remedies = explained(Layers(identity=(source(allow(), deny),)), keys=[])
+    assert remedies == [
+        "change statement 2 `D` (Deny) of policy P, so that it spares aws:PrincipalArn arn:aws:iam::1:role/app: "
+        "no network path leads to this call"
+    ]
+    only = source(allow(Condition={"StringEquals": {"aws:SourceVpce": "vpce-9"}}))
+    _, remedies = explained(Layers(identity=(only,)), keys=[])
+    assert remedies == ["add s3:GetObject on arn:aws:s3:::b/k to an identity-based policy of role `app`"]
+
+
 def test_a_policy_that_cannot_be_read_denies() -> None:
     decided, remedies = explained(Layers(identity=(Source("managed policy M", ""),)))
     assert decided == "denied: managed policy M: the policy cannot be read: This policy contains invalid Json"

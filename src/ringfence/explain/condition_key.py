@@ -96,8 +96,15 @@ def observation(condition: Condition, question: Question, call: LoggedCall) -> s
     return f"{condition.key} is absent" + (f" because {why}" if why else "")
 
 
-def way_to(condition: Condition, *, met: bool, question: Question) -> str:
-    """What a call would have to be for the condition to be met, or for it not to be."""
+def is_off_path(condition: Condition, question: Question) -> bool:
+    """Whether it asks for a network path of a call that AWS makes inside, which takes none whatever is changed."""
+    return condition.lower_key in (*_OF_AN_ENDPOINT, "aws:sourceip") and path_of(question.request.context) == "inside"
+
+
+def way_to(condition: Condition, *, met: bool, question: Question) -> str | None:
+    """What a call would have to be for the condition to be met, or for it not to be; None if it cannot be."""
+    if is_off_path(condition, question):
+        return None
     _, stem, _ = split_operator(condition.name)
     if stem == "null":
         absent = any(value.lower() == "true" for value in condition.expected) == met

@@ -5,7 +5,7 @@ Called by explain.call.
 
 from ringfence.core.call import Principal
 from ringfence.explain.cause import TITLES, Cause, find_causes, unwilling_level
-from ringfence.explain.condition_key import way_to
+from ringfence.explain.condition_key import is_off_path, way_to
 from ringfence.explain.logged_call import Question
 from ringfence.explain.statement import name_of
 from ringfence.iam.conditions.condition import Failure
@@ -55,9 +55,18 @@ def _lift(finding: Finding, question: Question) -> str:
     statement = finding.statement
     if statement is None:
         return _LIFTS.get(finding.policy, f"correct {finding.policy}")
-    ways = [way_to(condition, met=False, question=question) for condition in statement.conditions]
+    ways = [way for one in statement.conditions if (way := way_to(one, met=False, question=question)) is not None]
     change = f"change {name_of(statement)} of {finding.policy}"
+    if any(is_off_path(condition, question) for condition in statement.conditions):
+        change += f", so that it spares {_who_calls(question.request.principal)}: no network path leads to this call"
     return f"{', or '.join(ways)}, which it does not deny; or {change}" if ways else change
+
+
+def _who_calls(who: Principal) -> str:
+    """As a condition that spares a service, or a role that one has assumed, has to name it."""
+    if who.kind == "service":
+        return f"aws:PrincipalServiceName {who.service}"
+    return f"aws:PrincipalArn {who.role_arn or who.arn}"
 
 
 _LIFTS = {
@@ -74,7 +83,7 @@ def _meet(finding: Finding, statement: Statement, question: Question) -> str | N
     if finding.why.undecidable is not None:
         return f"correct {name_of(statement)} of {finding.policy}: {finding.why.undecidable}"
     way = way_to(finding.why.condition, met=True, question=question)
-    return f"{way} (what {name_of(statement)} of {finding.policy} wants)"
+    return way and f"{way} (what {name_of(statement)} of {finding.policy} wants)"
 
 
 def _allow(cause: Cause, question: Question) -> str:
