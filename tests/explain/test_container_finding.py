@@ -1,6 +1,7 @@
 """What is said of a container that did not come up: its last output, and which of two failures it was."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import pytest
 
 from ringfence.core.record import Record
 from ringfence.explain.checks.container import check_container
+from ringfence.explain.checks.lifecycle import check_script
 from ringfence.explain.finding import Finding
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.network.compile import NetworkSettings, compile_topology
 from ringfence.resources.logs import LogEvent, LogStream
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, HostStatus, Variant
 from ringfence.runtime.driver import Absent, Exited, State
-from ringfence.services.sagemaker.failure_reason import cannot_start, no_ping
+from ringfence.services.sagemaker import notebook_failure, studio_failure
+from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR, cannot_start, no_ping
 from ringfence.store.database import Store, open_store
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -62,13 +65,18 @@ def look(store: Store, reason: str | None, container: State | None = None) -> li
     status = reason and EndpointStatus(
         endpoint_key=ENDPOINT.key, status="Failed", generation=1, modified=NOW, failure_reason=reason
     )
+    with ground(store, container) as made:
+        found = list(check_container(made, Plan("Iris", (VARIANT,), ENDPOINT, status or None)))
+    return [one for one in found if one.check == "container"]
+
+
+@contextmanager
+def ground(store: Store, container: State | None = None) -> Iterator[Ground]:
     topology = compile_topology(store.snapshot(), NetworkSettings(REGION))
     with store.transaction() as records:
-        ground = Ground(
+        yield Ground(
             records, topology, ACCOUNT, REGION, lambda *_: None, lambda _: None, lambda _: container or Absent()
         )
-        found = list(check_container(ground, Plan("Iris", (VARIANT,), ENDPOINT, status or None)))
-    return [one for one in found if one.check == "container"]
 
 
 def test_unanswered_ping_with_the_last_lines(store: Store) -> None:
@@ -95,3 +103,33 @@ def test_exit_code_of_a_container_that_ended_while_serving(store: Store) -> None
 
 def test_other_failures_say_nothing_of_the_container(store: Store) -> None:
     assert look(store, "InternalServerError: …") == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence", "remedy"),
+    [
+        (
+            studio_failure.script_failed("arn:c"),
+            "the lifecycle configuration ended with an error",
+            "correct the script",
+        ),
+        (studio_failure.script_too_long("arn:c"), "was not done within 5 minutes", "nohup"),
+        (notebook_failure.script_failed("arn:c", "arn:n"), "ended with an error", "correct the script"),
+        (notebook_failure.script_too_long("arn:c", "arn:n"), "was not done within 5 minutes", "within reach"),
+        (studio_failure.ended("JupyterLab", 1), "Jupyter did not come up, or ended", "see the log"),
+    ],
+)
+def test_what_a_lifecycle_configuration_wrote(store: Store, reason: str, sentence: str, remedy: str) -> None:
+    assert studio_failure.is_of_container(reason) or notebook_failure.is_of_script(reason)
+    log(store, "Collecting numpy", "No route to host")
+    with ground(store) as made:
+        (found,) = check_script(made, "default", reason, "/aws/sagemaker/Endpoints/Iris", "one/")
+    assert sentence in found.sentence and found.sentence.endswith(
+        "its last output: Collecting numpy | No route to host"
+    )
+    assert remedy in found.remedy and found.failure_reason == reason
+
+
+def test_other_reasons_are_not_the_containers() -> None:
+    others = (studio_failure.NO_SAGEMAKER, studio_failure.no_home("fsmt-1", "subnet-1"), INTERNAL_ERROR)
+    assert not any(studio_failure.is_of_container(one) or notebook_failure.is_of_script(one) for one in others)

@@ -11,6 +11,7 @@ from ringfence.core.record import Reader
 from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
+from ringfence.explain.checks.lifecycle import check_script
 from ringfence.explain.checks.names import check_names
 from ringfence.explain.checks.opener import check_openers
 from ringfence.explain.checks.placement import check_placement
@@ -28,6 +29,7 @@ from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.studio import App, Domain, DomainStatus, Owner, Space, UserProfile
 from ringfence.services.sagemaker.domain import url_of
 from ringfence.services.sagemaker.studio import app_state, app_status
+from ringfence.services.sagemaker.studio_failure import LOG_GROUP, is_of_container
 from ringfence.services.sagemaker.studio_settings import APP_SETTINGS, settle
 
 
@@ -99,6 +101,9 @@ def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Itera
     if domain is None:
         return
     status = app_status(ground.records, app)
+    if status is not None and status.failure_reason and is_of_container(status.failure_reason):
+        stream = f"{app.domain_id}/{app.owner}/{app.type}/{app.name}"
+        yield from check_script(ground, app.name, status.failure_reason, LOG_GROUP, stream)
     if app.role_arn:
         yield from check_trust(ground, place)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
-from ringfence.explain.holder import describe_interface, is_main, mend_interface
+from ringfence.explain.holder import describe_interface, is_main, is_mount_target, mend_interface
 from ringfence.resources import ec2
 from ringfence.resources.vpn import VpnGateway
 
@@ -74,7 +74,7 @@ def _of_subnet(records: Reader, id: str) -> Iterator[Holder]:
 
 
 def _interfaces(records: Reader, id: str, found: list[ec2.NetworkInterface]) -> Iterator[Holder]:
-    for one in sorted(found, key=lambda one: one.id):
+    for one in sorted(found, key=lambda one: (is_mount_target(records, one), one.id)):
         yield Holder(one.id, id, describe_interface(records, one), mend_interface(records, one))
 
 

@@ -5,6 +5,7 @@ from ringfence.resources.ec2 import NetworkInterface, RouteTable, VpcEndpoint
 from ringfence.resources.instance import Instance
 from ringfence.resources.nat_gateway import NatGateway
 from ringfence.resources.notebook import NotebookInstanceStatus
+from ringfence.resources.studio import App
 
 
 def is_sagemakers(interface: NetworkInterface) -> bool:
@@ -19,6 +20,12 @@ def is_main(table: RouteTable) -> bool:
 def find_instance(records: Reader, interface: NetworkInterface) -> Instance | None:
     attached = interface.attachment.instance_id if interface.attachment else None
     return records.get(Instance, attached) if attached else None
+
+
+def is_mount_target(records: Reader, interface: NetworkInterface) -> bool:
+    """Of a Studio domain: it goes with the domain, after all that is in that."""
+    instance = find_instance(records, interface)
+    return instance is not None and instance.owner.split(":", 5)[-1].startswith("domain/")
 
 
 def _notebook_of(records: Reader, interface: NetworkInterface) -> str | None:
@@ -67,4 +74,12 @@ def mend_interface(records: Reader, interface: NetworkInterface) -> str:
     kind, _, name = instance.owner.split(":", 5)[-1].partition("/")
     if kind == "endpoint":
         return f"aws sagemaker delete-endpoint --endpoint-name {name}"
+    if kind == "domain":
+        delete = f"aws sagemaker delete-domain --domain-id {name}, after its apps, spaces and user profiles"
+        return f"{delete}, or update-domain with --subnet-ids that do not name {interface.subnet_id}"
+    if kind == "app":
+        domain, person, type, app = name.split("/")
+        space = any(one.arn == instance.owner and one.in_space for one in records.all(App))
+        owner = f"--{'space' if space else 'user-profile'}-name {person}"
+        return f"aws sagemaker delete-app --domain-id {domain} {owner} --app-type {type} --app-name {app}"
     return f"aws sagemaker stop-{kind} --{kind}-name {name}" if kind.endswith("-job") else f"end {instance.owner}"

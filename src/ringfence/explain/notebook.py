@@ -11,6 +11,7 @@ from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.internet_route import check_internet_route
+from ringfence.explain.checks.lifecycle import check_script
 from ringfence.explain.checks.names import check_names
 from ringfence.explain.checks.notebook import check_direct, check_needs, check_url
 from ringfence.explain.checks.placement import check_placement
@@ -18,6 +19,7 @@ from ringfence.explain.checks.role import check_role
 from ringfence.explain.finding import Finding, note
 from ringfence.explain.hosting import Ground, Plan, plan_alone
 from ringfence.resources.notebook import NotebookInstance
+from ringfence.services.sagemaker.notebook_failure import LOG_GROUP, is_of_script
 from ringfence.services.sagemaker.notebook_state import notebook_state, notebook_status
 
 
@@ -43,11 +45,14 @@ def explain_notebook(ground: Ground, notebook: NotebookInstance) -> Checklist:
 
 def _find(ground: Ground, plan: Plan, notebook: NotebookInstance) -> Iterator[Finding]:
     yield from check_role(ground, plan)
+    status = notebook_status(ground.records, notebook)
+    if status is not None and status.failure_reason and is_of_script(status.failure_reason):
+        stream = f"{notebook.name}/LifecycleConfig"
+        yield from check_script(ground, notebook.name, status.failure_reason, LOG_GROUP, stream)
     if notebook.subnet_id is None:
         sentence = "it has no SubnetId: it is in SageMaker's own network, with the internet and nothing of a VPC"
         yield note("network", notebook.name, sentence, "give it SubnetId and SecurityGroupIds")
         return
-    status = notebook_status(ground.records, notebook)
     placed = status is not None and status.interface_id is not None
     yield from check_placement(ground, plan, "the notebook instance", placed)
     yield from check_names(ground, plan)

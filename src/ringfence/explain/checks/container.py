@@ -6,15 +6,12 @@ from ringfence.explain import aws_message
 from ringfence.explain.checks.image import check_image
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
+from ringfence.explain.log_tail import say_last_lines
 from ringfence.resources.hosted_container import containers_of, single
-from ringfence.resources.logs import LogEvent, LogStream
 from ringfence.resources.sagemaker import HostStatus, Variant
 from ringfence.runtime.driver import Exited
 from ringfence.runtime.instance_type import GIB, limits, limits_of
 from ringfence.services.sagemaker.failure_reason import label_missing
-
-_LINES = 5
-_RECENT = 600_000  # milliseconds before the last line
 
 
 def check_container(ground: Ground, plan: Plan) -> Iterator[Finding]:
@@ -61,8 +58,7 @@ def _start(ground: Ground, plan: Plan, variant: Variant) -> Iterator[Finding]:
     assert plan.endpoint is not None
     status = plan.status
     reason = (status.failure_reason if status else None) or ""
-    last = " | ".join(_log(ground, plan.endpoint.name, variant.name))
-    said = f"; its last output: {last}" if last else "; it wrote nothing"
+    said = say_last_lines(ground, f"/aws/sagemaker/Endpoints/{plan.endpoint.name}", f"{variant.name}/")
     exits = _exits(ground, plan.endpoint.key, variant.name)
     never, crashed = aws_message.no_ping(variant.name), aws_message.cannot_start(variant.name)
     if reason == never.text:
@@ -91,15 +87,3 @@ def _exits(ground: Ground, key: str, variant: str) -> str:
             memory = ", out of memory" if state.out_of_memory else ""
             shown.append(f"{host.instance_id} with exit code {state.code}{memory}")
     return f" ({'; '.join(shown)})" if shown else ""
-
-
-def _log(ground: Ground, endpoint: str, variant: str) -> list[str]:
-    """The last lines of the variant's newest stream."""
-    group = f"{ground.account}/{ground.region}//aws/sagemaker/Endpoints/{endpoint}"
-    streams = list(ground.records.scan(LogStream, f"{group}\0{variant}/"))
-    if not streams:
-        return []
-    newest = max(streams, key=lambda stream: (stream.created, stream.last_event or 0))
-    recent = max(0, (newest.last_event or 0) - _RECENT)
-    events = list(ground.records.scan(LogEvent, f"{newest.key}\0", f"{newest.key}\0{recent:015d}"))
-    return [event.message.rstrip() for event in events[-_LINES:]]

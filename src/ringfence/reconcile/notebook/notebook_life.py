@@ -39,13 +39,12 @@ from ringfence.runtime.builtin.studio import studio_image
 from ringfence.runtime.driver import Exited, Running, StartFailed, volume_of
 from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
-from ringfence.services.sagemaker.notebook_failure import script_failed, script_too_long
+from ringfence.services.sagemaker.notebook_failure import LOG_GROUP, script_failed, script_too_long
 from ringfence.services.sagemaker.notebook_state import notebook_status
 
 log = logging.getLogger("ringfence.reconcile")
 
 _GRACE = 10.0
-_LOG_GROUP = "/aws/sagemaker/NotebookInstances"
 # Ours: what has to be done is on this machine.
 _NOT_INSTALLED = "JupyterLab is not installed on this machine: run `make studio` there, then start the instance again."
 
@@ -137,7 +136,7 @@ class NotebookLife:
     def _why(self, instance_id: str) -> str:
         """Ours in wording, but for what took too long: AWS's are not published."""
         state, config = self._parts.driver.state(instance_id), self._config()
-        see = f"See its log in {_LOG_GROUP}."
+        see = f"See its log in {LOG_GROUP}."
         if isinstance(state, Running):
             return f"Jupyter did not answer within {STARTUP_SECONDS:.0f} seconds. {see}"
         code = state.code if isinstance(state, Exited) else None
@@ -197,7 +196,7 @@ class NotebookLife:
     def _follow_logs(self, instance_id: str) -> None:
         one, directory = self._notebook, self._parts.directory(instance_id)
         for file, stream in contract.LOGS.items():
-            self._parts.logs.follow(directory / file, one.account, one.region, _LOG_GROUP, f"{one.name}/{stream}")
+            self._parts.logs.follow(directory / file, one.account, one.region, LOG_GROUP, f"{one.name}/{stream}")
 
     def _status(self) -> NotebookInstanceStatus | None:
         return notebook_status(self._parts.store.snapshot(), self._notebook)

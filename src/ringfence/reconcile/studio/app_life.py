@@ -52,14 +52,13 @@ from ringfence.resources.studio import (
 )
 from ringfence.runtime.builtin.studio import studio_image
 from ringfence.runtime.driver import Absent, Exited, Running, StartFailed
+from ringfence.services.sagemaker import studio_failure
 from ringfence.services.sagemaker.failure_reason import INTERNAL_ERROR
 from ringfence.services.sagemaker.studio import app_state, app_status
-from ringfence.services.sagemaker.studio_failure import NO_SAGEMAKER, no_home
 
 log = logging.getLogger("ringfence.reconcile")
 
 _GRACE = 10.0
-_LOG_GROUP = "/aws/sagemaker/studio"
 # Ours: what has to be done is on this machine.
 _NOT_INSTALLED = "JupyterLab is not installed on this machine: run `make studio` there, then create the app again."
 
@@ -172,10 +171,10 @@ class AppLife:
         assert status is not None, "the domain is InService"
         target = nearest(self._parts, made.place, status)
         if not await reaches_mount_target(self._parts, made.instance.id, target):
-            raise LaunchFailed(no_home(target.id, target.subnet_id))
+            raise LaunchFailed(studio_failure.no_home(target.id, target.subnet_id))
         inside = domain.access == "VpcOnly"
         if inside and not await reaches_sagemaker(self._parts, made.instance.id, made.place, domain.region):
-            raise LaunchFailed(NO_SAGEMAKER)
+            raise LaunchFailed(studio_failure.NO_SAGEMAKER)
 
     async def _healthy(self, instance: Instance) -> None:
         """Until Jupyter answers; the container's end and the time limit are failures of different names."""
@@ -186,20 +185,17 @@ class AppLife:
             raise LaunchFailed(self._why(instance.id))
 
     def _why(self, instance_id: str) -> str:
-        """Ours in wording: AWS's are not published."""
         state, app = self._parts.driver.state(instance_id), self._app
         if isinstance(state, Running):
-            return (
-                f"The {app.type} app did not answer within {STARTUP_SECONDS:.0f} seconds. See its log in {_LOG_GROUP}."
-            )
+            return studio_failure.no_answer(app.type, STARTUP_SECONDS)
         code = state.code if isinstance(state, Exited) else None
         if code == contract.LIFECYCLE_FAILED:
-            return f"The lifecycle configuration {app.lifecycle_config} failed. See its log in {_LOG_GROUP}."
+            return studio_failure.script_failed(app.lifecycle_config or "")
         if code == contract.LIFECYCLE_TOO_LONG:
-            return f"The lifecycle configuration {app.lifecycle_config} took longer than 5 minutes."
+            return studio_failure.script_too_long(app.lifecycle_config or "")
         if isinstance(state, Exited) and state.out_of_memory:
-            return f"The {app.type} app ran out of the memory of {app.instance_type}."
-        return f"The {app.type} app ended with exit code {code}. See its log in {_LOG_GROUP}."
+            return studio_failure.no_memory(app.type, app.instance_type)
+        return studio_failure.ended(app.type, code)
 
     async def _end(self) -> None:
         status = self._status()
@@ -263,7 +259,7 @@ class AppLife:
     def _follow_log(self, instance_id: str) -> None:
         app = self._app
         path = self._parts.directory(instance_id) / "container.log"
-        self._parts.logs.follow(path, app.account, app.region, _LOG_GROUP, contract.log_stream(app))
+        self._parts.logs.follow(path, app.account, app.region, studio_failure.LOG_GROUP, contract.log_stream(app))
 
     def _status(self) -> AppStatus | None:
         return app_status(self._parts.store.snapshot(), self._app)

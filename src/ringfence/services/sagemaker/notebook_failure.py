@@ -11,6 +11,12 @@ def script_failed(config_arn: str, arn: str) -> str:
     return f"{_of(config_arn, arn)} failed. {_SEE}"
 
 
+def is_of_script(reason: str) -> bool:
+    """Whether it is one of those, about which the log says more."""
+    return reason.endswith(_SEE)
+
+
+LOG_GROUP = "/aws/sagemaker/NotebookInstances"
 _SEE = "Please check your CloudWatch logs for more details if your Notebook Instance has Internet access."
 
 
