@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,9 @@ def test_up_refuses_what_it_cannot_be(tmp_path: Path, option: str, value: str, c
     assert result.exit_code == code
     assert message in result.output
     assert not (tmp_path / "state").exists()
+
+
+def test_a_command_that_asks_no_aws_api_does_not_load_its_client() -> None:
+    """It takes longer than all else of `ringfence status`."""
+    look = "import sys, ringfence.cli.main; print(*(name for name in ('boto3', 'botocore') if name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.strip() == ""

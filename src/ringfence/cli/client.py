@@ -1,4 +1,4 @@
-"""The way to the daemon of a state directory: its address, its admin token, JSON over loopback HTTP.
+"""The way to the daemon of a state directory: its address, its admin token, JSON over loopback HTTP, AWS clients.
 
 Every subcommand that needs the daemon goes through `connect`; failures end the command with what to do next.
 """
@@ -150,3 +150,16 @@ def connect(state: Path) -> Daemon:
     if daemon is None:
         fail(f"no daemon runs on `{state}`: start one with `ringfence up --state {state} --detach`", 69)
     return daemon
+
+
+def client_of(daemon: Daemon, service: str) -> Any:
+    """An AWS client with the account's own keys, on loopback: to look, not to act as anybody."""
+    import botocore.session  # a quarter of a second, which no other command has to wait for
+
+    return botocore.session.get_session().create_client(
+        service,
+        region_name=daemon.region,
+        endpoint_url=daemon.url,
+        aws_access_key_id=daemon.access_key_id,
+        aws_secret_access_key=daemon.secret_access_key,
+    )

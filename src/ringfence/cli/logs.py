@@ -6,11 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import botocore.session
 import click
-from botocore.exceptions import ClientError
 
-from ringfence.cli.client import Daemon, connect, fail, state_option
+from ringfence.cli.client import client_of, connect, fail, state_option
 
 _LOOK = 0.5  # seconds
 _ENDED = ("Completed", "Failed", "Stopped")
@@ -38,7 +36,7 @@ _KINDS = (
 def logs(state: Path, job: str, follow: bool) -> None:
     """Show the log of a processing, training or transform job, of all its hosts in the order of time."""
     daemon = connect(state)
-    sagemaker, cloudwatch = _client(daemon, "sagemaker"), _client(daemon, "logs")
+    sagemaker, cloudwatch = client_of(daemon, "sagemaker"), client_of(daemon, "logs")
     kind, told = _find(sagemaker, job)
     seen: set[str] = set()
     phases: list[str] = []
@@ -58,23 +56,13 @@ def logs(state: Path, job: str, follow: bool) -> None:
     raise SystemExit(1 if follow and told[f"{kind.name}Status"] != "Completed" else 0)
 
 
-def _client(daemon: Daemon, service: str) -> Any:
-    return botocore.session.get_session().create_client(
-        service,
-        region_name=daemon.region,
-        endpoint_url=daemon.url,
-        aws_access_key_id=daemon.access_key_id,
-        aws_secret_access_key=daemon.secret_access_key,
-    )
-
-
 def _find(sagemaker: Any, job: str) -> tuple[Kind, dict[str, Any]]:
     """The job of this name; of two of both kinds the newer one."""
     found: list[tuple[Kind, dict[str, Any]]] = []
     for kind in _KINDS:
         try:
             found.append((kind, getattr(sagemaker, kind.describe)(**{f"{kind.name}Name": job})))
-        except ClientError as error:
+        except sagemaker.exceptions.ClientError as error:
             if "Could not find" not in error.response["Error"]["Message"]:
                 fail(str(error))
     if not found:

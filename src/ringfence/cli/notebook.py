@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from ringfence.cli.client import connect, fail, state_option
-from ringfence.cli.open_url import How, Wanted, administrator, how_options, open_url, stand_somewhere
+from ringfence.cli.client import client_of, connect, fail, state_option
+from ringfence.cli.open_url import How, Wanted, how_options, open_url, stand_somewhere
 
 
 @click.group()
@@ -24,7 +24,7 @@ def open_(state: Path, question: dict[str, Any], how: How, name: str) -> None:
     As `ringfence studio open`: on the internet without a place, in a VPC with --subnet.
     """
     stand_somewhere(question)
-    listed = administrator(connect(state)).get_paginator("list_notebook_instances").paginate(NameContains=name)
+    listed = client_of(connect(state), "sagemaker").get_paginator("list_notebook_instances").paginate(NameContains=name)
     found = [one for page in listed for one in page["NotebookInstances"] if one["NotebookInstanceName"] == name]
     if not found:
         fail(f"there is no notebook instance `{name}`: see `aws sagemaker list-notebook-instances`", 64)

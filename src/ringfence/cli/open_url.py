@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import click
 
 from ringfence.cli.browser import browser, find_browser, lacks
@@ -72,17 +71,6 @@ def stand_somewhere(question: dict[str, Any]) -> None:
     if not (question["subnet"] or question["customer_network"]):
         question["internet"] = True
     check_place(question)
-
-
-def administrator(daemon: Daemon) -> Any:
-    """A client of SageMaker with the account's own keys, on loopback: to look, not to open."""
-    return boto3.client(
-        "sagemaker",
-        endpoint_url=daemon.url,
-        region_name=daemon.region,
-        aws_access_key_id=daemon.access_key_id,
-        aws_secret_access_key=daemon.secret_access_key,
-    )
 
 
 def open_url(state: Path, question: dict[str, Any], wanted: Wanted, how: How) -> None:

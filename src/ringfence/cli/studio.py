@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from ringfence.cli.client import Daemon, connect, fail, state_option
-from ringfence.cli.open_url import How, Wanted, administrator, how_options, open_url, stand_somewhere
+from ringfence.cli.client import Daemon, client_of, connect, fail, state_option
+from ringfence.cli.open_url import How, Wanted, how_options, open_url, stand_somewhere
 
 
 @click.group()
@@ -37,7 +37,7 @@ def open_(state: Path, question: dict[str, Any], how: How, profile: str, domain:
 
 def _find_domain(daemon: Daemon, profile: str, wanted: str | None) -> str:
     asked = {"UserProfileNameContains": profile, **({"DomainIdEquals": wanted} if wanted else {})}
-    pages = administrator(daemon).get_paginator("list_user_profiles").paginate(**asked)
+    pages = client_of(daemon, "sagemaker").get_paginator("list_user_profiles").paginate(**asked)
     found = [one["DomainId"] for page in pages for one in page["UserProfiles"] if one["UserProfileName"] == profile]
     if not found:
         fail(f"there is no user profile `{profile}`: see `aws sagemaker list-user-profiles`", 64)
@@ -49,7 +49,7 @@ def _find_domain(daemon: Daemon, profile: str, wanted: str | None) -> str:
 def _check_app(daemon: Daemon, domain: str, profile: str, space: str | None) -> None:
     """A URL opens an app that runs; it does not start one."""
     whose = {"SpaceNameEquals": space} if space else {"UserProfileNameEquals": profile}
-    pages = administrator(daemon).get_paginator("list_apps").paginate(DomainIdEquals=domain, **whose)
+    pages = client_of(daemon, "sagemaker").get_paginator("list_apps").paginate(DomainIdEquals=domain, **whose)
     apps = [one for page in pages for one in page["Apps"] if one["AppType"] in ("JupyterLab", "JupyterServer")]
     if any(one["Status"] == "InService" for one in apps):
         return
