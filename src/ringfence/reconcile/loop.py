@@ -9,45 +9,15 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from ringfence.core.record import Record
 from ringfence.reconcile.applied import Applied
+from ringfence.reconcile.noted_reader import NotedReader
 from ringfence.reconcile.ports import Compile, Listeners, Network
-from ringfence.resources import (
-    direct_connect,
-    ec2,
-    flow_log,
-    instance,
-    nat_gateway,
-    prefix_list,
-    route53,
-    vpc_peering_connection,
-    vpn,
-)
 from ringfence.store.database import Snapshot, Store
 
 log = logging.getLogger("ringfence.reconcile")
 
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0  # seconds
 _LOOK_AGAIN = 60.0  # how long a machine on which nothing changes is believed
-
-# Kinds that the network compiler reads: only their changes start it. A test holds it to these modules.
-NETWORK_MODULES = (
-    direct_connect,
-    ec2,
-    flow_log,
-    instance,
-    nat_gateway,
-    prefix_list,
-    route53,
-    vpc_peering_connection,
-    vpn,
-)
-_NETWORK_KINDS = frozenset(
-    name
-    for module in NETWORK_MODULES
-    for name, item in vars(module).items()
-    if isinstance(item, type) and issubclass(item, Record) and not name.endswith("Status")
-)
 
 
 class Noun(Protocol):
@@ -85,6 +55,7 @@ class Reconciler:
         self._applied = applied
         self._nouns = nouns
         self._last: Snapshot | None = None
+        self._compiled_from: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self._drifted = asyncio.Event()
@@ -159,13 +130,13 @@ class Reconciler:
         return whole
 
     async def _connect(self, records: Snapshot) -> bool:
-        """Bring the network to these records; False if that failed."""
-        if self._last is not None and not records.changed_kinds(self._last) & _NETWORK_KINDS:
+        """Bring the network to these records; False if that failed. Only a change of what it is made from starts it."""
+        if self._last is not None and not records.changed_kinds(self._last) & self._compiled_from:
             assert self._applied.topology is not None
             self._applied.advance(records.revision, self._applied.topology)
             return True
         try:
-            topology = self._compile(records)
+            topology = self._compile(NotedReader(records, self._compiled_from))
             await self._network.apply(topology)
             await self._listeners.apply(topology)
         except Exception:

@@ -8,9 +8,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from ringfence.core.call import Arrival, Call, PrincipalKind, Request
+from ringfence.core.call import Arrival, Call, Principal, PrincipalKind, Request
 from ringfence.core.operation import KeyValues, Operation
 from ringfence.iam.action_facts import documented_keys, spelled_key
 from ringfence.iam.context import Context, Entry
@@ -26,16 +26,13 @@ def global_context(operation: Operation, call: Call) -> Context:
     who = call.principal
     return Context.joined(
         (
-            _principal(
-                who.kind, who.account, who.arn, who.id, who.role_arn, who.service, who.source_arn, who.token_issued,
-                tuple(who.tags.items()),
-            ),
+            _principal(_Identity.of(who)),
             Context(_organization(call)),
             _path(call.arrival),
             _clock(int(call.now.timestamp())),
             _place(_region(operation, call)),
         )
-    )  # fmt: skip
+    )
 
 
 def request_entries(operation: Operation, call: Call, request: Request) -> list[Entry]:
@@ -78,37 +75,47 @@ def _worked_out(key: str, source: KeyValues, call: Call, request: Request) -> It
 _REMEMBERED = 1024
 
 
+class _Identity(NamedTuple):
+    """All that the caller's keys are made of, so that whoever differs in any of it has keys of its own."""
+
+    kind: PrincipalKind
+    account: str
+    arn: str
+    id: str
+    role_arn: str | None
+    service: str | None
+    source_arn: str | None
+    token_issued: datetime | None
+    tags: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, who: Principal) -> "_Identity":
+        return cls(
+            who.kind, who.account, who.arn, who.id, who.role_arn, who.service, who.source_arn, who.token_issued,
+            tuple(who.tags.items()),
+        )  # fmt: skip
+
+
 @lru_cache(maxsize=_REMEMBERED)
-def _principal(
-    kind: PrincipalKind,
-    account: str,
-    arn: str,
-    id: str,
-    role_arn: str | None,
-    service: str | None,
-    source_arn: str | None,
-    token_issued: datetime | None,
-    tags: tuple[tuple[str, str], ...],
-) -> Context:
-    """All that the keys are made of, so that whoever differs in any of it has keys of its own."""
-    entries = [Entry("aws:PrincipalIsAWSService", ("true" if kind == "service" else "false",), _CALLER)]
-    if kind == "service":
-        entries.append(Entry("aws:PrincipalServiceName", (service or "",), _CALLER))
-        entries.append(Entry("aws:SourceAccount", (account,), "the account that the service acts for"))
-        if source_arn is not None:
-            entries.append(Entry("aws:SourceArn", (source_arn,), "the resource that the service acts for"))
+def _principal(who: _Identity) -> Context:
+    entries = [Entry("aws:PrincipalIsAWSService", ("true" if who.kind == "service" else "false",), _CALLER)]
+    if who.kind == "service":
+        entries.append(Entry("aws:PrincipalServiceName", (who.service or "",), _CALLER))
+        entries.append(Entry("aws:SourceAccount", (who.account,), "the account that the service acts for"))
+        if who.source_arn is not None:
+            entries.append(Entry("aws:SourceArn", (who.source_arn,), "the resource that the service acts for"))
         return Context(entries)
-    entries.append(Entry("aws:PrincipalAccount", (account,), _CALLER))
-    entries.append(Entry("aws:PrincipalType", (_TYPES[kind],), _CALLER))
-    entries.append(Entry("aws:userid", (id,), _CALLER))
-    if kind == "anonymous":
+    entries.append(Entry("aws:PrincipalAccount", (who.account,), _CALLER))
+    entries.append(Entry("aws:PrincipalType", (_TYPES[who.kind],), _CALLER))
+    entries.append(Entry("aws:userid", (who.id,), _CALLER))
+    if who.kind == "anonymous":
         return Context(entries)
-    entries.append(Entry("aws:PrincipalArn", (role_arn or arn,), _CALLER))
-    if kind == "user":
-        entries.append(Entry("aws:username", (arn.rpartition("/")[2],), _CALLER))
-    entries += [Entry(f"aws:PrincipalTag/{key}", (value,), "the caller's tags") for key, value in tags]
-    if token_issued is not None:
-        issued = token_issued.strftime("%Y-%m-%dT%H:%M:%SZ")
+    entries.append(Entry("aws:PrincipalArn", (who.role_arn or who.arn,), _CALLER))
+    if who.kind == "user":
+        entries.append(Entry("aws:username", (who.arn.rpartition("/")[2],), _CALLER))
+    entries += [Entry(f"aws:PrincipalTag/{key}", (value,), "the caller's tags") for key, value in who.tags]
+    if who.token_issued is not None:
+        issued = who.token_issued.strftime("%Y-%m-%dT%H:%M:%SZ")
         entries.append(Entry("aws:TokenIssueTime", (issued,), "the session token"))
         entries.append(Entry("aws:MultiFactorAuthPresent", ("false",), "the session token"))
     return Context(entries)

@@ -12,6 +12,7 @@ from ringfence.resources.ec2 import ElasticIp, InternetGateway, NetworkInterface
 from ringfence.services.ec2 import noun, quota
 from ringfence.services.ec2.listing import Filters, page, select
 from ringfence.services.ec2.operation import named, operation
+from ringfence.services.ec2.requester_managed import find_own, not_yours
 from ringfence.services.ec2.tagging import described, remove, tag_new
 
 
@@ -137,9 +138,7 @@ def release_address(call: Call, request: Request) -> Result:
 )
 def associate_address(call: Call, request: Request) -> Result:
     elastic = noun.find(call, ElasticIp, _given(request, "AllocationId"))
-    interface = noun.find(call, NetworkInterface, _given(request, "NetworkInterfaceId"))
-    if interface.requester_managed:
-        raise _not_yours()
+    interface = find_own(call, _given(request, "NetworkInterfaceId"))
     private = request.get("PrivateIpAddress") or interface.private_ip
     if private not in interface.private_ips:
         raise ServiceError(
@@ -156,7 +155,7 @@ def associate_address(call: Call, request: Request) -> Result:
 
 def _check_reassociation(call: Call, elastic: ElasticIp, allowed: bool) -> None:
     if _is_managed(call, elastic):
-        raise _not_yours()
+        raise not_yours()
     if not allowed:
         raise ServiceError(
             "Resource.AlreadyAssociated",
@@ -180,7 +179,7 @@ def disassociate_address(call: Call, request: Request) -> Result:
     for elastic in noun.mine(call, ElasticIp):
         if elastic.association_id == wanted and _is_associated(call.records, elastic):
             if _is_managed(call, elastic):
-                raise _not_yours()
+                raise not_yours()
             disassociate(call.records, elastic)
             return {}
     raise ServiceError("InvalidAssociationID.NotFound", f"The association ID '{wanted}' does not exist")
@@ -194,10 +193,6 @@ def _is_associated(records: Reader, elastic: ElasticIp) -> bool:
 def _is_managed(call: Call, elastic: ElasticIp) -> bool:
     interface = call.records.get(NetworkInterface, elastic.network_interface_id or "")
     return interface is not None and interface.requester_managed
-
-
-def _not_yours() -> ServiceError:
-    return ServiceError("AuthFailure", "You do not have permission to access the specified resource.")
 
 
 def _given(request: Request, member: str) -> str:

@@ -8,6 +8,7 @@ from ringfence.resources.ec2 import NetworkInterface
 from ringfence.services.ec2 import noun
 from ringfence.services.ec2.network_interface import describe_interface
 from ringfence.services.ec2.operation import named, operation
+from ringfence.services.ec2.requester_managed import find_own
 from ringfence.services.ec2.security_group import find_groups
 
 
@@ -17,7 +18,7 @@ from ringfence.services.ec2.security_group import find_groups
     on=named("network-interface/{NetworkInterfaceId}", optional={"Groups": "security-group"}),
 )
 def modify_network_interface_attribute(call: Call, request: Request) -> Result:
-    interface = _find_own(call, request)
+    interface = find_own(call, request["NetworkInterfaceId"])
     given = [name for name in ("Description", "Groups", "SourceDestCheck") if request.get(name)]
     if len(given) != 1:
         raise ServiceError("InvalidParameterCombination", "Exactly one attribute must be specified.")
@@ -60,16 +61,8 @@ def describe_network_interface_attribute(call: Call, request: Request) -> Result
 )
 def reset_network_interface_attribute(call: Call, request: Request) -> Result:
     """The source/destination check is the only attribute that has a default. The value given is not looked at."""
-    interface = _find_own(call, request)
+    interface = find_own(call, request["NetworkInterfaceId"])
     if "SourceDestCheck" not in request:
         raise ServiceError("MissingParameter", "The request must contain the parameter sourceDestCheck")
     call.records.put(msgspec.structs.replace(interface, source_dest_check=True))
     return {}
-
-
-def _find_own(call: Call, request: Request) -> NetworkInterface:
-    """An interface that no service manages."""
-    interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
-    if interface.requester_managed:
-        raise ServiceError("AuthFailure", "You do not have permission to access the specified resource.")
-    return interface

@@ -10,6 +10,7 @@ from ringfence.resources.ec2 import ElasticIp, NetworkInterface, Subnet
 from ringfence.services.ec2 import elastic_ip, noun
 from ringfence.services.ec2.cidr import lowest_free, parse_block, usable
 from ringfence.services.ec2.operation import operation
+from ringfence.services.ec2.requester_managed import find_own
 
 # Of the largest instances; there are no EC2 instances here that could have fewer.
 # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/AvailableIpPerENI.html
@@ -102,7 +103,7 @@ def _check_number(secondary: int) -> None:
     on=("network-interface/{NetworkInterfaceId}",),
 )
 def assign_private_ip_addresses(call: Call, request: Request) -> Result:
-    interface = _find_own(call, request)
+    interface = find_own(call, request["NetworkInterfaceId"])
     wanted: list[str] = list(dict.fromkeys(request.get("PrivateIpAddresses") or ()))
     count = _count(request, wanted)
     if not wanted and not count:
@@ -154,7 +155,7 @@ def _without(interface: NetworkInterface, addresses: Collection[str]) -> Network
 )
 def unassign_private_ip_addresses(call: Call, request: Request) -> Result:
     """Elastic IPs of these addresses are left without one."""
-    interface = _find_own(call, request)
+    interface = find_own(call, request["NetworkInterfaceId"])
     wanted: list[str] = request.get("PrivateIpAddresses") or []
     if not wanted:
         raise ServiceError("MissingParameter", "The request must contain the parameter privateIpAddresses")
@@ -170,11 +171,3 @@ def unassign_private_ip_addresses(call: Call, request: Request) -> Result:
             elastic_ip.disassociate(call.records, elastic)
     call.records.put(_without(interface, wanted))
     return {}
-
-
-def _find_own(call: Call, request: Request) -> NetworkInterface:
-    """Those of endpoints and NAT gateways are AWS's to change."""
-    interface = noun.find(call, NetworkInterface, request["NetworkInterfaceId"])
-    if interface.requester_managed:
-        raise ServiceError("AuthFailure", "You do not have permission to access the specified resource.")
-    return interface

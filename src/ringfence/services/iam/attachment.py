@@ -29,7 +29,7 @@ _KEYS = {"iam:PolicyARN": "PolicyArn"}
 
 @operation("AttachUserPolicy", takes="UserName PolicyArn", on=user_arns, keys=_KEYS)
 def attach_user_policy(call: Call, request: Request) -> Result:
-    return _attach(call, find_user(call, request["UserName"]), request["PolicyArn"], "PoliciesPerUser")
+    return _attach(call, find_user(call, request["UserName"]), request["PolicyArn"])
 
 
 @operation("DetachUserPolicy", takes="UserName PolicyArn", on=user_arns, keys=_KEYS)
@@ -44,7 +44,7 @@ def list_attached_user_policies(call: Call, request: Request) -> Result:
 
 @operation("AttachRolePolicy", takes="RoleName PolicyArn", on=role_arns, keys=_KEYS)
 def attach_role_policy(call: Call, request: Request) -> Result:
-    return _attach(call, find_role(call, request["RoleName"]), request["PolicyArn"], "PoliciesPerRole")
+    return _attach(call, find_role(call, request["RoleName"]), request["PolicyArn"])
 
 
 @operation("DetachRolePolicy", takes="RoleName PolicyArn", on=role_arns, keys=_KEYS)
@@ -59,7 +59,7 @@ def list_attached_role_policies(call: Call, request: Request) -> Result:
 
 @operation("AttachGroupPolicy", takes="GroupName PolicyArn", on=group_arns, keys=_KEYS)
 def attach_group_policy(call: Call, request: Request) -> Result:
-    return _attach(call, find_group(call, request["GroupName"]), request["PolicyArn"], "PoliciesPerGroup")
+    return _attach(call, find_group(call, request["GroupName"]), request["PolicyArn"])
 
 
 @operation("DetachGroupPolicy", takes="GroupName PolicyArn", on=group_arns, keys=_KEYS)
@@ -96,14 +96,14 @@ def list_entities_for_policy(call: Call, request: Request) -> Result:
     return {"PolicyGroups": groups, "PolicyUsers": users, "PolicyRoles": roles, **paged}
 
 
-def _attach(call: Call, entity: Entity, arn: str, quota: str) -> Result:
+def _attach(call: Call, entity: Entity, arn: str) -> Result:
     if not is_policy_arn(arn):
         raise ServiceError("ValidationError", f"ARN {arn} is not valid.")
     check_attachable(call, arn)
     if arn in entity.attached:
         return {}
     if len(entity.attached) >= _MAX_ATTACHED:
-        raise limit_exceeded(f"Cannot exceed quota for {quota}: {_MAX_ATTACHED}")
+        raise limit_exceeded(f"Cannot exceed quota for PoliciesPer{type(entity).__name__}: {_MAX_ATTACHED}")
     call.records.put(msgspec.structs.replace(entity, attached=(*entity.attached, arn)))
     return {}
 

@@ -4,6 +4,7 @@ import msgspec
 
 from ringfence.core.call import Call, Request, Result
 from ringfence.core.operation import operation
+from ringfence.resources.iam import Group, Role, User
 from ringfence.services.iam.document import checked_document, shown_document, size_of
 from ringfence.services.iam.listing import listed
 from ringfence.services.iam.lookup import (
@@ -19,17 +20,17 @@ from ringfence.services.iam.lookup import (
 )
 
 # characters of all inline policies of one entity together
-_QUOTAS: dict[str, int] = {"user": 2048, "group": 5120, "role": 10240}
+_QUOTAS: dict[type[Entity], int] = {User: 2048, Group: 5120, Role: 10240}
 
 
 @operation("PutUserPolicy", takes="UserName PolicyName PolicyDocument", on=user_arns)
 def put_user_policy(call: Call, request: Request) -> Result:
-    return _put(call, find_user(call, request["UserName"]), request, "user")
+    return _put(call, find_user(call, request["UserName"]), request)
 
 
 @operation("GetUserPolicy", takes="UserName PolicyName", on=user_arns)
 def get_user_policy(call: Call, request: Request) -> Result:
-    return {"UserName": request["UserName"], **_get(find_user(call, request["UserName"]), request, "user")}
+    return {"UserName": request["UserName"], **_get(find_user(call, request["UserName"]), request)}
 
 
 @operation("ListUserPolicies", takes="UserName Marker MaxItems", on=user_arns)
@@ -39,17 +40,17 @@ def list_user_policies(call: Call, request: Request) -> Result:
 
 @operation("DeleteUserPolicy", takes="UserName PolicyName", on=user_arns)
 def delete_user_policy(call: Call, request: Request) -> Result:
-    return _delete(call, find_user(call, request["UserName"]), request, "user")
+    return _delete(call, find_user(call, request["UserName"]), request)
 
 
 @operation("PutRolePolicy", takes="RoleName PolicyName PolicyDocument", on=role_arns)
 def put_role_policy(call: Call, request: Request) -> Result:
-    return _put(call, find_role(call, request["RoleName"]), request, "role")
+    return _put(call, find_role(call, request["RoleName"]), request)
 
 
 @operation("GetRolePolicy", takes="RoleName PolicyName", on=role_arns)
 def get_role_policy(call: Call, request: Request) -> Result:
-    return {"RoleName": request["RoleName"], **_get(find_role(call, request["RoleName"]), request, "role")}
+    return {"RoleName": request["RoleName"], **_get(find_role(call, request["RoleName"]), request)}
 
 
 @operation("ListRolePolicies", takes="RoleName Marker MaxItems", on=role_arns)
@@ -59,17 +60,17 @@ def list_role_policies(call: Call, request: Request) -> Result:
 
 @operation("DeleteRolePolicy", takes="RoleName PolicyName", on=role_arns)
 def delete_role_policy(call: Call, request: Request) -> Result:
-    return _delete(call, find_role(call, request["RoleName"]), request, "role")
+    return _delete(call, find_role(call, request["RoleName"]), request)
 
 
 @operation("PutGroupPolicy", takes="GroupName PolicyName PolicyDocument", on=group_arns)
 def put_group_policy(call: Call, request: Request) -> Result:
-    return _put(call, find_group(call, request["GroupName"]), request, "group")
+    return _put(call, find_group(call, request["GroupName"]), request)
 
 
 @operation("GetGroupPolicy", takes="GroupName PolicyName", on=group_arns)
 def get_group_policy(call: Call, request: Request) -> Result:
-    return {"GroupName": request["GroupName"], **_get(find_group(call, request["GroupName"]), request, "group")}
+    return {"GroupName": request["GroupName"], **_get(find_group(call, request["GroupName"]), request)}
 
 
 @operation("ListGroupPolicies", takes="GroupName Marker MaxItems", on=group_arns)
@@ -79,34 +80,40 @@ def list_group_policies(call: Call, request: Request) -> Result:
 
 @operation("DeleteGroupPolicy", takes="GroupName PolicyName", on=group_arns)
 def delete_group_policy(call: Call, request: Request) -> Result:
-    return _delete(call, find_group(call, request["GroupName"]), request, "group")
+    return _delete(call, find_group(call, request["GroupName"]), request)
 
 
-def _put(call: Call, entity: Entity, request: Request, kind: str) -> Result:
+def _put(call: Call, entity: Entity, request: Request) -> Result:
     policies = {**entity.policies, request["PolicyName"]: checked_document(request["PolicyDocument"], "identity")}
-    if sum(size_of(text) for text in policies.values()) > _QUOTAS[kind]:
-        raise limit_exceeded(f"Maximum policy size of {_QUOTAS[kind]} bytes exceeded for {kind} {entity.name}")
+    quota = _QUOTAS[type(entity)]
+    if sum(size_of(text) for text in policies.values()) > quota:
+        raise limit_exceeded(f"Maximum policy size of {quota} bytes exceeded for {_kind(entity)} {entity.name}")
     call.records.put(msgspec.structs.replace(entity, policies=policies))
     return {}
 
 
-def _get(entity: Entity, request: Request, kind: str) -> Result:
+def _get(entity: Entity, request: Request) -> Result:
+    """All of the result but whose it is."""
     name = request["PolicyName"]
-    return {"PolicyName": name, "PolicyDocument": shown_document(_text(entity, name, kind))}
-
-
-def _text(entity: Entity, name: str, kind: str) -> str:
-    if name not in entity.policies:
-        raise no_such_entity(f"The {kind} policy with name {name} cannot be found.")
-    return entity.policies[name]
+    return {"PolicyName": name, "PolicyDocument": shown_document(_text(entity, name))}
 
 
 def _list(entity: Entity, request: Request) -> Result:
     return listed(request, "PolicyNames", list(entity.policies), str, str)
 
 
-def _delete(call: Call, entity: Entity, request: Request, kind: str) -> Result:
-    _text(entity, request["PolicyName"], kind)
+def _delete(call: Call, entity: Entity, request: Request) -> Result:
+    _text(entity, request["PolicyName"])
     left = {name: text for name, text in entity.policies.items() if name != request["PolicyName"]}
     call.records.put(msgspec.structs.replace(entity, policies=left))
     return {}
+
+
+def _text(entity: Entity, name: str) -> str:
+    if name not in entity.policies:
+        raise no_such_entity(f"The {_kind(entity)} policy with name {name} cannot be found.")
+    return entity.policies[name]
+
+
+def _kind(entity: Entity) -> str:
+    return type(entity).__name__.lower()

@@ -1,6 +1,7 @@
 """Finding users, roles and policies by what a request calls them, and the ARNs that authorization asks about."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from ringfence.core.arn import parse_arn
 from ringfence.core.call import Call, Request
@@ -11,6 +12,7 @@ from ringfence.iam.managed import managed_policies
 from ringfence.resources.iam import Group, ManagedPolicy, Role, User
 
 Entity = User | Group | Role
+E = TypeVar("E", User, Group, Role)
 
 
 def no_such_entity(message: str) -> ServiceError:
@@ -31,25 +33,23 @@ def limit_exceeded(message: str) -> ServiceError:
 
 def find_user(call: Call, name: str) -> User:
     """The user of this name, whatever its case; NoSuchEntity."""
-    found = call.records.get(User, f"{call.account}/{name.lower()}")
-    if found is None:
-        raise no_such_entity(f"The user with name {name} cannot be found.")
-    return found
+    return _find(call, User, name)
 
 
 def find_role(call: Call, name: str) -> Role:
     """The role of this name, whatever its case; NoSuchEntity."""
-    found = call.records.get(Role, f"{call.account}/{name.lower()}")
-    if found is None:
-        raise no_such_entity(f"The role with name {name} cannot be found.")
-    return found
+    return _find(call, Role, name)
 
 
 def find_group(call: Call, name: str) -> Group:
     """The group of this name, whatever its case; NoSuchEntity."""
-    found = call.records.get(Group, f"{call.account}/{name.lower()}")
+    return _find(call, Group, name)
+
+
+def _find(call: Call, kind: type[E], name: str) -> E:
+    found = call.records.get(kind, f"{call.account}/{name.lower()}")
     if found is None:
-        raise no_such_entity(f"The group with name {name} cannot be found.")
+        raise no_such_entity(f"The {kind.__name__.lower()} with name {name} cannot be found.")
     return found
 
 
