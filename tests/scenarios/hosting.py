@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from demo.story import Story
 from tests.patience import eventually
 
@@ -87,7 +89,7 @@ class Hosting:
     def clean(self) -> None:
         """Delete what was made, and wait until nothing of it is left: no endpoint, no ENI of the model group."""
         for name in self._made:
-            self.sagemaker.delete_endpoint(EndpointName=name)
+            self.delete(name)
         eventually(self._left, lambda left: not left & set(self._made), pause=0.1)
         for name in self._configs:
             self.sagemaker.delete_endpoint_config(EndpointConfigName=name)
@@ -100,6 +102,20 @@ class Hosting:
             lambda found: not found,
             pause=0.1,
         )
+
+    def delete(self, name: str) -> None:
+        """As soon as that is possible: what is being made, changed or deleted cannot be deleted."""
+
+        def delete() -> bool:
+            try:
+                self.sagemaker.delete_endpoint(EndpointName=name)
+            except ClientError as error:
+                if "in-progress endpoint" not in str(error) and "Could not find endpoint" not in str(error):
+                    raise
+                return "Could not find endpoint" in str(error)
+            return True
+
+        eventually(delete, seconds=180, pause=0.1)
 
     def _left(self) -> set[str]:
         """The endpoints that there are, those that are being deleted too."""

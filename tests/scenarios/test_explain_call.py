@@ -257,6 +257,7 @@ def test_role_without_ec2_permissions(daemon: Daemon, explain: Any, vpc: dict[st
         sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
         sagemaker.create_endpoint(EndpointName="row-three", EndpointConfigName="c")
         told = _await_denial(explain, "made by SageMaker for endpoint `row-three`")
+        eventually(lambda: sagemaker.describe_endpoint(EndpointName="row-three")["EndpointStatus"], "Failed".__eq__)
         sagemaker.delete_endpoint(EndpointName="row-three")
     assert told.exit_code == 1
     assert "no identity-based policy allows ec2:CreateNetworkInterface" in told.decided

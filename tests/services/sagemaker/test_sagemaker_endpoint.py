@@ -97,8 +97,20 @@ def test_the_life_of_an_endpoint(made: SageMaker) -> None:
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("Updating", "config")
     error = made.error("UpdateEndpoint", EndpointName="ep", EndpointConfigName="next")
     assert error.message == f'Cannot update in-progress endpoint "{PREFIX}:endpoint/ep".'
+
+
+def test_an_endpoint_is_deleted_once_it_has_come_to_rest(made: SageMaker) -> None:
+    """While it is made, changed or deleted AWS refuses that."""
+    made.endpoint()
+    in_progress = f'Cannot update in-progress endpoint "{PREFIX}:endpoint/ep".'
+    assert made.error("DeleteEndpoint", EndpointName="ep").message == in_progress
+    settle(made)
+    made("UpdateEndpoint", EndpointName="ep", EndpointConfigName="config")
+    assert made.error("DeleteEndpoint", EndpointName="ep").message == in_progress
+    settle(made, generation=2, serving_generation=2)
     made("DeleteEndpoint", EndpointName="ep")
     assert made("DescribeEndpoint", EndpointName="ep")["EndpointStatus"] == "Deleting"
+    assert made.error("DeleteEndpoint", EndpointName="ep").message == in_progress
 
 
 def test_a_failed_endpoint_says_why_and_can_only_be_deleted(made: SageMaker) -> None:

@@ -121,11 +121,11 @@ def test_what_cannot_be_is_refused_and_nothing_is_kept(
     assert missing.message.startswith('Could not find processing job "arn:aws:sagemaker:')
 
 
-def test_listings_begin_with_the_oldest_job_but_of_transforms_with_the_newest(sagemaker: SageMaker) -> None:
-    """As ListTrainingJobs, ListProcessingJobs and ListTransformJobs document the default of SortOrder."""
+def test_listings_begin_with_the_newest_job_but_of_processing_with_the_oldest(sagemaker: SageMaker) -> None:
+    """As ListProcessingJobs and ListTransformJobs document the default of SortOrder, and ListTrainingJobs answers."""
     sagemaker("CreateModel", ModelName="model", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=ROLE)
     listings = (
-        ("Training", training, "Ascending"),
+        ("Training", training, "Descending"),
         ("Processing", processing, "Ascending"),
         ("Transform", transforming, "Descending"),
     )
@@ -134,6 +134,8 @@ def test_listings_begin_with_the_oldest_job_but_of_transforms_with_the_newest(sa
             sagemaker(f"Create{kind}Job", **ask(**{f"{kind}JobName": name}))
         listed = [one[f"{kind}JobName"] for one in sagemaker(f"List{kind}Jobs")[f"{kind}JobSummaries"]]
         assert listed == (["a", "b"] if order == "Ascending" else ["b", "a"]), kind
+    by_name = sagemaker("ListTrainingJobs", SortBy="Name")["TrainingJobSummaries"]
+    assert [one["TrainingJobName"] for one in by_name] == ["a", "b"]
 
 
 def test_jobs_that_have_not_ended_count_for_the_accounts_limit(sagemaker: SageMaker) -> None:

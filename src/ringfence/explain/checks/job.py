@@ -93,10 +93,12 @@ def check_container(ground: Ground, job: Job, plan: JobPlan) -> Iterator[Finding
     for end in status.exits if status else ():
         last = " | ".join(_last_lines(ground, job, plan, end.host))
         said = f"; its last output: {last}" if last else "; it wrote nothing"
-        yield _judge_end(plan, end, said)
+        reason = status.outcome.failure_reason if status and status.outcome else None
+        yield _judge_end(plan, end, said, reason or "")
 
 
-def _judge_end(plan: JobPlan, end: HostEnd, said: str) -> Finding:
+def _judge_end(plan: JobPlan, end: HostEnd, said: str, reason: str) -> Finding:
+    """`reason`: the job's FailureReason, which has what the container wrote into /opt/ml/output/failure."""
     if end.out_of_memory:
         seen = Seen("", job_failure.OUT_OF_MEMORY)
         sentence = f"the container of {end.host} was killed: more memory than {plan.instance_type} has{said}"
@@ -109,8 +111,8 @@ def _judge_end(plan: JobPlan, end: HostEnd, said: str) -> Finding:
             sentence = f"nobody saw the container of {end.host} end: the machine or the daemon went down with it{said}"
             return wrong("container", end.host, sentence, "create the job again", seen)
         case code:
-            # what the container wrote into /opt/ml/output/failure stands between the two
-            seen = Seen("", "AlgorithmError: ")
+            known = reason.endswith(f", exit code: {code}")
+            seen = Seen("", reason if known else job_failure.algorithm_failed(code, ""))
             sentence = f"the container of {end.host} ended with exit code {code}{said}"
             return wrong("container", end.host, sentence, "`ringfence logs JOB` has all that it wrote", seen)
 

@@ -22,6 +22,7 @@ from ringfence.services.sagemaker.refusal import invalid, refuse_others
 from ringfence.services.sagemaker.serverless import check_not_made_serverless, check_serverless_quota, is_serverless
 from ringfence.services.sagemaker.tag import read_tags, tagging_action, tagging_resources
 
+_IN_PROGRESS = ("Creating", "Updating", "RollingBack", "Deleting")
 _CREATE_MEMBERS = frozenset({"EndpointName", "EndpointConfigName", "Tags", "DeploymentConfig"})
 
 
@@ -193,10 +194,14 @@ def list_endpoints(call: Call, request: Request) -> Result:
 
 @operation("DeleteEndpoint", on=("endpoint/{EndpointName}",))
 def delete_endpoint(call: Call, request: Request) -> Result:
-    """The reconciler ends the instances and then removes the records."""
+    """The reconciler ends the instances and then removes the records.
+
+    While it is made, changed or deleted AWS does not take it: https://github.com/aws/amazon-sagemaker-examples/issues/3432
+    """
     endpoint = find(call, Endpoint, request["EndpointName"])
-    if not endpoint.deleting:
-        call.records.put(msgspec.structs.replace(endpoint, deleting=True, modified=call.now))
+    if endpoint_state(call.records, endpoint) in _IN_PROGRESS:
+        raise _in_progress(endpoint)
+    call.records.put(msgspec.structs.replace(endpoint, deleting=True, modified=call.now))
     return {}
 
 
@@ -227,7 +232,12 @@ def check_updatable(records: Reader, endpoint: Endpoint) -> None:
     if state == "Failed":
         raise invalid(f'Cannot update endpoint "{endpoint.arn}" in status Failed: it can only be deleted.')
     if state not in ("InService", "OutOfService"):
-        raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        raise _in_progress(endpoint)
+
+
+def _in_progress(endpoint: Endpoint) -> Exception:
+    """Of deletions too: https://github.com/aws/amazon-sagemaker-operator-for-k8s has both."""
+    return invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
 
 def _modified(records: Reader, endpoint: Endpoint) -> datetime:

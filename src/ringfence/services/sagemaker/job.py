@@ -128,8 +128,8 @@ def list_jobs(
 ) -> Result:  # fmt: skip
     """A page of the caller's jobs, by all filters and sorts that the listings have; `keep`: a filter of this one.
 
-    `order`: what no SortOrder means; the oldest job first, but for transform jobs.
-    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html
+    `order`: what no SortOrder means; the oldest job first, but for transform and training jobs.
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListProcessingJobs.html
     """
     wanted = request.get("StatusEquals")
 

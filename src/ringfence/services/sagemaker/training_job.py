@@ -163,7 +163,9 @@ def update_training_job(call: Call, request: Request) -> Result:
 def list_training_jobs(call: Call, request: Request) -> Result:
     if "TrainingPlanArnEquals" in request:
         raise invalid("Ringfence does not implement TrainingPlanArnEquals.")
-    return list_jobs(call, TrainingJob, request, _show, pool_filter(call, request))
+    # The newest is first in real answers, whatever its page says of SortOrder; scripts take item 0 for the last run.
+    order = "Descending" if request.get("SortBy", "CreationTime") == "CreationTime" else "Ascending"
+    return list_jobs(call, TrainingJob, request, _show, pool_filter(call, request), order)
 
 
 def _show(call: Call, job: TrainingJob) -> Result:
