@@ -1,6 +1,7 @@
 """Flow logs see the traffic of a model's and of a job's container, as AWS's pages promise; windows are its shortest."""
 
 import json
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -31,6 +32,10 @@ def make_log(story: Story) -> str:
         LogGroupName=GROUP, DeliverLogsPermissionArn=role, LogFormat=FORMAT,
     )  # fmt: skip
     assert not made["Unsuccessful"]
+    router = f"{story.facts['prefix']}-{story.facts['vpc']}"
+    command = ["ip", "netns", "exec", router, "nft", "list", "tables"]
+    # what comes before the first reading is not counted
+    eventually(lambda: b"ringfence_flows" in subprocess.run(command, capture_output=True, check=True).stdout)
     return str(made["FlowLogIds"][0])
 
 
