@@ -1,15 +1,16 @@
 """A Redis or Valkey server of one's own, whose log is synced before each answer. Used by measurements and by tests."""
 
+import random
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 
 
 def _find_programs() -> dict[str, str]:
@@ -47,9 +48,12 @@ def offer_tls(directory: Path) -> tuple[int, Path, list[str]]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those that the kernel gives to whoever asks for any: it is free too when the server starts again."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class RedisServer:
@@ -88,7 +92,7 @@ class RedisServer:
         """As a crash would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
 

@@ -36,7 +36,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 def _get(daemon: Daemon, host: str, path: str) -> bytes:
     """As yum asks: without a signature, the repository's name in the host."""
     request = urllib.request.Request(f"{daemon.url}/{path}", headers={"Host": host})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return bytes(response.read())
 
 

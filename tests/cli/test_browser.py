@@ -48,7 +48,7 @@ def test_a_profile_of_its_own_that_goes_again(tmp_path: Path, authority: Path, m
     )
     program.chmod(0o755)
     with browser(str(program), URL, 4711, authority) as process:
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
         home = Path((told / "home").read_text().strip())
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert not home.exists()

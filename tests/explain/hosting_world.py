@@ -66,7 +66,7 @@ class World:
             json.dumps({"kind": kind, "name": name}).encode(),
             {"Authorization": f"Bearer {token}"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             told: dict[str, Any] = json.loads(answer.read())
         return told
 

@@ -33,7 +33,7 @@ def ask(daemon: Daemon, id: str) -> dict[str, Any]:
         json.dumps({"id": id}).encode(),
         {"Authorization": f"Bearer {token}"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         told: dict[str, Any] = json.loads(answer.read())
     return told
 

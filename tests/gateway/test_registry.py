@@ -35,7 +35,7 @@ def password_of(client: Any) -> str:
 
 def skopeo(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["skopeo", "--insecure-policy", *arguments], check=check, capture_output=True, text=True, timeout=60
+        ["skopeo", "--insecure-policy", *arguments], check=check, capture_output=True, text=True, timeout=200
     )
 
 

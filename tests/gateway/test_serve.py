@@ -50,7 +50,7 @@ def send(daemon, service, body, headers, *, method="POST", path="/", host=None, 
 
 
 def exchange(daemon, method, path, body, headers):
-    connection = http.client.HTTPConnection(daemon.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(daemon.url.removeprefix("http://"), timeout=60)
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()
@@ -198,7 +198,7 @@ def test_an_upload_must_tell_its_length(daemon, s3):
     key = Credentials(daemon.env["AWS_ACCESS_KEY_ID"], daemon.env["AWS_SECRET_ACCESS_KEY"])
     botocore.auth.S3SigV4Auth(key, "s3", "us-west-2").add_auth(request)
     host = daemon.url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.putrequest("PUT", "/bucket/k")
     for name, value in request.headers.items():
         connection.putheader(name, value)
@@ -251,7 +251,7 @@ def test_strangers(daemon, s3):
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_read(daemon):
-    connection = http.client.HTTPConnection(daemon.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(daemon.url.removeprefix("http://"), timeout=60)
     headers = {"Content-Type": FORM, "Content-Length": str(10**10)}
     connection.putrequest("POST", "/")
     for name, value in headers.items():

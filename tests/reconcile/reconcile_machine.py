@@ -294,7 +294,7 @@ class Machine:
         )
         run = asyncio.create_task(reconciler.run())
         try:
-            await asyncio.wait_for(reconciler.settled.wait(), 5)
+            await asyncio.wait_for(reconciler.settled.wait(), SECONDS)
             yield reconciler
         finally:
             await reconciler.stop()

@@ -13,7 +13,7 @@ def run(directory: Path, seconds: int = 20) -> int:
     lines = start_script(str(directory), seconds).splitlines()
     first = next(n for n, line in enumerate(lines) if line.startswith("timeout"))
     last = next(n for n, line in enumerate(lines) if line.startswith("case"))
-    return subprocess.run(["/bin/sh", "-c", "\n".join(lines[first : last + 1])], timeout=30).returncode
+    return subprocess.run(["/bin/sh", "-c", "\n".join(lines[first : last + 1])], timeout=120).returncode
 
 
 @pytest.mark.parametrize(

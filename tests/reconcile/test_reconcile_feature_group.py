@@ -95,7 +95,7 @@ class Shop:
             with app.store.transaction() as records:
                 return [record for kind in kinds for record in records.scan(kind)]
 
-        return asyncio.run_coroutine_threadsafe(look(), loop).result(10)
+        return asyncio.run_coroutine_threadsafe(look(), loop).result(120)
 
     def gone(self, name: str = "people") -> bool:
         try:

@@ -92,19 +92,19 @@ async def test_the_network_is_applied_only_when_what_it_is_made_of_changed(store
 
     reconciler = Reconciler(store, compile, network, FakeListeners(), applied, [])
     run = asyncio.create_task(reconciler.run())
-    await asyncio.wait_for(reconciler.settled.wait(), 5)
+    await asyncio.wait_for(reconciler.settled.wait(), 120)
     with store.transaction() as records:
         records.put(TagSet(arn="arn", tags={}))
-    await asyncio.wait_for(applied.through(store.revision), 5)
+    await asyncio.wait_for(applied.through(store.revision), 120)
     assert len(network.applied) == 1
     vpc = Vpc(id="vpc-1", account="1", region="us-west-2", cidr="10.0.0.0/16", dhcp_options_id="dopt-1")
     with store.transaction() as records:
         records.put(vpc)
-    await asyncio.wait_for(applied.through(store.revision), 5)
+    await asyncio.wait_for(applied.through(store.revision), 120)
     network.failing = 1
     with store.transaction() as records:
         records.put(msgspec.structs.replace(vpc, dns_hostnames=True))
-    await asyncio.wait_for(applied.through(store.revision), 5)
+    await asyncio.wait_for(applied.through(store.revision), 120)
     assert [topology.revision for topology in network.applied] == [0, 2, 3]
     await reconciler.stop()
-    await asyncio.wait_for(run, 5)
+    await asyncio.wait_for(run, 120)

@@ -125,4 +125,4 @@ async def test_jupyters_own_server_is_understood(http: aiohttp.ClientSession, tm
                 pass
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)

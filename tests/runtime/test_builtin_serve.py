@@ -83,7 +83,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield begin
     for server, thread in running:
         server.stop()
-        thread.join(5)
+        thread.join(60)
         server._listener.close()
 
 

@@ -54,7 +54,7 @@ async def test_programs_read_it(tmp_path: Path) -> None:
                 (place / "broken").read_bytes()
             with pytest.raises(OSError, match="Read-only file system"):
                 (place / "large").unlink()
-            done = subprocess.run(["du", "-sb", "--apparent-size", place], capture_output=True, check=True, timeout=20)
+            done = subprocess.run(["du", "-sb", "--apparent-size", place], capture_output=True, check=True, timeout=120)
             assert int(done.stdout.split()[0]) == len(CONTENT) + 10
 
         await asyncio.to_thread(look)

@@ -16,7 +16,7 @@ from demo.story import Story
 
 def patient_runtime(story: Story) -> Any:
     """A runtime client that does not ask again by itself."""
-    return story.client("sagemaker-runtime", config=Config(retries={"total_max_attempts": 1}, read_timeout=70))
+    return story.client("sagemaker-runtime", config=Config(retries={"total_max_attempts": 1}, read_timeout=120))
 
 
 @dataclass

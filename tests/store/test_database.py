@@ -270,7 +270,7 @@ def test_kill_9_keeps_each_acknowledged_write(tmp_path: Path) -> None:
                 break
         rest = process.stdout.read().split()
         acknowledged = int(rest[-1]) if rest else acknowledged
-        process.wait(10)
+        process.wait(120)
         store = open_store(directory)
         numbers = {"a": set(), "b": set()}  # type: dict[str, set[int]]
         for record in store.table(TagSet).values():

@@ -68,7 +68,7 @@ def use(daemon: Daemon, url: str, port: str | None = None) -> tuple[int, bytes]:
     host = f"s3.{REGION}.amazonaws.com"
     request = urllib.request.Request(url.replace(f"http://{host}", where), headers={"Host": host})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

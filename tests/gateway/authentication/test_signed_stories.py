@@ -120,14 +120,14 @@ def test_presigned_urls(daemon: Daemon) -> None:
     s3 = daemon.client("s3", config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"))
     s3.create_bucket(Bucket="signed", CreateBucketConfiguration={"LocationConstraint": REGION})
     put = s3.generate_presigned_url("put_object", {"Bucket": "signed", "Key": "a b"}, ExpiresIn=60)
-    with urllib.request.urlopen(urllib.request.Request(put, b"data", method="PUT"), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(put, b"data", method="PUT"), timeout=60) as answer:
         assert answer.status == 200
     get = s3.generate_presigned_url("get_object", {"Bucket": "signed", "Key": "a b"}, ExpiresIn=60)
-    with urllib.request.urlopen(get, timeout=10) as answer:
+    with urllib.request.urlopen(get, timeout=60) as answer:
         assert answer.read() == b"data"
     for changed in (get.replace("a%20b", "c"), get.replace("Expires=60", "Expires=61"), get + "&versionId=1"):
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(changed, timeout=10)
+            urllib.request.urlopen(changed, timeout=60)
         assert caught.value.code == 403
         assert b"<Code>SignatureDoesNotMatch</Code>" in caught.value.read()
 
@@ -177,7 +177,7 @@ def test_an_objects_checksum_is_of_the_algorithm_that_was_asked_for(daemon: Daem
 
 def upload(url: str, body: bytes, headers: dict[str, str]) -> int:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT"), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT"), timeout=60) as answer:
             status: int = answer.status
     except urllib.error.HTTPError as error:
         return error.code

@@ -60,7 +60,7 @@ class Lab:
         """Raw lines; the statuses of so many replies."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(head.strip("\n").replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             told = [await _status(reader) for _ in range(replies)]
             if told == [400]:
                 assert await reader.read(-1) == b""  # and nothing more is read of such a connection
@@ -81,7 +81,7 @@ class Lab:
             try:
                 async with client.ws_connect(url, headers=given) as channel:
                     await channel.send_str("x")
-                    return str((await channel.receive(timeout=5)).data)
+                    return str((await channel.receive(timeout=60)).data)
             except aiohttp.WSServerHandshakeError as error:
                 return str(error.status)
 
@@ -276,12 +276,12 @@ async def test_an_open_web_socket_ends_with_the_session(lab: Lab) -> None:
         url = f"http://127.0.0.1:{lab._port}{BASE}/api/kernels/1/channels"
         async with client.ws_connect(url, headers=given) as channel:
             await channel.send_str("x")
-            assert (await channel.receive(timeout=5)).data == "echo x"
+            assert (await channel.receive(timeout=60)).data == "echo x"
             with lab.door.aws.store.transaction() as records:
                 for app in records.all(App):
                     records.delete(app)
             await channel.send_str("y")
-            assert (await channel.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+            assert (await channel.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
             assert channel.close_code == 1008
 
 

@@ -65,7 +65,7 @@ def killable_daemon(state: Path, online: str = "") -> Iterator[Daemon]:
         yield Daemon(url, state, environment(state, url), process)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
 
 
 @dataclass

@@ -48,7 +48,7 @@ async def upstream(sockets):
     made.close()
 
 
-def forward(port, timeout=5.0, body=b"in"):
+def forward(port, timeout=60.0, body=b"in"):
     headers = {"Content-Type": "text/csv", "X-Amzn-SageMaker-Custom-Attributes": "a"}
     return Forward(("i-1",), "POST", "/invocations", headers, body, timeout, lambda reply: {}, port)
 
@@ -413,7 +413,7 @@ async def test_a_container_waits_for_its_reader_and_is_told_when_nobody_reads(up
         await asyncio.sleep(0.2)
         assert sent[0] == halted
         await flow.close()
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), 60)
 
 
 async def test_too_many_are_refused_at_once(upstream, monkeypatch):
