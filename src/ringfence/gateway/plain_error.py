@@ -10,8 +10,22 @@ from ringfence.core.errors import ServiceError
 from ringfence.network.service import SERVICES
 from ringfence.protocol.message import HttpRequest, HttpResponse
 
+_XML = {
+    "s3",
+    "ec2",
+    "sts",
+    "iam",
+    "route53",
+    "cloudwatch",
+    "sns",
+    "cloudformation",
+    "autoscaling",
+    "elbv2",
+    "rds",
+    "redshift",
+}
 # Services with endpoints here whose clients read JSON, whatever they send; not those of the query protocol and S3's.
-_JSON = frozenset(facts.api for facts in SERVICES) - {"s3", "ec2", "sts", "iam", "route53", "cloudwatch"}
+_JSON = frozenset(facts.api for facts in SERVICES) - _XML
 
 
 def write_plain_error(error: ServiceError, request: HttpRequest, request_id: str, service: str | None) -> HttpResponse:

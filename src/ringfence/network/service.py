@@ -56,6 +56,12 @@ def _plain(service: str, host: int, name: str, *more: str, api: str | None = Non
     return ServiceFacts(service, api or service, host, (full, *more), (full,), (tail,), _INTERFACE)
 
 
+def _below(service: str, host: int, name: str) -> ServiceFacts:
+    """A service whose names are those below `<name>.{r}.amazonaws.com`: a registry of each account, say."""
+    names = (f"*.{name}.{{r}}.amazonaws.com",)
+    return ServiceFacts(service, service, host, names, names, (f"{name}.{{r}}.vpce.amazonaws.com",), _INTERFACE)
+
+
 def _sagemaker(
     service: str, host: int, name: str, api: str, *more: str, regions: tuple[str, ...] = (), policy: bool = True
 ) -> ServiceFacts:
@@ -124,10 +130,7 @@ SERVICES: tuple[ServiceFacts, ...] = (
     _application("experiments", 28, "{r}.experiments"),
     _application("partner-app", 29, "partner-app.{r}"),
     _plain("ecr.api", 30, "api.ecr", api="ecr"),
-    ServiceFacts(
-        "ecr.dkr", "ecr.dkr", 31, ("*.dkr.ecr.{r}.amazonaws.com",), ("*.dkr.ecr.{r}.amazonaws.com",),
-        ("dkr.ecr.{r}.vpce.amazonaws.com",), _INTERFACE,
-    ),
+    _below("ecr.dkr", 31, "dkr.ecr"),
     _plain("kms", 32, "kms"),
     _plain("secretsmanager", 33, "secretsmanager"),
     _plain("servicecatalog", 34, "servicecatalog"),
@@ -135,6 +138,43 @@ SERVICES: tuple[ServiceFacts, ...] = (
     _plain("ssm", 36, "ssm"),
     _plain("events", 37, "events"),
     _plain("application-autoscaling", 39, "application-autoscaling"),
+    # what a data platform's VPC has beside SageMaker's
+    # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+    _plain("athena", 40, "athena"),
+    _plain("glue", 41, "glue"),
+    _plain("lakeformation", 42, "lakeformation"),
+    _plain("lambda", 43, "lambda"),
+    _plain("states", 44, "states", api="stepfunctions"),
+    _plain("sns", 45, "sns"),
+    _plain("sqs", 46, "sqs"),
+    _plain("codecommit", 47, "codecommit"),
+    _plain("git-codecommit", 48, "git-codecommit"),
+    _plain("codeartifact.api", 49, "codeartifact", api="codeartifact"),
+    _plain("codebuild", 50, "codebuild"),
+    _plain("codepipeline", 51, "codepipeline"),
+    _plain("cloudformation", 52, "cloudformation"),
+    _plain("cloudtrail", 53, "cloudtrail"),
+    _plain("config", 54, "config"),
+    _plain("xray", 55, "xray"),
+    _plain("bedrock", 56, "bedrock"),
+    _plain("bedrock-runtime", 57, "bedrock-runtime"),
+    _plain("bedrock-agent", 58, "bedrock-agent"),
+    _plain("bedrock-agent-runtime", 59, "bedrock-agent-runtime"),
+    _plain("autoscaling", 60, "autoscaling"),
+    _plain("elasticloadbalancing", 61, "elasticloadbalancing", api="elbv2"),
+    _plain("batch", 62, "batch"),
+    _plain("ssmmessages", 63, "ssmmessages"),
+    _plain("ec2messages", 64, "ec2messages"),
+    _plain("kinesis-streams", 65, "kinesis", api="kinesis"),
+    _plain("kinesis-firehose", 66, "firehose", api="firehose"),
+    _plain("redshift", 67, "redshift"),
+    _plain("redshift-data", 68, "redshift-data"),
+    _plain("rds", 69, "rds"),
+    _plain("rds-data", 70, "rds-data"),
+    _plain("elasticmapreduce", 71, "elasticmapreduce", api="emr"),
+    _plain("emr-serverless", 72, "emr-serverless"),
+    _below("codeartifact.repositories", 73, "d.codeartifact"),
+    _below("execute-api", 74, "execute-api"),
     ServiceFacts("directconnect", "directconnect", 38, ("directconnect.{r}.amazonaws.com",)),
 )  # fmt: skip
 # Without a region in the name S3 answers with the daemon's own region.
