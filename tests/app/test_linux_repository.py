@@ -69,7 +69,7 @@ def test_from_the_mirror_list_to_the_package(daemon: Daemon, host: str, mirrors:
     assert content.startswith(b"\xed\xab\xee\xdb") and hashlib.sha256(content).hexdigest() == checksum.text
 
 
-@pytest.mark.skipif(shutil.which("rpm") is None, reason="there is no rpm")
+@pytest.mark.skipif(shutil.which("rpm") is None, reason="there is no rpm: `apt-get install rpm`")
 def test_rpm_reads_the_package(daemon: Daemon, tmp_path: Path) -> None:
     host, where = _place(daemon, *LISTED[0][:2])
     package = tmp_path / "hello.rpm"

@@ -13,10 +13,14 @@ from ringfence.core.errors import ServiceError
 from ringfence.core.operation import REGISTRY
 from ringfence.protocol.model import load
 from ringfence.protocol.pattern import EQUIVALENT, compile_pattern
-from ringfence.protocol.validate import validate
+from ringfence.protocol.validate import check
 
 SERVICES = ("sts", "ec2", "iam", "s3", "sagemaker", "sagemaker-runtime", "logs", "cloudwatch", "ecr", "route53")
 ROLE = "arn:aws:iam::123456789012:role/r"
+
+
+def validate(service: str, operation: str, params: dict[str, Any]) -> None:
+    check(load(service), operation, params)
 
 
 def refusal(service: str, operation: str, params: dict[str, Any]) -> tuple[str, str]:

@@ -5,11 +5,11 @@ import random
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from ringfence.reconcile.feature_store.parquet import Column, ColumnType, write_parquet
 from ringfence.reconcile.feature_store.thrift import I32, I64, List, Struct, varint, write_struct
 
-parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
 _TYPES = {
     "boolean": "bool",
     "integer": "int64",

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from daemon import ACCOUNT, REGION, Daemon, local_daemon, machine_of_nothing
+from pyarrow import dataset, parquet
 
 from ringfence.core.record import Record
 from ringfence.resources.feature_store import FeatureGroup, FeatureGroupStatus, OfflineRow, OnlineRecord, RecordExpiry
 from tests.patience import eventually
 
-parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
-dataset = pytest.importorskip("pyarrow.dataset")
 BUCKET = "features"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/features"
 DELAY = 0.3
@@ -266,7 +265,8 @@ def test_expired_records_are_taken_away(shop: Shop, monkeypatch: pytest.MonkeyPa
 @pytest.mark.filterwarnings("ignore:Series.values")  # awswrangler's own use of pandas
 def test_awswrangler_reads_the_offline_store_without_glue(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Partitions of one day only, and of them the latest state of each record, as a training set is made."""
-    wrangler = pytest.importorskip("awswrangler", reason="awswrangler is not installed: `pip install awswrangler`")
+    import awswrangler  # takes seconds
+
     place = shop.create()["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
     for identifier, at, age in (("a", "2026-01-02T03:04:05Z", "1"), ("a", "2026-01-02T04:00:00Z", "2")):
         shop.put(identifier, at, age=age, height="1.5")
@@ -278,8 +278,8 @@ def test_awswrangler_reads_the_offline_store_without_glue(shop: Shop, monkeypatc
     for name, value in shop.daemon.env.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
-    monkeypatch.setattr(wrangler.config, "s3_endpoint_url", shop.daemon.url)
-    frame = wrangler.s3.read_parquet(place, dataset=True, partition_filter=lambda part: part["day"] == "02")
+    monkeypatch.setattr(awswrangler.config, "s3_endpoint_url", shop.daemon.url)
+    frame = awswrangler.s3.read_parquet(place, dataset=True, partition_filter=lambda part: part["day"] == "02")
     assert len(frame) == 4 and {"year", "month", "day", "hour"} <= set(frame.columns)
     assert (str(frame["age"].dtype), str(frame["height"].dtype)) == ("Int64", "float64")
     assert str(frame["write_time"].dtype).startswith("datetime64[") and frame["write_time"].notna().all()

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("xgboost")
-
 from ringfence.runtime.builtin import handler, xgboost_algorithm
 
 ROWS = [(x, y) for x in range(10) for y in range(10)]

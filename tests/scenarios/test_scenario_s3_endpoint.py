@@ -133,7 +133,7 @@ def test_a_deny_alone_denies_everything(story: Story) -> None:
 
 
 @pytest.mark.statement("S0.27", "S0.28")
-@pytest.mark.skipif(shutil.which("dnf") is None, reason="there is no dnf")
+@pytest.mark.skipif(shutil.which("dnf") is None, reason="there is no dnf: `apt-get install dnf`")
 def test_dnf_installs_the_package_and_the_deny_stops_it(story: Story, tmp_path: Path) -> None:
     """The .repo file is Amazon Linux 2's, but for the key that signs packages there."""
     lines = ["[main]", f"reposdir={tmp_path}", "[amzn2-core]", "name=Amazon Linux 2 core repository"]

@@ -1,6 +1,6 @@
 """The model's constraints: required members, lengths, ranges, patterns, enumerations. Errors in AWS's words.
 
-Called by every wire after parsing, and by callers in process. Not the rules of a service: those are its handlers'.
+Called by every wire after parsing. Not the rules of a service: those are its handlers'.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from ringfence.core.errors import ServiceError
-from ringfence.protocol.model import ServiceModel, Shape, load
+from ringfence.protocol.model import ServiceModel, Shape
 from ringfence.protocol.pattern import compile_pattern
 
 # AWS's code for a broken constraint, where it is not the protocol's usual one.
@@ -24,11 +24,6 @@ _CODES = {
 _CODES_OF_PROTOCOL = {"query": "ValidationError", "rest-xml": "InvalidInput"}
 
 _SCALARS = frozenset({"string", "character", "integer", "long", "float", "double", "boolean", "timestamp", "blob"})
-
-
-def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
-    """Raise AWS's error if `params` break a constraint of the operation's input."""
-    check(load(service), operation, dict(params))
 
 
 def check(model: ServiceModel, operation: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -24,11 +24,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from daemon import ACCOUNT, REGION, Daemon, environment
+from pyarrow import parquet
 
 from bench.redis_server import PROGRAMS, redis_server
 from tests.patience import eventually
-
-parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: `pip install pyarrow`")
 
 pytestmark = pytest.mark.slow
 

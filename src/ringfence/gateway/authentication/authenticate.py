@@ -34,15 +34,11 @@ ANONYMOUS = Principal(kind="anonymous", account="anonymous", arn="anonymous", id
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """`region` and `service_signing_name` are the credential scope's; the region is "" for an anonymous request.
-
-    `payload` must be fed the body, and finished, before a byte of it is believed; only S3's can still refuse then.
+    """`payload` must be fed the body, and finished, before a byte of it is believed; only S3's can still refuse then.
     `facts` are condition keys for `Call.facts`. `request`: the request with the headers that its URL carried.
     """
 
     principal: Principal
-    region: str
-    service_signing_name: str
     payload: BodyVerifier
     facts: Mapping[str, str]
     request: HttpRequest
@@ -90,12 +86,12 @@ def authenticate(
     except (SignatureFault, _KeyFault) as fault:
         raise refuse(fault.fault, fault.detail, family) from None
     if claim.service != "s3":
-        return Authenticated(principal, claim.region, claim.service, BodyVerifier(), _facts(claim.headers), request)
+        return Authenticated(principal, BodyVerifier(), _facts(claim.headers), request)
     key = signature.signing_key(secret, claim.date, claim.region, claim.service)
     request = lower_hoisted(request) if claim.presigned else request
     payload = body_verifier(claim, key, _headers(request), _uploads(request))
     facts = _facts(claim.headers) | _s3_facts(claim, now)
-    return Authenticated(principal, claim.region, claim.service, payload, facts, request)
+    return Authenticated(principal, payload, facts, request)
 
 
 def _prove_older(
@@ -110,7 +106,7 @@ def _prove_older(
     request = lower_hoisted(request)
     payload = body_verifier(None, None, _headers(request), _uploads(request))
     facts = _facts(claim.headers) | {"s3:authType": "REST-QUERY-STRING", "s3:signatureversion": "AWS"}
-    return Authenticated(principal, "", "s3", payload, facts, request)
+    return Authenticated(principal, payload, facts, request)
 
 
 def _anonymous(request: HttpRequest, service: str | None) -> Authenticated:
@@ -119,7 +115,7 @@ def _anonymous(request: HttpRequest, service: str | None) -> Authenticated:
         raise refuse("missing", "", family_of(service or _guess(request)))
     headers = _headers(request)
     payload = body_verifier(None, None, headers, _uploads(request))
-    return Authenticated(ANONYMOUS, "", "s3", payload, _facts(headers), request)
+    return Authenticated(ANONYMOUS, payload, _facts(headers), request)
 
 
 def _headers(request: HttpRequest) -> dict[str, list[str]]:

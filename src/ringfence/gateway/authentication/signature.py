@@ -20,7 +20,6 @@ from ringfence.protocol.message import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
-STREAMING_PREFIX = "STREAMING-"
 MAX_EXPIRES = 604800
 CLOCK_SKEW = timedelta(minutes=15)
 # What follows from a text alone that many requests share is read once. Texts of anybody's: not too many.

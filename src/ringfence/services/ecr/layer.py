@@ -1,6 +1,5 @@
 """Layers: what a push sends piece by piece and a pull fetches. Their bytes are blobs that gateway.registry receives."""
 
-import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +17,6 @@ from ringfence.store.blob_reference import drop, keep
 
 _PART_SIZE = 10 * 2**20
 _FORGOTTEN = timedelta(days=1)
-EMPTY = f"sha256:{hashlib.sha256().hexdigest()}"
 
 
 @operation("BatchCheckLayerAvailability", takes="registryId repositoryName layerDigests", on=on_repository)
