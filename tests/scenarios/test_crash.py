@@ -37,8 +37,8 @@ def _write(daemon: Daemon, number: int, stop: threading.Event, done: list[tuple[
                     done.append(("ec2", made["DhcpOptions"]["DhcpOptionsId"], b""))
                 case 1:
                     body = f"content of {name}".encode() * 2000
-                    s3.put_object(Bucket="crash", Key=f"{number}/{name}", Body=body)
-                    done.append(("s3", f"{number}/{name}", body))
+                    made = s3.put_object(Bucket="crash", Key=str(number), Body=body)  # versions upon versions
+                    done.append(("s3", f"{number}?{made['VersionId']}", body))
                 case _:
                     iam.create_user(UserName=f"u{name}")
                     done.append(("iam", f"u{name}", b""))
@@ -54,11 +54,13 @@ def _check(daemon: Daemon, done: list[tuple[str, str, bytes]]) -> None:
     assert {key for service, key, _ in done if service == "iam"} <= users
     for service, key, body in done:
         if service == "s3":
-            assert s3.get_object(Bucket="crash", Key=key)["Body"].read() == body
+            name, _, version_id = key.partition("?")
+            assert s3.get_object(Bucket="crash", Key=name, VersionId=version_id)["Body"].read() == body
     # what was not acknowledged may be there too, but whole
-    for page in _pages(s3, "list_objects_v2", Bucket="crash"):
-        for item in page.get("Contents", []):
-            assert len(s3.get_object(Bucket="crash", Key=item["Key"])["Body"].read()) == item["Size"]
+    for page in _pages(s3, "list_object_versions", Bucket="crash"):
+        for item in page.get("Versions", []):
+            version = {"Key": item["Key"], "VersionId": item["VersionId"]}
+            assert len(s3.get_object(Bucket="crash", **version)["Body"].read()) == item["Size"]
 
 
 def _pages(client: Any, operation: str, **params: Any) -> Any:
@@ -71,7 +73,9 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
         with running_daemon(tmp_path / "state", keep=True) as daemon:
             if turn == 0:
                 location = {"LocationConstraint": REGION}
-                daemon.client("s3").create_bucket(Bucket="crash", CreateBucketConfiguration=location)
+                s3 = daemon.client("s3")
+                s3.create_bucket(Bucket="crash", CreateBucketConfiguration=location)
+                s3.put_bucket_versioning(Bucket="crash", VersioningConfiguration={"Status": "Enabled"})
             _check(daemon, done)
             before, stop = len(done), threading.Event()
             with ThreadPoolExecutor(_CLIENTS) as pool:

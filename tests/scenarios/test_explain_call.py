@@ -206,6 +206,25 @@ def test_what_is_no_denial(daemon: Daemon, explain: Any) -> None:
     assert told.exit_code == 0
 
 
+def test_some_of_many_deletions(daemon: Daemon, user: Any, explain: Any) -> None:
+    """DeleteObjects answers 200 whatever is among its errors: the last of these is told."""
+    s3 = daemon.client("s3")
+    s3.create_bucket(Bucket="parted", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for name in ("mine/a", "theirs/a"):
+        s3.put_object(Bucket="parted", Key=name)
+    mine = user("s3", allow("s3:DeleteObject", "arn:aws:s3:::parted/mine/*"))
+    answer = mine.delete_objects(Bucket="parted", Delete={"Objects": [{"Key": "mine/a"}, {"Key": "theirs/a"}]})
+    told = explain(answer["ResponseMetadata"]["RequestId"])
+    assert (
+        "denied in part, 1 of 2: no identity-based policy allows s3:DeleteObject on arn:aws:s3:::parted/theirs/a"
+        in told.text
+    )
+    assert explain("--denied").lines[0] == told.lines[0]
+    assert told.remedy
+    s3.delete_object(Bucket="parted", Key="theirs/a")
+    s3.delete_bucket(Bucket="parted")
+
+
 def test_who_is_not_proven(daemon: Daemon, explain: Any) -> None:
     told = explain(refused(daemon.client("sts", ("AKIANOBODYNOBODYNOBO", "x")).get_caller_identity))
     assert told.exit_code == 1

@@ -141,6 +141,9 @@ def _decided(call: LoggedCall, question: Question | None) -> str:
     refusal = call.refusal
     if not call.authentic:
         return "denied: who calls is not proven, so no policy was asked"
+    if refusal is None and question is not None and (parts := call.denied_parts):
+        (first, *_) = find_causes(question)
+        return f"denied in part, {len(parts)} of {len(call.questions)}: {_because(first, question, call)}"
     if refusal is None:
         return _allowed(question) if call.answered else "not answered yet"
     if question is None or question.decision.allowed:

@@ -37,7 +37,7 @@ def facts_of(call: LoggedCall, purpose: str | None) -> dict[str, Any]:
 
 def _outcome(call: LoggedCall) -> str:
     if call.refusal is None:
-        return "allowed" if call.answered else "under way"
+        return "denied in part" if call.denied else "allowed" if call.answered else "under way"
     return "denied" if call.denied else "refused"
 
 

@@ -12,11 +12,15 @@ from ringfence.iam.evaluate import AccessRequest, Decision, Layers
 
 
 class Question(NamedTuple):
-    """What was asked about one action on one resource, the policies as they were then, and the decision."""
+    """What was asked about one action on one resource, the policies as they were then, and the decision.
+
+    `apart`: about one of many things that a request asks for, each of which is decided by itself (DeleteObjects).
+    """
 
     request: AccessRequest
     layers: Layers
     decision: Decision
+    apart: bool = False
 
 
 class Refusal(NamedTuple):
@@ -58,10 +62,18 @@ class LoggedCall:
 
     @property
     def denied(self) -> bool:
-        """Whether a policy or the proof of who calls is why it was refused, rather than what it asks for."""
+        """Whether a policy or the proof of who calls is why it was refused, rather than what it asks for.
+
+        Also if it was answered, and a policy refused some of the many things that it asks for.
+        """
         if self.refusal is None:
-            return False
+            return bool(self.denied_parts)
         return not self.authentic or self.refusal.code in _DENIALS or self.deciding is not None
+
+    @property
+    def denied_parts(self) -> list[Question]:
+        """Of many things, each decided by itself, those that were denied."""
+        return [asked for asked in self.questions if asked.apart and not asked.decision.allowed]
 
     @property
     def deciding(self) -> Question | None:

@@ -57,7 +57,7 @@ class PlatformCaller:
             gateway.decisions.refuse(logged, error)
             raise
         finally:
-            logged.answered = True
+            gateway.decisions.end(logged)
         if isinstance(result, Forward):
             raise TypeError(f"{service}:{operation} needs a container: it cannot be called in process")
         return result

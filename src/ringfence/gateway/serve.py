@@ -86,7 +86,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
         _log_refusal(gateway, logged, name, request, fault)
         return _write_error(wire, name, fault, request, logged)
     finally:
-        logged.answered = True
+        gateway.decisions.end(logged)
         _drop_unwanted(gateway, request)
 
 

@@ -43,6 +43,12 @@ class DecisionLog:
         if call.denied and not call.probe:
             self._denials.append(call)
 
+    def end(self, call: LoggedCall) -> None:
+        """The call is answered; nothing changes it any more."""
+        call.answered = True
+        if call.refusal is None and call.denied:
+            self._denials.append(call)
+
     def remember_credentials(self, access_key_id: str, purpose: str) -> None:
         """These temporary credentials are the platform's own, or a container's that it runs."""
         self._purposes[access_key_id] = purpose
