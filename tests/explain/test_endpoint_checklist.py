@@ -378,6 +378,20 @@ def test_a_missing_route_is_told_with_ids_remedy_and_message(world: World) -> No
     assert f"the likely cause: {expected}" in lines
 
 
+def test_a_model_behind_a_delete_marker_is_told_with_what_brings_it_back(world: World) -> None:
+    s3 = world.client("s3")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    marker = s3.delete_object(Bucket=BUCKET, Key=KEY)["VersionId"]
+    try:
+        (told,) = [one for one in world.findings() if one["check"] == "model-data"]
+        assert "is a delete marker of" in told["sentence"]
+        command = f"aws s3api delete-object --bucket {BUCKET} --key {KEY} --version-id {marker}"
+        assert command in told["remedy"]
+    finally:
+        s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=marker)
+    assert {one["mark"] for one in world.findings() if one["check"] == "model-data"} == {"ok"}
+
+
 def test_missing_actions_are_named(world: World) -> None:
     _rights(EC2_ACTIONS[2:])(world)
     try:

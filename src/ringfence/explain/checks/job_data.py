@@ -6,6 +6,7 @@ The way gives the condition keys: aws:SourceVpce and its like only through an en
 from collections.abc import Iterator
 
 from ringfence.core.call import Arrival, Request
+from ringfence.explain.checks.absent_object import tell_absent
 from ringfence.explain.checks.s3_route import give_reason
 from ringfence.explain.denial import because, mend
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
@@ -66,7 +67,8 @@ def _exists(ground: Ground, plan: JobPlan, uri: str) -> Finding:
         return wrong("input", uri, f"there is no bucket `{bucket}`", "correct the URI", _refused(plan, uri), bucket)
     if next(ground.records.scan(S3Object, f"{bucket}\0{key}"), None) is None:
         seen = Seen("", job_failure.nothing_found(plan.noun, uri, plan.role_arn, ground.region))
-        return wrong("input", uri, f"there are no objects under {uri}", "upload them, or correct the URI", seen, bucket)
+        sentence, remedy = tell_absent(ground.records, uri, bucket, key, is_prefix=True)
+        return wrong("input", uri, sentence, remedy, seen, bucket)
     return ok("input", uri, f"{uri} is there", bucket)
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 from ringfence.core.call import Arrival, Request
 from ringfence.explain import aws_message
+from ringfence.explain.checks.absent_object import tell_absent
 from ringfence.explain.denial import because, mend, refusing
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan, role_record, role_session
@@ -76,10 +77,9 @@ def _exists(ground: Ground, variant: Variant, data: ModelData) -> Finding:
             "model-data", data.url, sentence, f"copy the data to a bucket in {ground.region}", seen, data.bucket
         )
     if _first_key(ground, data) is None:
-        sentence = (
-            f"there is no object {data.url}" if data.form != "prefix" else f"there are no objects under {data.url}"
-        )
-        return wrong("model-data", data.url, sentence, "upload it, or correct the URL", absent, data.bucket)
+        is_prefix = data.form == "prefix"
+        sentence, remedy = tell_absent(ground.records, data.url, data.bucket, data.key, is_prefix=is_prefix)
+        return wrong("model-data", data.url, sentence, remedy, absent, data.bucket)
     return ok("model-data", data.url, f"{data.url} is there, in {bucket.region}", data.bucket)
 
 
