@@ -76,6 +76,25 @@ result = [files, whole, middle, refused, sizes, (top / "a b/ü.txt").read_text()
     assert "fuse.ringfence" not in Path("/proc/mounts").read_text()
 
 
+def test_of_versions_the_current_ones_are_fed(jobs: Jobs) -> None:
+    """Not what was there before, nor what a delete marker hides."""
+    s3, bucket = jobs.s3, f"{BUCKET}-kept"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    try:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        for key, content in (("a", b"old"), ("a", b"new"), ("hidden", b"gone")):
+            s3.put_object(Bucket=bucket, Key=f"rows/{key}", Body=content)
+        s3.delete_object(Bucket=bucket, Key="rows/hidden")
+        program = f"result = {{one.name: one.read_text() for one in pathlib.Path('{IN}/rows').iterdir()}}"
+        fed = [jobs.channel("rows", f"s3://{bucket}/rows/")]
+        assert result(jobs, "versions", program, channels=fed) == {"a": "new"}
+    finally:
+        told = s3.list_object_versions(Bucket=bucket)
+        for one in told.get("Versions", []) + told.get("DeleteMarkers", []):
+            s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+        s3.delete_bucket(Bucket=bucket)
+
+
 def test_pipes_come_one_after_another(jobs: Jobs) -> None:
     put(jobs, "pipe/", {"1.gz": gzip.compress(b"one\n") + gzip.compress(b"more\n"), "2.gz": gzip.compress(b"two\n")})
     program = f"""
