@@ -164,6 +164,22 @@ def test_the_source_address_is_unknown_through_an_endpoint() -> None:
     assert "the call was made inside AWS, by no network path" in decided
 
 
+def test_the_endpoint_that_was_left_out_is_named() -> None:
+    """Studio's URLs are made through one endpoint and opened through another: a policy has to name both."""
+    (own,) = (entry.values[0] for entry in ENDPOINT if entry.name.lower() == "aws:sourcevpce")
+    wanted = {"StringNotEquals": {"aws:SourceVpce": "vpce-9"}}
+    deny = {"Sid": "D", "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": wanted}
+    _, remedies = explained(Layers(identity=(source(allow(), deny),)), keys=ENDPOINT)
+    assert remedies == [
+        f"call through vpce-9, which it does not deny; or change statement 2 `D` (Deny) of policy P, to name {own} too"
+    ]
+    only = source(allow(Sid="S", Condition={"StringEquals": {"aws:SourceVpce": "vpce-9"}}))
+    _, remedies = explained(Layers(identity=(only,)), keys=ENDPOINT)
+    assert remedies[0].startswith(
+        f"call through vpce-9 (what statement 1 `S` (Allow) of policy P wants), or name {own} there too; or add"
+    )
+
+
 def test_no_path_is_asked_of_a_call_that_takes_none() -> None:
     """What SageMaker does itself with a role, at Feature Store's offline store or a model's data: nobody can send it
     through an endpoint, so the policy has to spare it."""

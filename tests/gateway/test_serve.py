@@ -118,6 +118,31 @@ def test_what_ringfence_lacks_is_refused_by_name(daemon):
         daemon.client("ec2").describe_instances()
 
 
+@pytest.mark.parametrize(
+    ("service", "call", "given"),
+    [
+        ("kms", "list_keys", {}),
+        ("glue", "get_databases", {}),
+        ("athena", "list_work_groups", {}),
+        ("stepfunctions", "list_state_machines", {}),
+        ("lambda", "list_functions", {}),
+        ("efs", "describe_file_systems", {}),
+        ("bedrock-runtime", "converse", {"modelId": "m"}),
+        ("codeartifact", "list_domains", {}),
+        ("sns", "list_topics", {}),
+        ("cloudformation", "list_stacks", {}),
+        ("autoscaling", "describe_auto_scaling_groups", {}),
+        ("elbv2", "describe_load_balancers", {}),
+        ("rds", "describe_db_instances", {}),
+    ],
+)
+def test_its_client_reads_the_refusal(daemon, service, call, given):
+    """Each in its own protocol, of services whose endpoints a VPC may have."""
+    with pytest.raises(ClientError, match="Ringfence does not implement the service") as refusal:
+        getattr(daemon.client(service), call)(**given)
+    assert refusal.value.response["Error"]["Code"] == "NotImplemented"
+
+
 def test_another_region_is_refused(daemon):
     for service, call in (("sts", "get_caller_identity"), ("ec2", "describe_vpcs"), ("logs", "describe_log_groups")):
         with pytest.raises(ClientError) as refusal:

@@ -3,6 +3,7 @@
 Pure. Called by explain.statement and explain.remedy.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from ringfence.core.operation import REGISTRY
@@ -99,6 +100,14 @@ def observation(condition: Condition, question: Question, call: LoggedCall) -> s
 def is_off_path(condition: Condition, question: Question) -> bool:
     """Whether it asks for a network path of a call that AWS makes inside, which takes none whatever is changed."""
     return condition.lower_key in (*_OF_AN_ENDPOINT, "aws:sourceip") and path_of(question.request.context) == "inside"
+
+
+def endpoint_left_out(conditions: Iterable[Condition], question: Question) -> str | None:
+    """The endpoint that the call came through, if one of these names others: what is for a URL's making and what is
+    for its opening are two endpoints, and to call through the other of them is no way."""
+    if any(condition.lower_key == "aws:sourcevpce" and condition.expected for condition in conditions):
+        return question.request.context.single("aws:sourcevpce")
+    return None
 
 
 def way_to(condition: Condition, *, met: bool, question: Question) -> str | None:

@@ -5,7 +5,7 @@ Called by explain.call.
 
 from ringfence.core.call import Principal
 from ringfence.explain.cause import TITLES, Cause, find_causes, unwilling_level
-from ringfence.explain.condition_key import is_off_path, way_to
+from ringfence.explain.condition_key import endpoint_left_out, is_off_path, way_to
 from ringfence.explain.logged_call import Question
 from ringfence.explain.statement import name_of
 from ringfence.iam.conditions.condition import Failure
@@ -59,6 +59,8 @@ def _lift(finding: Finding, question: Question) -> str:
     change = f"change {name_of(statement)} of {finding.policy}"
     if any(is_off_path(condition, question) for condition in statement.conditions):
         change += f", so that it spares {_who_calls(question.request.principal)}: no network path leads to this call"
+    elif (endpoint := endpoint_left_out(statement.conditions, question)) is not None:
+        change += f", to name {endpoint} too"
     return f"{', or '.join(ways)}, which it does not deny; or {change}" if ways else change
 
 
@@ -83,7 +85,9 @@ def _meet(finding: Finding, statement: Statement, question: Question) -> str | N
     if finding.why.undecidable is not None:
         return f"correct {name_of(statement)} of {finding.policy}: {finding.why.undecidable}"
     way = way_to(finding.why.condition, met=True, question=question)
-    return way and f"{way} (what {name_of(statement)} of {finding.policy} wants)"
+    endpoint = endpoint_left_out([finding.why.condition], question)
+    also = f", or name {endpoint} there too" if endpoint is not None else ""
+    return way and f"{way} (what {name_of(statement)} of {finding.policy} wants){also}"
 
 
 def _allow(cause: Cause, question: Question) -> str:

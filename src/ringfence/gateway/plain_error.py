@@ -11,21 +11,12 @@ from ringfence.network.service import SERVICES
 from ringfence.protocol.message import HttpRequest, HttpResponse
 
 _XML = {
-    "s3",
-    "ec2",
-    "sts",
-    "iam",
-    "route53",
-    "cloudwatch",
-    "sns",
-    "cloudformation",
-    "autoscaling",
-    "elbv2",
-    "rds",
-    "redshift",
+    *("s3", "ec2", "sts", "sts.global", "iam", "route53", "cloudwatch", "monitoring", "sns", "cloudformation"),
+    *("autoscaling", "elasticloadbalancing", "elbv2", "rds", "redshift"),
 }
-# Services with endpoints here whose clients read JSON, whatever they send; not those of the query protocol and S3's.
-_JSON = frozenset(facts.api for facts in SERVICES) - _XML
+# Services with endpoints here whose clients read JSON, whatever they send; not those of the query protocol and S3's. By
+# both their names: a plain endpoint URL tells only what they sign for.
+_JSON = frozenset(name for facts in SERVICES for name in (facts.api, facts.service)) - _XML
 
 
 def write_plain_error(error: ServiceError, request: HttpRequest, request_id: str, service: str | None) -> HttpResponse:
