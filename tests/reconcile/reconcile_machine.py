@@ -16,10 +16,13 @@ from ringfence.core.record import Reader
 from ringfence.gateway.invocation.executions import Executions
 from ringfence.network.topology import Topology
 from ringfence.network.topology.instance import Instance as Place
+from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.assemble import make_reconciler
+from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.hosting.health import Pace
 from ringfence.reconcile.instance.transfer import Transfers
 from ringfence.reconcile.loop import Reconciler
+from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import Compile, Images
 from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.instance import Instance
@@ -275,19 +278,24 @@ class Machine:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Reconciler]:
-        reconciler, self.models = make_reconciler(
+        parts = Parts(
             config=self.config,
             store=self.store,
-            compile=self.compile,
             network=self.network,
-            listeners=self.listeners,
             driver=self.driver,
             images=self.images,
             caller=self.caller,
             logs=self.logs,
-            blobs=BlobStore(self.config.blobs),
+            edge=SystemEdge(),
+            applied=Applied(),
             traffic=self.traffic,
             executions=self.executions,
+        )
+        reconciler, self.models = make_reconciler(
+            parts,
+            compile=self.compile,
+            listeners=self.listeners,
+            blobs=BlobStore(self.config.blobs),
             measurements=self.measurements,
             captures=CaptureBuffer(),
             pace=self.pace,

@@ -45,7 +45,9 @@ from ringfence.privatelink.listener import Listeners
 from ringfence.reconcile import ports
 from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.assemble import make_reconciler
+from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.instance.container_log import ContainerLogs
+from ringfence.reconcile.parts import Parts
 from ringfence.resources.instance import Instance
 from ringfence.runtime.driver import Driver, State
 from ringfence.runtime.image import ImageStore
@@ -135,26 +137,27 @@ class App:
         self._applied = Applied()
         self._logs = ContainerLogs(self.store)
         self._own_listeners = self._make_listeners(self._authority)
-        self._reconciler, self._models = make_reconciler(
+        parts = Parts(
             config=config,
             store=self.store,
-            compile=partial(
-                compile_topology,
-                settings=NetworkSettings(config.region, config.private_dns_per_zone),
-                memory=Memory(),
-            ),
             network=machine.network,
-            listeners=machine.listeners or self._own_listeners,
             driver=machine.driver,
             images=self.images,
             caller=self._caller,
             logs=self._logs,
-            blobs=self._blobs,
+            edge=SystemEdge(),
+            applied=self._applied,
             traffic=self._upstream,
             executions=self._gateway.executions,
-            captures=self._gateway.captures,
+        )
+        settings = NetworkSettings(config.region, config.private_dns_per_zone)
+        self._reconciler, self._models = make_reconciler(
+            parts,
+            compile=partial(compile_topology, settings=settings, memory=Memory()),
+            listeners=machine.listeners or self._own_listeners,
+            blobs=self._blobs,
             measurements=self._gateway.measurements,
-            applied=self._applied,
+            captures=self._gateway.captures,
             online=self._online,
             flow_interval=machine.flow_interval,
         )

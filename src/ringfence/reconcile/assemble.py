@@ -1,10 +1,7 @@
 """Puts the reconciler together from the parts that `app` has made."""
 
-from ringfence.config import Config
 from ringfence.reconcile.alarm import PAUSE, Alarms
-from ringfence.reconcile.applied import Applied
 from ringfence.reconcile.bucket_lifecycle import BucketLifecycles
-from ringfence.reconcile.clock import SystemEdge
 from ringfence.reconcile.feature_store.feature_group import FeatureGroups
 from ringfence.reconcile.feature_store.offline_store import OfflineStore
 from ringfence.reconcile.hosting.async_invocation import AsyncInvocations
@@ -32,82 +29,44 @@ from ringfence.reconcile.network.vpn import VpnConnections
 from ringfence.reconcile.notebook.notebook_instance import NotebookInstances
 from ringfence.reconcile.orphan import Orphans
 from ringfence.reconcile.parts import Parts
-from ringfence.reconcile.ports import (
-    Caller,
-    Compile,
-    ContainerLogs,
-    Edge,
-    Executions,
-    Images,
-    Listeners,
-    Network,
-    Traffic,
-)
+from ringfence.reconcile.ports import Compile, Listeners
 from ringfence.reconcile.studio.app import Apps
 from ringfence.reconcile.studio.domain import Domains
-from ringfence.runtime.driver import Driver
 from ringfence.services.cloudwatch.measurement import Measurements
 from ringfence.services.sagemaker.capture_buffer import CaptureBuffer
 from ringfence.store.blobs import BlobStore
-from ringfence.store.database import Store
 from ringfence.store.online_records import OnlineRecords
 
 
 def make_reconciler(
+    parts: Parts,
     *,
-    config: Config,
-    store: Store,
     compile: Compile,
-    network: Network,
     listeners: Listeners,
-    driver: Driver,
-    images: Images,
-    caller: Caller,
-    logs: ContainerLogs,
     blobs: BlobStore,
-    traffic: Traffic,
-    executions: Executions,
     measurements: Measurements,
     captures: CaptureBuffer,
-    edge: Edge | None = None,
-    applied: Applied | None = None,
     online: OnlineRecords | None = None,
     flow_interval: float | None = None,
     pace: Pace | None = None,
 ) -> tuple[Reconciler, MultiModels]:
     """The reconciler, and what invocations of endpoints go through.
 
-    `applied`, if given, tells its maker how far the kernel has come (`ringfence exec` waits for its namespace).
-
     `flow_interval`: for tests, the aggregation interval of all flow logs. `pace`: for tests, of health checks.
     """
-    applied = applied or Applied()
-    parts = Parts(
-        config=config,
-        store=store,
-        network=network,
-        driver=driver,
-        images=images,
-        caller=caller,
-        logs=logs,
-        edge=edge or SystemEdge(),
-        applied=applied,
-        traffic=traffic,
-        executions=executions,
-    )
     models = MultiModels(parts, measurements)
     nouns = (
         *_vpc_nouns(parts),
-        FlowLogs(store, applied, network, Delivery(caller, blobs), parts.edge, flow_interval),
-        Alarms(store, parts.edge, min(PAUSE, config.metric_period)),
-        BucketLifecycles(store, parts.edge),
-        FeatureGroups(parts, OfflineStore(store, caller, blobs, parts.edge), online),
+        FlowLogs(parts.store, parts.applied, parts.network, Delivery(parts.caller, blobs), parts.edge, flow_interval),
+        Alarms(parts.store, parts.edge, min(PAUSE, parts.config.metric_period)),
+        BucketLifecycles(parts.store, parts.edge),
+        FeatureGroups(parts, OfflineStore(parts.store, parts.caller, blobs, parts.edge), online),
         Orphans(parts),
         *_hosting_nouns(parts, models, measurements, captures, pace or Pace()),
         *_job_nouns(parts),
         *_studio_nouns(parts),
     )
-    return Reconciler(store, compile, network, listeners, applied, nouns), models
+    return Reconciler(parts.store, compile, parts.network, listeners, parts.applied, nouns), models
 
 
 def _hosting_nouns(

@@ -5,6 +5,7 @@ Not the transport: the handlers return a Forward, and its `finish` makes the res
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -14,6 +15,7 @@ from ringfence.core.record import Reader
 from ringfence.core.results import Forward, ForwardReply, Invoked
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Endpoint, EndpointStatus, Fleet, Variant
+from ringfence.resources.stateful_session import StatefulSession
 from ringfence.services.sagemaker.serverless import is_serverless
 from ringfence.services.sagemaker_runtime import stateful_session
 from ringfence.services.sagemaker_runtime.capture import Sample, choose_sample
@@ -68,6 +70,27 @@ def refuse_members(request: Request, members: tuple[str, ...]) -> None:
             raise validation_error(f"Ringfence does not implement {member}.")
 
 
+class _Serving(NamedTuple):
+    """Who serves a request. `session`: the stateful session that it is a part of."""
+
+    endpoint: Endpoint
+    status: EndpointStatus
+    fleet: Fleet
+    variant: Variant
+    session: StatefulSession | None
+
+    def instances(self, call: Call, *, every: bool) -> tuple[str, ...]:
+        """Whom to ask, in this order. `every`: any of them may have to be."""
+        if self.session is not None:
+            return (self.session.instance_id,)
+        return _candidates(call, self.variant, self.status.instances.get(self.variant.name, ()), every=every)
+
+    def invoked(self) -> Invoked:
+        endpoint, variant = self.endpoint, self.variant
+        serving = self.status.instances.get(variant.name, ())
+        return Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving))
+
+
 def make_forward(
     call: Call,
     request: Request,
@@ -76,35 +99,24 @@ def make_forward(
     serial: bool = True,
 ) -> Forward:
     """The question to the container that is asked first; `finish` makes the result of the reply of the last one."""
-    endpoint, status, fleet = find_serving(call, request["EndpointName"])
-    if fleet.asynchronous is not None:  # ours
-        raise validation_error(f"Endpoint {endpoint.name} is asynchronous: use InvokeEndpointAsync.")
-    session = find_session(call, endpoint, request)
-    if session is not None:
-        status, fleet = follow_session(call, endpoint, session)
-    variant = _choose_variant(call, fleet, status, session.variant if session else request.get("TargetVariant"))
+    who = _choose(call, request)
+    endpoint, fleet, variant = who.endpoint, who.fleet, who.variant
     if variant.serverless is not None:
         check_serverless_request(request, serial=serial)
-    serving = status.instances.get(variant.name, ())
-    headers = {"Content-Type": "application/octet-stream"} | {
-        header: request[member] for member, header in REQUEST_HEADERS.items() if member in request
-    }
     containers = choose_containers(variant, request.get("TargetContainerHostname"))
     target_model = check_target_model(call, endpoint, containers, request.get("TargetModel"))
     if len(containers) > 1 and not serial:  # ours
         raise validation_error("The answer of an inference pipeline cannot be streamed.")
     sample = choose_sample(call, fleet.capture, endpoint, variant, request)
     forward = Forward(
-        instance_ids=(session.instance_id,)
-        if session
-        else _candidates(call, variant, serving, every=target_model is not None),
+        instance_ids=who.instances(call, every=target_model is not None),
         method="POST",
         path="/invocations",
-        headers=headers,
+        headers=_headers(request),
         body=request["Body"],
         timeout=TIMEOUT_SECONDS,
         finish=lambda reply: {},  # of each container its own
-        invoked=Invoked(endpoint.account, endpoint.region, endpoint.name, variant.name, len(serving)),
+        invoked=who.invoked(),
         capture=sample.capture if sample else None,
         target_model=target_model,
         execution=make_execution(endpoint, fleet, variant),
@@ -113,13 +125,24 @@ def make_forward(
         keeper = SessionKeeper(endpoint, variant, request["SessionId"], call.now)
         forward, finish = replace(forward, keep=keeper.keep), partial(_finish_in_session, keeper, finish)
     elif fleet.shadow is not None:
-        forward = replace(forward, shadow=_copy(call, (endpoint, status), (variant, fleet.shadow), forward, sample))
-    return chain(
-        forward,
-        containers,
-        partial(check_reply, endpoint),
-        partial(finish, endpoint, variant),
-    )
+        forward = replace(forward, shadow=_copy(call, who, fleet.shadow, forward, sample))
+    return chain(forward, containers, partial(check_reply, endpoint), partial(finish, endpoint, variant))
+
+
+def _choose(call: Call, request: Request) -> _Serving:
+    endpoint, status, fleet = find_serving(call, request["EndpointName"])
+    if fleet.asynchronous is not None:  # ours
+        raise validation_error(f"Endpoint {endpoint.name} is asynchronous: use InvokeEndpointAsync.")
+    session = find_session(call, endpoint, request)
+    if session is not None:
+        status, fleet = follow_session(call, endpoint, session)
+    variant = _choose_variant(call, fleet, status, session.variant if session else request.get("TargetVariant"))
+    return _Serving(endpoint, status, fleet, variant, session)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    given = {header: request[member] for member, header in REQUEST_HEADERS.items() if member in request}
+    return {"Content-Type": "application/octet-stream", **given}
 
 
 def _finish_in_session(
@@ -137,28 +160,20 @@ def _finish_in_session(
         raise model_error(endpoint, container, bad_header(error, reply)) from None
 
 
-def _copy(
-    call: Call,
-    where: tuple[Endpoint, EndpointStatus],
-    variants: tuple[Variant, Variant],
-    forward: Forward,
-    sample: Sample | None,
-) -> Forward | None:
+def _copy(call: Call, who: _Serving, shadow: Variant, forward: Forward, sample: Sample | None) -> Forward | None:
     """The same request to the shadow variant: so many of the production variant's as its weight is of that one's."""
-    (endpoint, status), (production, shadow) = where, variants
-    serving = status.instances.get(shadow.name, ())
-    if not serving or _fraction(call) * status.weight(production) >= status.weight(shadow):
+    shown = who._replace(variant=shadow, session=None)
+    weight = who.status.weight
+    if not who.status.instances.get(shadow.name) or _fraction(call) * weight(who.variant) >= weight(shadow):
         return None
-    invoked = Invoked(endpoint.account, endpoint.region, endpoint.name, shadow.name, len(serving))
     copy = replace(
         forward,
-        instance_ids=_candidates(call, shadow, serving),
-        invoked=invoked,
+        instance_ids=shown.instances(call, every=False),
+        invoked=shown.invoked(),
         capture=sample.of_shadow(call, shadow).capture if sample else None,
     )
-    return chain(
-        copy, containers_of(shadow), partial(check_reply, endpoint), partial(read_whole_answer, endpoint, shadow)
-    )
+    answer = partial(read_whole_answer, who.endpoint, shadow)
+    return chain(copy, containers_of(shadow), partial(check_reply, who.endpoint), answer)
 
 
 def find_serving(call: Call, name: str, *, now: bool = True) -> tuple[Endpoint, EndpointStatus, Fleet]:
@@ -211,7 +226,7 @@ def _choose_variant(call: Call, fleet: Fleet, status: EndpointStatus, target: st
     return able[-1]
 
 
-def _candidates(call: Call, variant: Variant, instances: tuple[str, ...], *, every: bool = False) -> tuple[str, ...]:
+def _candidates(call: Call, variant: Variant, instances: tuple[str, ...], *, every: bool) -> tuple[str, ...]:
     """One at random, or all, of which the gateway takes the one with the least to do; at random among equals.
 
     `every`: all, whatever the strategy, because where a model is loaded decides. A serverless variant's is found when
