@@ -61,9 +61,9 @@ def log(store: Store, *lines: str) -> None:
     write(store, stream, *events)
 
 
-def look(store: Store, reason: str | None, container: State | None = None) -> list[Finding]:
+def look(store: Store, reason: str | None, container: State | None = None, ended: str | None = None) -> list[Finding]:
     status = reason and EndpointStatus(
-        endpoint_key=ENDPOINT.key, status="Failed", generation=1, modified=NOW, failure_reason=reason
+        endpoint_key=ENDPOINT.key, status="Failed", generation=1, modified=NOW, failure_reason=reason, ended=ended
     )
     with ground(store, container) as made:
         found = list(check_container(made, Plan("Iris", (VARIANT,), ENDPOINT, status or None)))
@@ -88,9 +88,18 @@ def test_unanswered_ping_with_the_last_lines(store: Store) -> None:
     assert found.failure_reason == no_ping("one")
 
 
-def test_container_that_ended_is_another_failure(store: Store) -> None:
+def test_a_container_that_ended_before_it_answered(store: Store) -> None:
+    log(store, "no such module")
+    (found,) = look(store, no_ping("one"), ended="exit code 3")
+    assert found.sentence.startswith("the container ended (exit code 3) before it answered GET /ping")
+    assert found.sentence.endswith("no such module") and "by hand" in (found.remedy or "")
+    (found,) = look(store, no_ping("one"), ended="exit code 137, out of memory")
+    assert "more memory than ml.m5.large has" in (found.remedy or "")
+
+
+def test_container_that_does_not_start_is_another_failure(store: Store) -> None:
     (found,) = look(store, cannot_start("one"))
-    assert found.sentence == "the container did not start, or ended; it wrote nothing"
+    assert found.sentence == "the container did not start; it wrote nothing"
     assert found.seen is not None
     assert (found.seen.code, found.failure_reason) == ("M8", cannot_start("one"))
 

@@ -88,7 +88,8 @@ async def test_a_container_that_exits_while_it_starts(machine: Machine) -> None:
         await eventually_on_loop(machine.driver.list_ids)
         machine.driver.exit(machine.driver.list_ids()[0], 1)
         status = await machine.settled(endpoint)
-    assert "CannotStartContainerError" in (status.failure_reason or "")
+    assert "did not pass the ping health check" in (status.failure_reason or "")
+    assert status.ended == "exit code 1"
 
 
 async def test_no_free_addresses(machine: Machine) -> None:

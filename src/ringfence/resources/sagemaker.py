@@ -161,7 +161,8 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
     `generation` is the Endpoint's that has come to its end, well or not; `serving_generation` the one that serves.
     `instances`: the serving instances behind each variant of that fleet. `fleet_revision`: its revision that has been
     reached or given up; `capacities`: the weights, by which traffic is split, and the counts of the last one reached.
-    `deployed`: of serverless variants, whose containers come and go.
+    `deployed`: of serverless variants, whose containers come and go. `ended`: how the container ended that did not pass
+    the health check, if it did.
     """
 
     endpoint_key: str
@@ -169,6 +170,7 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
     generation: int
     modified: datetime
     failure_reason: str | None = None
+    ended: str | None = None
     serving_generation: int | None = None
     instances: dict[str, tuple[str, ...]] = {}
     fleet_revision: int = 0
@@ -189,7 +191,8 @@ class EndpointStatus(Record, frozen=True, kw_only=True):
 class HostStatus(Record, frozen=True, kw_only=True):
     """One instance that hosts a variant of an endpoint: how far its start has come.
 
-    `phase`: launching, downloading, starting, serving, failed. `reason` is in AWS's words when failed.
+    `phase`: launching, downloading, starting, serving, failed. `reason` is in AWS's words when failed, `ended` as of an
+    EndpointStatus.
     `resolved_images`: what the name of each container's image meant when it was made.
     """
 
@@ -199,6 +202,7 @@ class HostStatus(Record, frozen=True, kw_only=True):
     generation: int
     phase: str
     reason: str | None = None
+    ended: str | None = None
     started: datetime | None = None
     resolved_images: tuple[str, ...] = ()
 

@@ -61,7 +61,9 @@ def _start(ground: Ground, plan: Plan, variant: Variant) -> Iterator[Finding]:
     said = say_last_lines(ground, f"/aws/sagemaker/Endpoints/{plan.endpoint.name}", f"{variant.name}/")
     exits = _exits(ground, plan.endpoint.key, variant.name)
     never, crashed = aws_message.no_ping(variant.name), aws_message.cannot_start(variant.name)
-    if reason == never.text:
+    if reason == never.text and status is not None and status.ended:
+        yield wrong("container", variant.name, _ended_early(status.ended) + said, _remedy(variant, status.ended), never)
+    elif reason == never.text:
         seconds = variant.startup_timeout
         sentence = f"the container ran, and GET /ping on port 8080 was not answered with 200 within {seconds} s"
         remedy = (
@@ -70,13 +72,23 @@ def _start(ground: Ground, plan: Plan, variant: Variant) -> Iterator[Finding]:
         )
         yield wrong("container", variant.name, sentence + said, remedy, never)
     elif reason == crashed.text:
-        remedy = "run the image with the argument `serve` by hand: it must stay up and listen on port 8080"
-        yield wrong("container", variant.name, f"the container did not start, or ended{exits}{said}", remedy, crashed)
+        sentence = f"the container did not start{exits}{said}"
+        yield wrong("container", variant.name, sentence, _remedy(variant, ""), crashed)
     elif exits:
         sentence = f"a container ended by itself{exits}{said}"
         yield wrong("container", variant.name, sentence, "see the log; it is started again with growing delays", None)
     elif status is None or status.generation < plan.endpoint.generation:
         yield note("container", variant.name, "not started yet, or not answering /ping yet")
+
+
+def _ended_early(how: str) -> str:
+    return f"the container ended ({how}) before it answered GET /ping on port 8080 with 200"
+
+
+def _remedy(variant: Variant, how: str) -> str:
+    if "out of memory" in how:
+        return f"choose an instance type with more memory than {variant.instance_type} has, or a smaller model"
+    return "run the image with the argument `serve` by hand: it must stay up and listen on port 8080"
 
 
 def _exits(ground: Ground, key: str, variant: str) -> str:

@@ -81,7 +81,7 @@ class Decision:
     def _create(self, status: EndpointStatus | None, fleet: Fleet, hosts: list[HostStatus]) -> None:
         """The first fleet: serves when every instance does; one that fails fails it."""
         if failed := next((host for host in hosts if host.phase == "failed"), None):
-            self._settle_failure(status, fleet, failed.reason)
+            self._settle_failure(status, fleet, failed.reason, failed.ended)
             return
         fleet = with_one_to_prove(fleet)
         kept = [host for variant in fleet.variants for host in self._fitting.fit(fleet, variant, hosts)]
@@ -173,7 +173,9 @@ class Decision:
             )
         )
 
-    def _settle_failure(self, status: EndpointStatus | None, fleet: Fleet, reason: str | None) -> None:
+    def _settle_failure(
+        self, status: EndpointStatus | None, fleet: Fleet, reason: str | None, ended: str | None = None
+    ) -> None:
         serving = status.serving_generation if status else None
         before = status or EndpointStatus(
             endpoint_key=self._endpoint.key, status="Failed", generation=0, modified=_NEVER
@@ -185,6 +187,7 @@ class Decision:
                 generation=fleet.generation,
                 modified=self._parts.edge.now(),
                 failure_reason=(reason or "")[:_LONGEST_REASON],
+                ended=ended,
                 deployment=None,
             )
         )

@@ -96,7 +96,7 @@ class Hosts:
             else:
                 await launch.run()  # a caller waits for it
         except LaunchFailed as failure:
-            set_phase(self._parts, instance_id, "failed", failure.reason)
+            set_phase(self._parts, instance_id, "failed", failure.reason, failure.ended)
         except Exception:
             log.exception("launching `%s` for `%s` failed", instance_id, endpoint.name)
             set_phase(self._parts, instance_id, "failed", INTERNAL_ERROR)

@@ -35,7 +35,7 @@ from ringfence.reconcile.parts import Parts
 from ringfence.reconcile.ports import RoleSession
 from ringfence.resources.hosted_container import HostedContainer, containers_of
 from ringfence.resources.sagemaker import Endpoint, HostStatus, Variant
-from ringfence.runtime.driver import ContainerSpec, Image, Running, StartFailed
+from ringfence.runtime.driver import ContainerSpec, Exited, Image, Running, StartFailed, State
 from ringfence.runtime.instance_type import GIB
 from ringfence.services.sagemaker import failure_reason
 from ringfence.services.sagemaker.container import model_data
@@ -44,7 +44,12 @@ log = logging.getLogger("ringfence.reconcile")
 
 
 class _Ended(Exception):
-    """A container ended before it answered."""
+    """A container ended before it answered: its name, and how."""
+
+    def __init__(self, container: str, how: str) -> None:
+        super().__init__(container, how)
+        self.container = container
+        self.how = how
 
 
 class _NeverServes(LaunchFailed):
@@ -142,8 +147,9 @@ class Launch:
         try:
             async with asyncio.timeout(self._variant.startup_timeout):
                 await asyncio.gather(*answering)
-        except _Ended:
-            raise _NeverServes(failure_reason.cannot_start(self._variant.name)) from None
+        except _Ended as end:
+            # of a container that started, however it ended: https://github.com/aws/sagemaker-python-sdk/issues/787
+            raise _NeverServes(failure_reason.no_ping(self._variant.name, end.container), end.how) from None
         except TimeoutError:
             raise _NeverServes(failure_reason.no_ping(self._variant.name, await self._silent(namespace))) from None
         finally:
@@ -173,8 +179,9 @@ class Launch:
         finally:
             pinging.cancel()
             running.cancel()
-        if not isinstance(parts.driver.state(id), Running):
-            raise _Ended
+        state = parts.driver.state(id)
+        if not isinstance(state, Running):
+            raise _Ended(container.name, _how(state))
 
     async def _silent(self, namespace: str) -> str:
         """The first container that did not answer, by its name."""
@@ -182,6 +189,12 @@ class Launch:
             if not await answers_ping(self._parts.network, namespace, container.port):
                 return container.name
         return self._containers[0].name
+
+
+def _how(state: State) -> str:
+    if not isinstance(state, Exited):
+        return "nobody saw how"
+    return f"exit code {state.code}{', out of memory' if state.out_of_memory else ''}"
 
 
 def hosting_wish(endpoint: Endpoint, variant: Variant, instance_id: str) -> Wish:
@@ -203,12 +216,12 @@ def follow_logs(parts: Parts, endpoint: Endpoint, variant: Variant, instance_id:
         )
 
 
-def set_phase(parts: Parts, instance_id: str, phase: str, reason: str | None = None) -> None:
+def set_phase(parts: Parts, instance_id: str, phase: str, reason: str | None = None, ended: str | None = None) -> None:
     """Write how far an instance has come; nothing if it is not wanted any more."""
     with parts.store.transaction() as records:
         status = records.get(HostStatus, instance_id)
         if status is not None:
-            records.put(msgspec.structs.replace(status, phase=phase, reason=reason))
+            records.put(msgspec.structs.replace(status, phase=phase, reason=reason, ended=ended))
 
 
 def _same_generation(parts: Parts, endpoint_key: str, instance_id: str) -> list[str]:

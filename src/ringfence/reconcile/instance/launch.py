@@ -30,11 +30,13 @@ log = logging.getLogger("ringfence.reconcile")
 
 
 class LaunchFailed(Exception):
-    """`reason` is the owner's FailureReason, in AWS's words where they are known."""
+    """`reason` is the owner's FailureReason, in AWS's words where they are known. `ended`: how a container ended
+    that should not have."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, ended: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.ended = ended
 
 
 @dataclass(frozen=True, slots=True)

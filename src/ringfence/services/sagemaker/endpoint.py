@@ -117,7 +117,7 @@ def _check_registered(call: Call, endpoint: Endpoint, serving: Fleet | None, fle
 
 def _retain(fleet: Fleet, serving: Fleet | None, request: Request) -> Fleet:
     """The new fleet with the weights and counts that the variants have now, if that is asked for."""
-    retained = {"DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"}
+    retained = {"DesiredInstanceCount", "DesiredWeight"}  # "DataCaptureConfig: (Not currently supported.)"
     excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties", ())}
     if not request.get("RetainAllVariantProperties"):
         if excluded:
