@@ -49,6 +49,21 @@ def test_an_app_that_is_not_there_is_looked_at_as_it_would_be(world: World, doma
         assert not world.explain("app", f"{domain}/{nobody}")["found"]
 
 
+def test_who_ended_an_idle_app(world: World, domain: str) -> None:
+    sagemaker, ann = world.client("sagemaker"), {"DomainId": domain, "UserProfileName": "ann"}
+    idle = {"IdleSettings": {"LifecycleManagement": "ENABLED", "IdleTimeoutInMinutes": 90}}
+    settings = {"JupyterLabAppSettings": {"AppLifecycleManagement": idle}}
+    sagemaker.update_user_profile(**ann, UserSettings=settings)
+    _wait(lambda: sagemaker.describe_user_profile(**ann))
+    try:
+        (told,) = [one for one in world.findings("app", f"{domain}/ann/default") if one["check"] == "idle"]
+    finally:
+        idle["IdleSettings"]["LifecycleManagement"] = "DISABLED"
+        sagemaker.update_user_profile(**ann, UserSettings=settings)
+        _wait(lambda: sagemaker.describe_user_profile(**ann))
+    assert (told["mark"], told["sentence"]) == ("ok", "it is shut down once it is idle for 90 minutes")
+
+
 def test_a_shared_space_needs_a_role_of_its_own(world: World, domain: str) -> None:
     assert "DefaultSpaceSettings has no ExecutionRole" in faults(world, f"{domain}/room/default")["trust"]["sentence"]
 

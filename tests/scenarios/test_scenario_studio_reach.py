@@ -123,6 +123,8 @@ def test_an_idle_app_is_shut_down(lab: tuple[Studio, str]) -> None:
         )
         assert ended["Status"] == "Deleted" and "FailureReason" not in ended, ended
         assert "LastHealthCheckTimestamp" in ended, "it served before"
+        (told,) = [one for one in explained(studio, domain)["findings"] if one["check"] == "idle"]
+        assert told["sentence"].startswith("it was shut down: idle for 60 minutes")
     finally:
         allow_idle("DISABLED")
 

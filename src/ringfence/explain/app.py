@@ -24,9 +24,9 @@ from ringfence.explain.checks.studio import (
     check_policies,
     check_sagemaker,
 )
-from ringfence.explain.finding import Finding, wrong
+from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan, plan_alone
-from ringfence.resources.studio import App, Domain, DomainStatus, Owner, Space, UserProfile
+from ringfence.resources.studio import App, AppStatus, Domain, DomainStatus, Owner, Space, UserProfile
 from ringfence.services.sagemaker.domain import url_of
 from ringfence.services.sagemaker.studio import app_state, app_status
 from ringfence.services.sagemaker.studio_failure import LOG_GROUP, is_of_container
@@ -70,6 +70,7 @@ def _suppose(records: Reader, domain_key: str, owner_name: str, kind: str, name:
         instance_type=held.instance_type or "ml.t3.medium",
         role_arn=held.role_arn or "",
         group_ids=held.group_ids,
+        idle_minutes=held.idle_minutes,
         spec={},
     )
 
@@ -101,6 +102,7 @@ def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Itera
     if domain is None:
         return
     status = app_status(ground.records, app)
+    yield from _idle(app, status)
     if status is not None and status.failure_reason and is_of_container(status.failure_reason):
         stream = f"{app.domain_id}/{app.owner}/{app.type}/{app.name}"
         yield from check_script(ground, app.name, status.failure_reason, LOG_GROUP, stream)
@@ -126,6 +128,17 @@ def _find(ground: Ground, app: App, place: Plan, domain: Domain | None) -> Itera
             ground, place, url_of(domain).removeprefix("https://"), f"aws.sagemaker.{app.region}.studio"
         )
     yield from check_policies(ground, app, domain)
+
+
+def _idle(app: App, status: AppStatus | None) -> Iterator[Finding]:
+    """Who did not delete it wonders who has."""
+    if app.idle_minutes is None:
+        return
+    if status is not None and status.status in ("Deleting", "Deleted") and not app.deleting:
+        sentence = f"it was shut down: idle for {app.idle_minutes} minutes, as its AppLifecycleManagement has it"
+        yield note("idle", app.name, sentence, "create it again: its home directory is as it was")
+    else:
+        yield ok("idle", app.name, f"it is shut down once it is idle for {app.idle_minutes} minutes")
 
 
 def _state(records: Reader, app: App) -> str:
