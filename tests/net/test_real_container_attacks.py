@@ -38,8 +38,8 @@ def say(path, text):
         file.write(text)
     return "written"
 
-def reach(address, port):
-    with socket.create_connection((address, port), 0.5):
+def reach(address, port, seconds=0.5):
+    with socket.create_connection((address, port), seconds):
         return "connected"
 
 def abstract(name):
@@ -85,7 +85,7 @@ attempts = {
     "router": lambda: reach("10.0.1.1", PORT),
     "neighbour": lambda: reach("10.0.1.6", 80),
     "others' credentials": lambda: reach("169.254.170.2", 80),
-    "friend": lambda: reach("10.0.1.7", 80),
+    "friend": lambda: reach("10.0.1.7", 80, 20),
 }
 
 def _flush():
