@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.patience import eventually
 from tests.scenarios.hosting import BUCKET
 from tests.scenarios.jobs import Jobs
 from tests.scenarios.killing import kill_daemon
@@ -46,6 +47,22 @@ def test_training_goes_on_after_a_kill(jobs: Jobs, delay: float) -> None:
         assert lines == ["started", "ended"], "a container that ran was adopted, not run again"
     assert jobs.interfaces() == []
     assert not list((jobs.story.state / "instances").glob("i-*")), "nothing of the job is left"
+
+
+def test_the_last_lines_of_a_container_are_shipped_by_the_next_daemon(jobs: Jobs) -> None:
+    """It ends with more lines than are shipped at once, and the daemon is killed while its model is uploaded."""
+    program = _ONCE.replace('print("ended"', 'print(("x" * 1000 + "\\n") * 30_000 + "ended"')
+    jobs.begin_training("talker", program)
+    described = lambda: jobs.sagemaker.describe_training_job(TrainingJobName="talker")["SecondaryStatus"]  # noqa: E731
+    eventually(described, lambda phase: phase in ("Uploading", "Completed"))
+    kill_daemon(jobs.story)
+    jobs.story.up()
+    jobs.connect()
+    assert jobs.settle_training("talker")["TrainingJobStatus"] == "Completed"
+    logs, group = jobs.story.client("logs"), "/aws/sagemaker/TrainingJobs"
+    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="talker/")["logStreams"]
+    last = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], limit=1)["events"]
+    assert [event["message"] for event in last] == ["ended"]
 
 
 def test_a_container_that_is_lost_is_said_to_be(jobs: Jobs) -> None:

@@ -175,6 +175,13 @@ class JobFleet:
         """What the containers write, and the stream that each file becomes."""
         return {path: stream for host in self._record.hosts for path, stream in self._logs(host).items()}
 
+    def follow_logs(self) -> None:
+        """Of the hosts whose containers have been started; one that is followed already is left as it is."""
+        group = contract.log_group(self._job)
+        for host in self._record.hosts:
+            for path, stream in self._logs(host).items() if host.log_stream else ():
+                self._parts.logs.follow(path, self._job.account, self._job.region, group, stream)
+
     def _logs(self, host: JobHostStatus) -> dict[Path, str]:
         files = contract.log_files(self._plan, self._parts.directory(host.instance_id))
         return {path: f"{host.log_stream}{suffix}" for path, suffix in files.items()}
@@ -234,10 +241,9 @@ class JobFleet:
                 raise LaunchFailed(job_failure.HOST_LOST)
             await self._start_containers(host, images)
         stream = host.log_stream or contract.log_stream(self._job, host, parts.edge.now())
-        running = self._record.put_host(host, phase="running", log_stream=stream)
+        self._record.put_host(host, phase="running", log_stream=stream)
         self._introduce()
-        for path, name in self._logs(running).items():
-            parts.logs.follow(path, self._job.account, self._job.region, contract.log_group(self._job), name)
+        self.follow_logs()
 
     async def _start_containers(self, host: JobHostStatus, images: list[Image]) -> None:
         instance = self._parts.store.snapshot().get(Instance, host.instance_id)

@@ -133,6 +133,7 @@ class JobLife:
             return status.outcome
         else:
             outcome = status.outcome
+            self._fleet.follow_logs()  # the containers have ended, and their last lines may not be shipped
             await self._fleet.open_volumes()
         return await self._upload(outcome)
 
