@@ -88,7 +88,7 @@ class _Tags(dict[int, Callable[[Any, bool], Any]]):
         raise Malformed(f"Tag {tag} is not expected")
 
 
-_TAGS = _Tags({_EPOCH_TAG: lambda decoder, immutable: _decode_timestamp(decoder.decode())})
+_TAGS = _Tags({_EPOCH_TAG: lambda value, immutable: _decode_timestamp(value)})
 
 
 def _parse(body: bytes) -> Any:
