@@ -24,7 +24,7 @@ def test_round_trip() -> None:
     assert session is not None
     assert (session.access_key_id, session.secret_access_key) == (made.access_key_id, made.secret_access_key)
     assert session.expires == made.expiration == NOW + dt.timedelta(seconds=900)
-    who = session.principal()
+    who = session.principal
     assert (who.arn, who.role_arn, who.session_policies, who.tags) == (WHO.arn, WHO.role_arn, ("{}",), {"a": "b"})
     assert who.token_issued == NOW
     assert len(made.access_key_id) == 20

@@ -125,6 +125,7 @@ async def test_a_model_is_asked_where_it_is_and_new_ones_where_there_are_fewer(t
     assert [id for id, *_ in traffic.asked] == ["i-1", "i-2", "i-1", "i-2", "i-2"]
     assert traffic.asked[0] == ("i-1", "/models/name-a/invoke", "a")
     assert not +traffic.under_way
+    assert measurements.sources(NOW.timestamp(), "ModelCacheHit") == {SOURCE}
     counts = measurements._counts[int(NOW.timestamp()), SOURCE]
     assert counts["ModelCacheHit", "None"] == {0.0: 2.0, 1.0: 3.0}
     assert counts["ModelLoadingWaitTime", "Microseconds"] == {500000.0: 2.0}

@@ -339,6 +339,7 @@ async def run(config: Config, machine: Machine, ready: Callable[[App], None]) ->
     try:
         await app.start()
         ready(app)
+        gc.set_threshold(10_000, 20, 20)  # what calls make goes by itself, but for what the decision log keeps
         gc.freeze()  # what a daemon always has is not looked through again and again, 0.1 s each time
         await app.stopping.wait()
     finally:

@@ -21,6 +21,10 @@ class Body(Protocol):
         """Content-Length; None for a chunked transfer."""
         ...
 
+    def whole(self) -> bytes | None:
+        """All of it, if it is here already; asked once, before `chunks`."""
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]: ...
 
 
@@ -30,6 +34,11 @@ async def read(body: Body, limit: int) -> bytes:
         return b""
     if body.length is not None and body.length > limit:
         raise _too_large(limit)
+    whole = body.whole()
+    if whole is not None:
+        if len(whole) > limit:
+            raise _too_large(limit)
+        return whole
     pieces, size = [], 0
     async for chunk in body.chunks():
         size += len(chunk)

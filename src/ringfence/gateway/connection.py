@@ -15,6 +15,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import RawRequestMessage, StreamWriter
 
+from ringfence.core.call import Arrival
+
 log = logging.getLogger("ringfence.gateway")
 
 # They have no body; the first has no length either.
@@ -89,7 +91,22 @@ class Server(web.Server):
 class Connection(web.RequestHandler):
     """aiohttp starts `start` when a client has connected."""
 
-    __slots__ = ()
+    __slots__ = ("arrival",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.arrival: Arrival | None = None
+        super().connection_made(transport)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if not isinstance(resp, WholeAnswer) or self._upgraded:
+            return await super().finish_response(request, resp, start_time)
+        try:
+            await resp.prepare(request)
+        except ConnectionError:
+            return resp, True
+        return resp, False
 
     async def start(self) -> None:
         try:

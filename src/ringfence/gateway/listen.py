@@ -18,7 +18,7 @@ from ringfence.core.call import Arrival
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Pieces, Stream
 from ringfence.gateway.body import Body
-from ringfence.gateway.connection import Server, WholeAnswer
+from ringfence.gateway.connection import Connection, Server, WholeAnswer
 from ringfence.gateway.pump import STALL_SECONDS, Pumps
 from ringfence.gateway.tls_connection import TlsConnection
 from ringfence.protocol.message import HttpRequest, HttpResponse
@@ -58,6 +58,10 @@ class IncomingBody:
         self._raw = raw
         self.length = None if raw.headers.get("Transfer-Encoding") else raw.content_length or 0
 
+    def whole(self) -> bytes | None:
+        content = self._raw.content
+        return content.read_nowait() if content.is_eof() and content.exception() is None else None
+
     async def chunks(self) -> AsyncIterator[bytes]:
         content = self._raw.content
         if self._raw.headers.get("Expect", "").lower() == "100-continue" and self._raw.transport is not None:
@@ -82,7 +86,11 @@ def make_server(serve: Serve, blobs: BlobStore, stamp: Stamp, admin: Admin | Non
         if admin is not None and raw.raw_path.startswith(ADMIN_PATHS):
             await raw.read()  # a body that nobody reads would keep the connection from closing at a stop
             return await admin(raw)
-        response = await serve(_read_head(raw), IncomingBody(raw), arrive(stamp, raw))
+        connection = raw.protocol
+        assert isinstance(connection, Connection)
+        if connection.arrival is None:  # the same for all requests of a connection
+            connection.arrival = arrive(stamp, raw)
+        response = await serve(_read_head(raw), IncomingBody(raw), connection.arrival)
         return await _write(blobs, raw, response)
 
     return Server(
@@ -115,7 +123,10 @@ def _read_head(raw: web.BaseRequest) -> HttpRequest:
     if not target.startswith("/"):  # absolute form, as proxies send it: the authority is not the path
         target = "/" + target.partition("://")[2].partition("/")[2]
     path, _, query = target.partition("?")
-    headers = tuple((_text(name), _text(value)) for name, value in raw.raw_headers)
+    try:
+        headers = tuple([(name.decode(), value.decode()) for name, value in raw.raw_headers])
+    except UnicodeDecodeError:
+        headers = tuple((_text(name), _text(value)) for name, value in raw.raw_headers)
     return HttpRequest(raw.method, path, query, headers, b"")
 
 

@@ -138,7 +138,7 @@ def _authenticate(gateway: Gateway, request: HttpRequest) -> Principal:
         raise ServiceError("AuthorizationHeaderMalformed", "Not Authorized", 401)
     if session.expires <= gateway.now():
         raise ServiceError("ExpiredToken", "Your authorization token has expired. Reauthenticate and try again.", 401)
-    return session.principal()
+    return session.principal
 
 
 def _challenge(request: HttpRequest) -> HttpResponse:

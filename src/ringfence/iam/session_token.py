@@ -34,7 +34,7 @@ class SealingKey(Record, frozen=True, kw_only=True):
         return "sealing-key"
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a session token holds. Names and times as `Principal` has them."""
 
     access_key_id: str
@@ -51,6 +51,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     user_arn: str | None = None
 
+    @functools.cached_property
     def principal(self) -> Principal:
         """The caller that these credentials make."""
         return Principal(

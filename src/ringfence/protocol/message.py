@@ -1,6 +1,7 @@
 """HTTP messages without I/O: what a listener hands to the gateway, and what it is handed back."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,7 +28,8 @@ class HttpRequest:
 
     def header(self, name: str) -> str | None:
         """The first header of this name, whatever its case."""
-        return self.by_name.get(name.lower())
+        found = self.by_name.get(name.lower())
+        return found[0] if found is not None else None
 
     def with_body(self, body: bytes | Blob) -> "HttpRequest":
         """The same request, once its body is there."""
@@ -36,10 +38,17 @@ class HttpRequest:
         return made
 
     @cached_property
-    def by_name(self) -> dict[str, str]:
-        """The first header of each name, by name in lower case."""
+    def by_name(self) -> Mapping[str, list[str]]:
+        """The values of the headers of each name, in their order, by name in lower case."""
         # S3's operations look at forty headers each: one pass instead of forty
-        return {key.lower(): value for key, value in reversed(self.headers)}
+        found: dict[str, list[str]] = {}
+        for key, value in self.headers:
+            name = key.lower()
+            if name in found:
+                found[name].append(value)
+            else:
+                found[name] = [value]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

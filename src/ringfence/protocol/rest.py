@@ -26,11 +26,11 @@ _BREAKS = re.compile(r"[\r\n\0]+")
 
 @dataclass(slots=True)
 class Bindings:
-    """Where the members of a structure live: member, its name there, its shape."""
+    """Where the members of a structure live: member, its name there (a header's in lower case too), its shape."""
 
     labels: list[tuple[str, str, Shape]] = field(default_factory=list)
     query: list[tuple[str, str, Shape]] = field(default_factory=list)
-    headers: list[tuple[str, str, Shape]] = field(default_factory=list)
+    headers: list[tuple[str, str, str, Shape]] = field(default_factory=list)
     prefixes: list[tuple[str, str, Shape]] = field(default_factory=list)
     status: str | None = None
     payload: tuple[str, Shape] | None = None
@@ -52,7 +52,7 @@ def bindings(shape: Shape, *, request: bool = False) -> Bindings:
             case "querystring" if request:
                 found.query.append(entry)
             case "header":
-                found.headers.append(entry)
+                found.headers.append((name, entry[1], entry[1].lower(), member))
             case "headers":
                 found.prefixes.append((name, member.serialization.get("name", ""), member))
             case "statusCode":
@@ -118,9 +118,9 @@ def _read_query(bound: Bindings, query: uri.Query, params: dict[str, Any]) -> No
 
 def _read_headers(bound: Bindings, request: HttpRequest, params: dict[str, Any]) -> None:
     given = request.by_name
-    for name, header, member in bound.headers:
-        if (value := given.get(_lower(header))) is not None:
-            params[name] = _read_header(member, _require_text(value, header), header)
+    for name, header, lower, member in bound.headers:
+        if (values := given.get(lower)) is not None:
+            params[name] = _read_header(member, _require_text(values[0], header), header)
     for name, prefix, _ in bound.prefixes:
         prefix = prefix.lower()
         found = {
@@ -130,12 +130,6 @@ def _read_headers(bound: Bindings, request: HttpRequest, params: dict[str, Any])
         }
         if found:
             params[name] = found
-
-
-@cache
-def _lower(header: str) -> str:
-    """Of a header that a model names."""
-    return header.lower()
 
 
 def _require_text(value: str, header: str) -> str:
@@ -228,7 +222,7 @@ def write(operation: OperationModel, result: Mapping[str, Any], content_type: st
 
 def write_headers(bound: Bindings, result: Mapping[str, Any]) -> Headers:
     headers = []
-    for name, header, member in bound.headers:
+    for name, header, _, member in bound.headers:
         value = result.get(name)
         if value is not None:
             headers.append((header, _BREAKS.sub(" ", _header_text(member, value))))

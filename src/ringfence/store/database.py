@@ -75,8 +75,7 @@ class Transaction:
         return self._writes
 
     def get(self, kind: type[R], key: str) -> R | None:
-        written = self._writes.get(kind)
-        if written is not None and key in written:
+        if self._writes and (written := self._writes.get(kind)) is not None and key in written:
             return written[key]  # type: ignore[return-value]
         return self._store.load(kind, key)
 
@@ -213,6 +212,9 @@ class Store:
         return self.revision
 
     def load(self, kind: type[R], key: str) -> R | None:
+        table = self._tables.get(kind)
+        if table is not None:
+            return table.get(key)  # type: ignore[return-value]
         if kind.CACHED:
             return self.table(kind).get(key)  # type: ignore[return-value]
         row = self._connection.execute(

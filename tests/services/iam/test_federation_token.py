@@ -33,7 +33,7 @@ def federate(aws: Aws, who: Principal, **request: Any) -> Principal:
     with aws.store.transaction() as records:
         session = open_session(sealing_key(records), made["Credentials"]["SessionToken"])
     assert session is not None
-    return session.principal()
+    return session.principal
 
 
 def test_both_must_allow(aws: Aws, user: Principal) -> None:

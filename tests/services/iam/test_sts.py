@@ -52,7 +52,7 @@ def opened(aws: Any, result: dict[str, Any]) -> Principal:
         session = open_session(sealing_key(records), result["Credentials"]["SessionToken"])
     assert session is not None
     assert session.expires == result["Credentials"]["Expiration"]
-    return session.principal()
+    return session.principal
 
 
 def assume(aws: Any, who: Principal, **more: Any) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def authenticate(
         return Authenticated(principal, BodyVerifier(), _facts(claim.headers), request)
     key = signature.signing_key(secret, claim.date, claim.region, claim.service)
     request = lower_hoisted(request) if claim.presigned else request
-    payload = body_verifier(claim, key, _headers(request), _uploads(request))
+    payload = body_verifier(claim, key, request.by_name, _uploads(request))
     facts = _facts(claim.headers) | _s3_facts(claim, now)
     return Authenticated(principal, payload, facts, request)
 
@@ -104,7 +104,7 @@ def _prove_older(
         raise refuse(fault.fault, fault.detail, "s3") from None
     signature_v2.verify(request, claim, secret, bucket, now)
     request = lower_hoisted(request)
-    payload = body_verifier(None, None, _headers(request), _uploads(request))
+    payload = body_verifier(None, None, request.by_name, _uploads(request))
     facts = _facts(claim.headers) | {"s3:authType": "REST-QUERY-STRING", "s3:signatureversion": "AWS"}
     return Authenticated(principal, payload, facts, request)
 
@@ -113,16 +113,9 @@ def _anonymous(request: HttpRequest, service: str | None) -> Authenticated:
     """Only S3 answers callers without a name, and only where a bucket policy says so."""
     if service != "s3":
         raise refuse("missing", "", family_of(service or _guess(request)))
-    headers = _headers(request)
+    headers = request.by_name
     payload = body_verifier(None, None, headers, _uploads(request))
     return Authenticated(ANONYMOUS, payload, _facts(headers), request)
-
-
-def _headers(request: HttpRequest) -> dict[str, list[str]]:
-    headers: dict[str, list[str]] = {}
-    for name, value in request.headers:
-        headers.setdefault(name.lower(), []).append(value)
-    return headers
 
 
 def _guess(request: HttpRequest) -> str:
@@ -182,7 +175,7 @@ def _find_session(claim: Claim | PresignedV2, records: Reader, now: datetime) ->
         raise _KeyFault("token")
     if now >= session.expires:
         raise _KeyFault("token-expired")
-    principal = session.principal()
+    principal = session.principal
     own = tags_of(records, session.role_arn or session.user_arn or session.arn)
     if own:
         principal = dataclasses.replace(principal, tags=own | principal.tags)

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import hmac
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from awscrt import checksums as crt
@@ -148,7 +148,9 @@ class BodyVerifier:
         self._frames = _Frames(claim, key, bool(self._trailers))
 
 
-def body_verifier(claim: Claim | None, key: bytes | None, headers: dict[str, list[str]], uploads: bool) -> BodyVerifier:
+def body_verifier(
+    claim: Claim | None, key: bytes | None, headers: Mapping[str, list[str]], uploads: bool
+) -> BodyVerifier:
     """The verifier for an S3 request with these headers. `key`: the signing key, None for an anonymous request.
 
     `uploads` is False where x-amz-checksum headers speak of an object rather than of this body
@@ -176,7 +178,7 @@ def body_verifier(claim: Claim | None, key: bytes | None, headers: dict[str, lis
     return verifier
 
 
-def _expect_checksums(verifier: BodyVerifier, headers: dict[str, list[str]]) -> None:
+def _expect_checksums(verifier: BodyVerifier, headers: Mapping[str, list[str]]) -> None:
     names = [name for name in headers if name.startswith(_PREFIX) and name not in _NOT_CHECKSUMS]
     trailer = headers.get("x-amz-trailer")
     announced = [name.strip().lower() for name in trailer[0].split(",")] if trailer else []
@@ -202,7 +204,7 @@ _SIGNED_MODES = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA2
 
 
 def _expect_stream(
-    verifier: BodyVerifier, mode: str, claim: Claim | None, key: bytes | None, headers: dict[str, list[str]]
+    verifier: BodyVerifier, mode: str, claim: Claim | None, key: bytes | None, headers: Mapping[str, list[str]]
 ) -> None:
     length = headers.get("x-amz-decoded-content-length", [""])[0]
     if not length.isascii() or not length.isdigit() or len(length) > 18:

@@ -9,11 +9,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
 
 from ringfence.core.results import Blob
 from ringfence.protocol.message import HttpRequest
@@ -41,8 +42,7 @@ class SignatureFault(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """What a request says about its signature; nothing in it is believed before `verify`.
 
     `timestamp` is the text that was signed, `moment` what it means. `expires`: seconds, of presigned queries only.
@@ -59,7 +59,7 @@ class Claim:
     moment: datetime
     token: str | None
     expires: int | None
-    headers: dict[str, list[str]]
+    headers: Mapping[str, list[str]]
 
     @property
     def presigned(self) -> bool:
@@ -72,12 +72,11 @@ class Claim:
 
 def read_claim(request: HttpRequest) -> Claim | None:
     """The signature that a request carries, or None if it carries none. Raises SignatureFault on a malformed one."""
-    headers: dict[str, list[str]] = {}
-    for name, value in request.headers:
-        headers.setdefault(name.lower(), []).append(value)
-    for name in _SINGLE.intersection(headers):
-        if len(headers[name]) > 1:
-            raise SignatureFault("duplicate", name)
+    headers = request.by_name
+    if len(headers) < len(request.headers):
+        for name in _SINGLE.intersection(headers):
+            if len(headers[name]) > 1:
+                raise SignatureFault("duplicate", name)
     in_header = "authorization" in headers
     in_query = "X-Amz-" in request.query and any(f"{name}=" in request.query for name in _QUERY_MARKS)
     if in_header and in_query:
@@ -99,7 +98,7 @@ _SINGLE = frozenset(
 _QUERY_MARKS = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature")
 
 
-def _from_header(headers: dict[str, list[str]]) -> Claim:
+def _from_header(headers: Mapping[str, list[str]]) -> Claim:
     scheme, _, rest = headers["authorization"][0].strip().partition(" ")
     if scheme != ALGORITHM:
         raise SignatureFault("mechanism", scheme)
@@ -145,7 +144,7 @@ def _read_field(part: str, fields: dict[str, str]) -> None:
     fields[name] = value
 
 
-def _from_query(query: str, headers: dict[str, list[str]]) -> Claim:
+def _from_query(query: str, headers: Mapping[str, list[str]]) -> Claim:
     fields: dict[str, str] = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
@@ -301,7 +300,20 @@ def verify(request: HttpRequest, claim: Claim, secret: str) -> None:
 
 def sign(key: bytes, text: str) -> bytes:
     """The signature of a string to sign, in lower-case hexadecimal digits."""
-    return hmac.digest(key, text.encode(), "sha256").hex().encode()
+    made = _begin(key).copy()
+    made.update(text.encode())
+    return made.hexdigest().encode()
+
+
+@functools.lru_cache(maxsize=4096)
+def _begin(key: bytes) -> hmac.HMAC:
+    """Of two plain hashes, as the standard library has it: OpenSSL's own HMAC is looked up and set up for each text."""
+    return hmac.new(key, digestmod=_plain_hash)
+
+
+def _plain_hash(data: bytes = b"") -> Any:
+    """A function, and not hashlib's own, which `hmac` would take for OpenSSL's."""
+    return hashlib.sha256(data)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
 import base64
 import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
@@ -39,7 +40,7 @@ class PresignedV2:
     expires: int
     signature: str
     token: str | None
-    headers: dict[str, list[str]]
+    headers: Mapping[str, list[str]]
     query: dict[str, str]
 
 
@@ -53,9 +54,7 @@ def read_presigned_v2(request: HttpRequest) -> PresignedV2 | None:
         if name in query:
             raise SignatureFault("duplicate", name)
         query[name] = unquote_plus(value)
-    headers: dict[str, list[str]] = {}
-    for name, value in request.headers:
-        headers.setdefault(name.lower(), []).append(value)
+    headers = request.by_name
     if any(mark not in query for mark in _MARKS):
         return None
     if "authorization" in headers or any(name.startswith("X-Amz-") for name in query):

@@ -6,9 +6,11 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 _HEAD_LIMIT = 64 * 1024
 _LINE_LIMIT = 4 * 1024
+_USUAL = 128  # bytes of a header that may come again
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # In a line: they would end it, or begin another, wherever the value goes on to.
@@ -197,10 +199,17 @@ def _read_headers(lines: list[bytes]) -> dict[str, str]:
     """Those that come more than once are joined, as lists are."""
     headers: dict[str, str] = {}
     for line in lines:
-        given, colon, rest = line.partition(b":")
-        if not colon or not _NAME.fullmatch(given) or _CONTROL.search(line):
-            raise BadReply(f"a header is {line[:40]!r}")
-        name = given.decode("ascii").lower()
-        value = rest.strip(b" \t").decode("utf-8", "surrogateescape")
+        name, value = _read_usual_header(line) if len(line) < _USUAL else _read_header(line)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _read_header(line: bytes) -> tuple[str, str]:
+    given, colon, rest = line.partition(b":")
+    if not colon or not _NAME.fullmatch(given) or _CONTROL.search(line):
+        raise BadReply(f"a header is {line[:40]!r}")
+    return given.decode("ascii").lower(), rest.strip(b" \t").decode("utf-8", "surrogateescape")
+
+
+# A container's replies hardly differ in their headers.
+_read_usual_header = lru_cache(maxsize=1024)(_read_header)

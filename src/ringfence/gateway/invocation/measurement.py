@@ -19,9 +19,13 @@ def note_invocation(
     if invoked is not None:
         source = variant_source(invoked.account, invoked.region, "AWS/SageMaker", invoked.endpoint, invoked.variant)
         if forward.execution is not None:
-            measurements.add(source, ended, _measure_execution(reply, forward.execution, ended - began))
+            measurements.add(source, ended, [*_measure_execution(reply, forward.execution, ended - began)])
         else:
-            measurements.add(source, ended, _measure(reply, invoked.instances, ended - began))
+            # one that waited in vain for its turn was the model's fault as little as anybody's
+            good = reply.failure == "busy" or (reply.failure is None and 200 <= reply.status < 300)
+            measurements.add(
+                source, ended, _measure(reply.status, reply.seconds, good, invoked.instances, ended - began)
+            )
 
 
 def _measure_execution(reply: ForwardReply, execution: Execution, seconds: float) -> Iterator[tuple[str, str, float]]:
@@ -52,17 +56,17 @@ def note_dropped(measurements: Measurements, shadow: Invoked, at: float) -> None
     measurements.add(source, at, (("ShadowInvocationsDropped", "Count", 1.0),))
 
 
-def _measure(reply: ForwardReply, instances: int, seconds: float) -> Iterator[tuple[str, str, float]]:
-    """The errors are 1 or 0 for each request, as AWS has it."""
-    # one that waited in vain for its turn was the model's fault as little as anybody's
-    good = reply.failure == "busy" or (reply.failure is None and 200 <= reply.status < 300)
+def _measure(
+    status: int, latency: float, good: bool, instances: int, seconds: float
+) -> Iterator[tuple[str, str, float]]:
+    """The errors are 1 or 0 for each request, as AWS has it. Not of the reply: its body would be held until counted."""
     yield "Invocations", "None", 1.0
     yield "InvocationsPerInstance", "None", 1.0 / instances
-    yield "Invocation4XXErrors", "None", float(400 <= reply.status < 500)
-    yield "Invocation5XXErrors", "None", float(500 <= reply.status < 600)
+    yield "Invocation4XXErrors", "None", float(400 <= status < 500)
+    yield "Invocation5XXErrors", "None", float(500 <= status < 600)
     yield "InvocationModelErrors", "None", float(not good)
-    yield "ModelLatency", "Microseconds", rounded(reply.seconds)
-    yield "OverheadLatency", "Microseconds", rounded(max(seconds - reply.seconds, 0.0))
+    yield "ModelLatency", "Microseconds", rounded(latency)
+    yield "OverheadLatency", "Microseconds", rounded(max(seconds - latency, 0.0))
 
 
 def rounded(seconds: float) -> float:

@@ -8,6 +8,7 @@ killed is lost.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from ringfence.core.record import Writer
 from ringfence.resources.cloudwatch import Dimensions, Metric
@@ -25,6 +26,8 @@ class Source:
     dimensions: Dimensions
 
 
+_TOGETHER = 500  # a few milliseconds' work
+
 # (name, unit) -> value -> how often
 _Counts = dict[tuple[str, str], dict[float, float]]
 
@@ -35,17 +38,26 @@ class Measurements:
 
     period: int = 60
     _counts: dict[tuple[int, Source], _Counts] = field(default_factory=dict)
+    _added: list[tuple[Source, float, Iterable[tuple[str, str, float]]]] = field(default_factory=list)
 
     def add(self, source: Source, at: float, measured: Iterable[tuple[str, str, float]]) -> None:
-        """(name, unit, value) each, measured at that second since 1970."""
-        minute = int(at) - int(at) % self.period
-        counts = self._counts.setdefault((minute, source), {})
-        for name, unit, value in measured:
-            values = counts.setdefault((name, unit), {})
-            values[value] = values.get(value, 0.0) + 1.0
+        """(name, unit, value) each, measured at that second since 1970. Counted later: many at once cost less."""
+        self._added.append((source, at, measured))
+        if len(self._added) >= _TOGETHER:
+            self._count()
+
+    def _count(self) -> None:
+        for source, at, measured in self._added:
+            minute = int(at) - int(at) % self.period
+            counts = self._counts.setdefault((minute, source), {})
+            for name, unit, value in measured:
+                values = counts.setdefault((name, unit), {})
+                values[value] = values.get(value, 0.0) + 1.0
+        self._added.clear()
 
     def sources(self, at: float, metric: str) -> frozenset[Source]:
         """Those of which this was measured in the minute of that second."""
+        self._count()
         minute = int(at) - int(at) % self.period
         return frozenset(
             source
@@ -55,6 +67,7 @@ class Measurements:
 
     def write(self, records: Writer, before: float) -> None:
         """Move the minutes that began before that second to the metrics' datapoints."""
+        self._count()
         for minute, source in [key for key in self._counts if key[0] < before]:
             for (name, unit), values in self._counts.pop((minute, source)).items():
                 metric = Metric(
@@ -65,6 +78,7 @@ class Measurements:
 
     def is_empty(self, before: float) -> bool:
         """Whether `write` would write nothing."""
+        self._count()
         return not any(minute < before for minute, _ in self._counts)
 
 
@@ -73,6 +87,7 @@ def endpoint_source(account: str, region: str, endpoint: str) -> Source:
     return Source(account, region, "AWS/SageMaker", (("EndpointName", endpoint),))
 
 
+@lru_cache(maxsize=1024)
 def variant_source(account: str, region: str, namespace: str, endpoint: str, variant: str) -> Source:
     """The source of a variant's metrics, in SageMaker's dimensions."""
     return Source(account, region, namespace, (("EndpointName", endpoint), ("VariantName", variant)))
