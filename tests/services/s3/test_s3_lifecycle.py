@@ -83,6 +83,8 @@ def rule(**parts: Any) -> dict[str, Any]:
         ([rule(Transitions=[{"Days": 29, "StorageClass": "STANDARD_IA"}])], "InvalidArgument"),
         ([rule(Transitions=[{"Days": 30, "StorageClass": "GLACIER"}])], "NotImplemented"),
         ([rule(Transitions=[{"Days": 30}])], "MalformedXML"),
+        ([rule(**DAYS, Filter={"ObjectSizeGreaterThan": -1})], "InvalidRequest"),
+        ([rule(**DAYS, Filter={"And": {"ObjectSizeGreaterThan": 9, "ObjectSizeLessThan": 9}})], "InvalidRequest"),
     ],
 )  # fmt: skip
 def test_what_is_refused(s3: Any, bucket: str, rules: list[dict[str, Any]], code: str) -> None:
@@ -97,6 +99,11 @@ async def test_reads_announce_when_an_object_expires(s3: Any, bucket: str) -> No
     assert s3("HeadObject", Bucket=bucket, Key="a/k")["Expiration"] == told
     put(s3, rule(Expiration={"Days": 3}, Filter={"Prefix": "b/"}))
     assert "Expiration" not in s3("GetObject", Bucket=bucket, Key="a/k")
+
+
+async def test_more_days_than_the_calendar_has(s3: Any, bucket: str) -> None:
+    put(s3, rule(Expiration={"Days": 2**31 - 1}))
+    assert 'expiry-date="Fri, 31 Dec 9999' in (await s3.put(bucket, "k"))["Expiration"]
 
 
 async def test_the_configuration_goes_with_the_bucket(s3: Any, bucket: str) -> None:

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -46,9 +46,12 @@ Step = Expire | Remove | ChangeClass
 
 def due_after(since: datetime, days: int) -> datetime:
     """So many days later, rounded up to midnight UTC."""
-    moment = since + timedelta(days=days)
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight if midnight == moment else midnight + timedelta(days=1)
+    try:
+        moment = since + timedelta(days=days)
+        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight if midnight == moment else midnight + timedelta(days=1)
+    except OverflowError:  # a rule may say more days than the calendar has
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def steps_for(

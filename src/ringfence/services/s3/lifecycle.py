@@ -25,6 +25,7 @@ from ringfence.services.s3.parameter import SHARED, malformed_xml, with_shared
 from ringfence.services.s3.tagging import read_tags
 
 _MINIMUM_SIZES = ("all_storage_classes_128K", "varies_by_storage_class")
+_LARGEST = 5 * 1024**4
 _ACTIONS = (
     "Expiration",
     "Transitions",
@@ -126,6 +127,13 @@ def _read_criteria(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_criteria(rule: LifecycleRule) -> None:
     """What has neither tags nor a size, as delete markers and uploads, cannot be chosen by them."""
+    larger, smaller = rule.larger_than, rule.smaller_than
+    for name, size in (("ObjectSizeGreaterThan", larger), ("ObjectSizeLessThan", smaller)):
+        if size is not None and not 0 <= size <= _LARGEST:
+            raise ServiceError("InvalidRequest", f"'{name}' should be a value between 0 and {_LARGEST} bytes", 400)
+    if larger is not None and smaller is not None and smaller <= larger:
+        message = "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'"
+        raise ServiceError("InvalidRequest", message, 400)
     given = {"ExpiredObjectDeleteMarker": rule.lone_markers, "AbortIncompleteMultipartUpload": rule.abort_days}
     for name, value in given.items():
         if value is not None and rule.tags:
