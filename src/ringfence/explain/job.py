@@ -12,7 +12,7 @@ from ringfence.explain.checklist import Checklist, tell
 from ringfence.explain.checks.calls import check_calls
 from ringfence.explain.checks.endpoint_policy import check_endpoint_policies
 from ringfence.explain.checks.internet_route import check_internet_route
-from ringfence.explain.checks.job import check_container, check_image, check_peers
+from ringfence.explain.checks.job import check_container, check_image, check_peers, check_records
 from ringfence.explain.checks.job_data import check_data
 from ringfence.explain.checks.names import check_names
 from ringfence.explain.checks.role import check_role
@@ -63,6 +63,7 @@ def _find(ground: Ground, job: Job, plan: JobPlan, place: Plan) -> Iterator[Find
     yield from check_data(ground, job, plan, place)
     yield from check_peers(ground, plan)
     yield from check_container(ground, job, plan)
+    yield from check_records(ground, job, plan)
     yield from check_calls(ground, place)
     yield from check_internet_route(ground, place)
     yield from check_endpoint_policies(ground, place)

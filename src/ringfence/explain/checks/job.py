@@ -17,6 +17,9 @@ from ringfence.services.sagemaker import job_failure
 from ringfence.services.sagemaker.job_plan import JobPlan
 
 _LINES = 5
+_DATA_LOG = "/data-log"
+# how the first line of a data log begins, which tells no fault
+_PARAMETERS = "[sagemaker logs]: MaxConcurrentTransforms="
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +114,41 @@ def _judge_end(plan: JobPlan, end: HostEnd, said: str, reason: str) -> Finding:
             sentence = f"nobody saw the container of {end.host} end: the machine or the daemon went down with it{said}"
             return wrong("container", end.host, sentence, "create the job again", seen)
         case code:
-            known = reason.endswith(f", exit code: {code}")
+            known = plan.serves or reason.endswith(f", exit code: {code}")
             seen = Seen("", reason if known else job_failure.algorithm_failed(code, ""))
             sentence = f"the container of {end.host} ended with exit code {code}{said}"
             return wrong("container", end.host, sentence, "`ringfence logs JOB` has all that it wrote", seen)
 
 
+def check_records(ground: Ground, job: Job, plan: JobPlan) -> Iterator[Finding]:
+    """What the data logs of a transform job say of objects that could not be transformed."""
+    if not plan.serves:
+        return
+    logs = [one for one in _streams(ground, job, plan, "") if one.key.endswith(_DATA_LOG)]
+    lines = [line for one in logs for line in _lines(ground, one) if line and not line.startswith(_PARAMETERS)]
+    if not lines:
+        return
+    uri, status = plan.sources[0].uri, ground.records.get(JobStatus, job.arn)
+    reason = status.outcome.failure_reason if status and status.outcome else None
+    more = f" | … ({len(lines) - _LINES} more lines)" if len(lines) > _LINES else ""
+    sentence = f"not every object of {uri} was transformed: {' | '.join(lines[:_LINES])}{more}"
+    remedy = "mend the object or the model, then create the job again; `ringfence logs JOB` has what the model wrote"
+    yield wrong("records", uri, sentence, remedy, Seen("", reason) if reason else None)
+
+
 def _last_lines(ground: Ground, job: Job, plan: JobPlan, host: str) -> list[str]:
-    group = f"{job.account}/{job.region}//aws/sagemaker/{plan.noun}s"
-    streams = list(ground.records.scan(LogStream, f"{group}\0{job.name}/{host}-"))
+    """A transform's streams are named after instances, which are gone: of several the newest."""
+    streams = _streams(ground, job, plan, "" if plan.serves else f"{host}-")
+    streams = [one for one in streams if not one.key.endswith(_DATA_LOG)]
     if not streams:
         return []
-    newest = max(streams, key=lambda stream: stream.created)
-    events = list(ground.records.scan(LogEvent, f"{newest.key}\0"))
-    return [event.message.rstrip() for event in events[-_LINES:]]
+    return _lines(ground, max(streams, key=lambda stream: stream.created))[-_LINES:]
+
+
+def _streams(ground: Ground, job: Job, plan: JobPlan, prefix: str) -> list[LogStream]:
+    group = f"{job.account}/{job.region}//aws/sagemaker/{plan.noun}s"
+    return list(ground.records.scan(LogStream, f"{group}\0{job.name}/{prefix}"))
+
+
+def _lines(ground: Ground, stream: LogStream) -> list[str]:
+    return [event.message.rstrip() for event in ground.records.scan(LogEvent, f"{stream.key}\0")]

@@ -222,6 +222,8 @@ class JobLife:
             return job_failure.OUT_OF_MEMORY
         if end.code is None:
             return job_failure.HOST_LOST
+        if self._plan.serves:
+            return job_failure.transform_failed(client=False)
         host = next(host for host in self._record.hosts if host.host == end.host)
         said = self._message(host) if isinstance(self._job, TrainingJob) else None
         return job_failure.algorithm_failed(end.code, said or "")
