@@ -126,6 +126,20 @@ def test_an_endpoint_that_is_there_is_not_to_be_made_again(world: World, domain:
     )
 
 
+def test_groups_that_let_nothing_out(world: World, domain: str) -> None:
+    """S3 is a prefix list to rules, and SageMaker's own group is not the user's to change."""
+    ec2, group = world.client("ec2"), world.groups["model"]
+    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=everything)
+    try:
+        found = {one["check"]: one["remedy"] for one in world.findings("app", f"{domain}/ann/default")}
+    finally:
+        ec2.authorize_security_group_egress(GroupId=group, IpPermissions=everything)
+    assert found["s3-route"] == f"add an egress rule for TCP 443 to the prefix list pl-68a54001 to {group}"
+    assert found["sagemaker"].startswith("add an egress rule for TCP 443 to 10.")
+    assert found["sagemaker"].endswith(f" to {group}")
+
+
 def test_a_role_that_sagemaker_may_not_assume(world: World, domain: str) -> None:
     iam, name = world.client("iam"), world.role.rpartition("/")[2]
     before = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]

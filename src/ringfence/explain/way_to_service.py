@@ -9,6 +9,8 @@ from ringfence.network.explain import explain
 from ringfence.network.topology.listener import Vantage
 from ringfence.network.trace import Trace
 
+_NFS = "security-group-for-outbound-nfs-"
+
 
 def mend_way(standing: Standing, host: str, service_name: str, walked: Trace | None, instead: str) -> str:
     """What to change so that `host`, of the endpoint service, is within reach.
@@ -20,4 +22,17 @@ def mend_way(standing: Standing, host: str, service_name: str, walked: Trace | N
         return f"create an interface endpoint for {service_name} in {vpc.id}, {instead}"
     place = Vantage("vpc", vpc.id, standing.subnet.id)
     named = find_addresses(standing.topology, standing.name, place, host)
-    return named.remedy or (explain(walked).remedy if walked is not None else "")
+    if named.remedy or walked is None:
+        return named.remedy
+    return mend_egress(standing, walked, walked.packet.destination) or explain(walked).remedy
+
+
+def mend_egress(standing: Standing, walked: Trace, target: str) -> str:
+    """If its own groups do not let it out: which of them is to let it out to `target`. Not Studio's for NFS, which is
+    SageMaker's."""
+    hop = walked.deciding
+    groups = [standing.vpc.groups[id] for id in hop.owner.split(",") if id in standing.vpc.groups]
+    if hop.stage != "egress group" or not groups:
+        return ""
+    own = [group.id for group in groups if not group.name.startswith(_NFS)]
+    return f"add an egress rule for TCP {walked.packet.port} to {target} to {' or '.join(own or [groups[0].id])}"

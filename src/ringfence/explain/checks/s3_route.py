@@ -7,6 +7,7 @@ from ringfence.explain.finding import Finding, note, ok, wrong
 from ringfence.explain.hosting import Ground, Plan
 from ringfence.explain.standing import standings
 from ringfence.explain.way_to_s3 import WayToS3, data_in, find_way, s3_endpoints, ways_to_s3
+from ringfence.explain.way_to_service import mend_egress
 from ringfence.network.addresses import prefix_list_of
 from ringfence.network.explain import explain
 
@@ -49,9 +50,8 @@ def give_reason(ground: Ground, way: WayToS3, who: str) -> tuple[str, str]:
     """Why `who` does not reach S3 from there, and what to change."""
     said, hop, subnet = explain(way.trace), way.trace.deciding, way.standing.subnet
     table = subnet.route_table_id
-    remedy = _give_way(way, table)
+    remedy, listed = _give_way(way, table), prefix_list_of(f"com.amazonaws.{ground.region}.s3", ground.region)
     if hop.stage == "route" and hop.owner == table and not hop.detail.startswith("of the subnet"):
-        listed = prefix_list_of(f"com.amazonaws.{ground.region}.s3", ground.region)
         neither = f"which has neither a route to the S3 prefix list {listed} nor to a NAT gateway"
         nowhere = f": it {hop.detail}" if "leads nowhere" in hop.detail else ""
         return f"{who} reaches S3 by no route: {subnet.id} uses {table}, {neither}{nowhere}", remedy
@@ -61,7 +61,9 @@ def give_reason(ground: Ground, way: WayToS3, who: str) -> tuple[str, str]:
             "SageMaker's network interfaces nowhere, they have no public address"
         )
         return sentence, remedy
-    return f"S3 is out of reach of {subnet.id}: {said.sentence}", said.remedy
+    # S3's addresses change: a rule names its prefix list
+    let_out = mend_egress(way.standing, way.trace, f"the prefix list {listed}")
+    return f"S3 is out of reach of {subnet.id}: {said.sentence}", let_out or said.remedy
 
 
 def _give_way(way: WayToS3, table: str) -> str:
