@@ -66,7 +66,11 @@ def _find(sagemaker: Any, job: str) -> tuple[Kind, dict[str, Any]]:
             if "Could not find" not in error.response["Error"]["Message"]:
                 fail(str(error))
     if not found:
-        fail(f"there is no job `{job}`: see `aws sagemaker list-processing-jobs` and `list-training-jobs`", 64)
+        fail(
+            f"there is no job `{job}`: see `aws sagemaker list-processing-jobs`, `list-training-jobs` and "
+            f"`list-transform-jobs`; what an endpoint writes is in `aws logs tail /aws/sagemaker/Endpoints/{job}`",
+            64,
+        )
     return max(found, key=lambda one: one[1]["CreationTime"])
 
 
