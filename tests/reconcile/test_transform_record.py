@@ -82,6 +82,8 @@ def spec(kind: str, **processing: str) -> dict[str, Any]:
 def test_json_is_filtered_and_joined() -> None:
     made = read_processing(spec("application/json", InputFilter="$.features", JoinSource="Input"))
     given = [b'{"id": 1, "features": [1, 2]}\n', b'{"id": 2, "features": [3]}']
+    with pytest.raises(BadData):
+        filter_input(made, [b"[" * 100_000])
     assert filter_input(made, given) == b"[1, 2]\n[3]\n"
     lines = build_output(made, given, b'{"p": 5}\n{"p": 6}', line=True).splitlines()
     assert [json.loads(line) for line in lines] == [

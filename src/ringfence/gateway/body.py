@@ -1,6 +1,6 @@
 """Bodies on their way in: read into memory up to a limit, or received onto the disk while they are verified.
 
-Not the arithmetic of hashes and signatures (`gateway.authentication.chunked`). Called by `gateway.serve`.
+Not the arithmetic of hashes and signatures (`gateway.authentication.body_verifier`). Called by `gateway.serve`.
 """
 
 from collections.abc import AsyncIterator, Collection
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ringfence.core.errors import ServiceError
 from ringfence.core.results import Blob
-from ringfence.gateway.authentication.chunked import BodyVerifier
+from ringfence.gateway.authentication.body_verifier import BodyVerifier
 from ringfence.store.blobs import BlobStore
 
 

@@ -17,7 +17,7 @@ from ringfence.core.results import Blob, Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway import registry
 from ringfence.gateway.authentication.authenticate import Authenticated, authenticate
-from ringfence.gateway.authentication.chunked import BodyVerifier
+from ringfence.gateway.authentication.body_verifier import BodyVerifier
 from ringfence.gateway.authorization.decision_log import claimed_key
 from ringfence.gateway.body import Body, read, read_verified, receive
 from ringfence.gateway.feature_store import feature_call

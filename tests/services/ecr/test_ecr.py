@@ -138,7 +138,9 @@ def test_deleting_the_last_tag_deletes_the_image_and_its_layers(aws: Aws, reposi
     aws("ecr", "DeleteRepository", repositoryName="team/model")
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", '{"schemaVersion": 1}', '{"schemaVersion": 2, "layers": [{}]}'])
+@pytest.mark.parametrize(
+    "text", ["not json", "[]", '{"schemaVersion": 1}', '{"schemaVersion": 2, "layers": [{}]}', "[" * 100_000]
+)
 def test_bad_manifests(aws: Aws, repository: dict[str, Any], text: str) -> None:
     error = aws.fails("ecr", "PutImage", repositoryName="team/model", imageManifest=text)
     assert error.code == "InvalidParameterException"

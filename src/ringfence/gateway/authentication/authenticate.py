@@ -12,7 +12,7 @@ from ringfence.core.call import Arrival, Principal
 from ringfence.core.record import Reader
 from ringfence.core.tags import tags_of
 from ringfence.gateway.authentication import signature, signature_v2
-from ringfence.gateway.authentication.chunked import BodyVerifier, body_verifier
+from ringfence.gateway.authentication.body_verifier import BodyVerifier, body_verifier
 from ringfence.gateway.authentication.hoisted import lower_hoisted
 from ringfence.gateway.authentication.refusal import KeyFault, family_of, refuse
 from ringfence.gateway.authentication.signature import Claim, SignatureFault

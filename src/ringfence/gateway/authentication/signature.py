@@ -1,6 +1,6 @@
 """AWS Signature Version 4, verified: header and presigned query. Pure: the caller gives the secret and the time.
 
-Not the body (gateway.authentication.chunked) and not whose key it is (gateway.authentication, the only caller).
+Not the body (gateway.authentication.body_verifier) and not whose key it is (gateway.authentication, the only caller).
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 

@@ -54,7 +54,7 @@ class ModelContainer:
                 told = json.loads(reply.body)
                 found += [str(model["modelName"]) for model in told["models"]]
                 token = told.get("nextPageToken")
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise ListFailed(f"no list of models: {error}") from None
             if not token:
                 break

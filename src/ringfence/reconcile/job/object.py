@@ -81,7 +81,7 @@ async def read_lines(s3: S3Client, plan: JobPlan, source: Source) -> list[dict[s
         for line in lines:
             for name in source.attributes:
                 line[name]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise LaunchFailed(job_failure.bad_augmented_manifest(source.uri, source.attributes)) from None
     return lines
 
@@ -124,5 +124,5 @@ def _read_manifest(text: bytes, plan: JobPlan, source: Source) -> list[Object]:
         head, *keys = json.loads(text)
         bucket, prefix = bucket_and_key(head["prefix"])
         return [Object(bucket, prefix + key, key) for key in keys]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise LaunchFailed(job_failure.bad_manifest(plan.noun, source.uri)) from None

@@ -113,7 +113,7 @@ class Transform:
                 if response.status == 200:
                     told = json.loads(await response.read())
                     wishes = told if isinstance(told, dict) else {}
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError):
             wishes = {}
         given = {**wishes, **self._spec}
         strategy = str(given.get("BatchStrategy", "MultiRecord")).replace("_", "").lower()

@@ -133,7 +133,7 @@ def _read(processing: Processing, text: bytes) -> Any:
         if processing.kind == "csv":
             return next(csv.reader([text.decode().strip("\r\n")]), [])
         return json.loads(text)
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise BadData(f"a record is not {processing.kind}: {error}") from None
 
 

@@ -38,7 +38,7 @@ def read_manifest(body: str, media_type: str | None) -> ManifestFacts:
         raise _invalid("it is larger than 4 MiB")
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _invalid("it is not JSON") from None
     if not isinstance(document, dict) or document.get("schemaVersion") != 2:
         raise _invalid("its schema version is not 2")

@@ -42,7 +42,7 @@ def repository_policy_text(text: str, arn: str) -> str:
         for statement in statements if isinstance(statements, list) else [statements]:
             if "Resource" not in statement and "NotResource" not in statement:
                 statement["Resource"] = arn
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return text  # the parser says what is wrong
     return json.dumps(document)
 

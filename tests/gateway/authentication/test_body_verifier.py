@@ -9,7 +9,7 @@ import pytest
 from awscrt import checksums as crt
 
 from ringfence.core.errors import ServiceError
-from ringfence.gateway.authentication.chunked import BodyVerifier, body_verifier
+from ringfence.gateway.authentication.body_verifier import BodyVerifier, body_verifier
 from ringfence.gateway.authentication.signature import Claim, sign, signing_key
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
