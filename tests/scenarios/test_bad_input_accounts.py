@@ -180,9 +180,9 @@ SMALL, LAST = (1, "eb5c1399a871211c7e7ed732d15e3a8b"), (2, "98bd1c45684cf587ac23
     Case("put_bucket_policy", lambda i: {"Bucket": "bad-input", "Policy": _policy(Principal="*", Resource="arn:aws:s3:::other/*")}, "MalformedPolicy", "Policy has invalid resource"),
     Case("put_bucket_policy", lambda i: {"Bucket": "bad-input", "Policy": _policy(Principal="*", Resource="arn:aws:s3:::bad-input/*")}, "AccessDenied"),
     Case("get_bucket_policy", lambda i: {"Bucket": "bad-input"}, "NoSuchBucketPolicy"),
-    Case("put_bucket_versioning", lambda i: {"Bucket": "bad-input", "VersioningConfiguration": {"Status": "Enabled"}}, "NotImplemented"),
+    Case("put_bucket_versioning", lambda i: {"Bucket": "bad-input", "VersioningConfiguration": {"Status": "Enabled", "MFADelete": "Enabled"}}, "NotImplemented"),
     Case("put_bucket_tagging", lambda i: {"Bucket": "bad-input", "Tagging": {"TagSet": [{"Key": "k", "Value": "1"}] * 2}}, "InvalidTag"),
-    Case("put_bucket_lifecycle_configuration", lambda i: {"Bucket": "bad-input", "LifecycleConfiguration": {"Rules": []}}, "NotImplemented"),
+    Case("put_bucket_lifecycle_configuration", lambda i: {"Bucket": "bad-input", "LifecycleConfiguration": {"Rules": []}}, "MalformedXML"),
 )  # fmt: skip
 def test_s3(world: World, case: Case) -> None:
     check(world, "s3", case)
