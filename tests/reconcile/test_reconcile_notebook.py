@@ -10,7 +10,7 @@ from reconcile_machine import NOW, ROLE, Machine
 from ringfence.reconcile.instance import jupyter
 from ringfence.reconcile.notebook import contract, notebook_life
 from ringfence.resources import hosted_container
-from ringfence.resources.ec2 import NetworkInterface
+from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.resources.instance import Instance
 from ringfence.resources.notebook import NotebookInstance, NotebookInstanceStatus, NotebookLifecycleConfig
 from ringfence.runtime.driver import Image
@@ -164,8 +164,9 @@ async def test_the_next_daemon_adopts_what_runs(machine: Machine) -> None:
     assert len(interfaces(machine)) == 1
 
 
-async def test_an_interface_that_nobody_wrote_down_is_found(machine: Machine) -> None:
-    """A daemon died between making it and saying so; orphans are taken away, and this is none."""
+@pytest.mark.parametrize("permitted", [True, False])
+async def test_an_interface_that_nobody_wrote_down_is_found(machine: Machine, permitted: bool) -> None:
+    """A daemon died between making it and saying so, or permitting its use; orphans are taken away, this is none."""
     async with machine.daemon():
         want(machine, **IN_VPC)
         await see(machine, "InService")
@@ -173,6 +174,8 @@ async def test_an_interface_that_nobody_wrote_down_is_found(machine: Machine) ->
         status = await see(machine, "Stopped")
     with machine.store.transaction() as records:
         records.delete(status)
+        for permission in [] if permitted else records.all(NetworkInterfacePermission):
+            records.delete(permission)
     (before,) = interfaces(machine)
     want(machine, **IN_VPC, launch="two")
     async with machine.daemon():

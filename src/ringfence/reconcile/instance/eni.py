@@ -10,7 +10,7 @@ from ringfence.core.call import Principal
 from ringfence.core.errors import ServiceError
 from ringfence.core.record import Reader
 from ringfence.reconcile.ports import Caller
-from ringfence.resources.ec2 import NetworkInterface
+from ringfence.resources.ec2 import NetworkInterface, NetworkInterfacePermission
 from ringfence.services.sagemaker import failure_reason
 
 # Ours: SageMaker's text for endpoints and jobs is not published; in the style of Studio's and the notebooks'.
@@ -85,12 +85,22 @@ def create_interface(caller: Caller, role: Principal, place: Place, zones: Count
     created = caller.call(role, "ec2", "CreateNetworkInterface", request)
     interface_id: str = created["NetworkInterface"]["NetworkInterfaceId"]
     try:
-        permission = {"AwsAccountId": SERVICE_ACCOUNT, "Permission": "INSTANCE-ATTACH"}
-        caller.call(role, "ec2", "CreateNetworkInterfacePermission", {"NetworkInterfaceId": interface_id, **permission})
+        _permit(caller, role, interface_id)
     except ServiceError:
         caller.call(role, "ec2", "DeleteNetworkInterface", {"NetworkInterfaceId": interface_id})
         raise
     return interface_id
+
+
+def permit_attachment(records: Reader, caller: Caller, role: Principal, interface_id: str) -> None:
+    """Of an interface that is there already: a daemon may have died between making it and permitting this."""
+    if not any(one.network_interface_id == interface_id for one in records.all(NetworkInterfacePermission)):
+        _permit(caller, role, interface_id)
+
+
+def _permit(caller: Caller, role: Principal, interface_id: str) -> None:
+    permission = {"AwsAccountId": SERVICE_ACCOUNT, "Permission": "INSTANCE-ATTACH"}
+    caller.call(role, "ec2", "CreateNetworkInterfacePermission", {"NetworkInterfaceId": interface_id, **permission})
 
 
 def tags_for(resource_type: str, arn: str) -> dict[str, Any]:

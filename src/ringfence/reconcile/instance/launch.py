@@ -90,6 +90,8 @@ async def launch_instance(
     interface_id = wish.interface_id
     if interface_id is None and wish.subnet_ids:
         interface_id = _make_interface(parts, wish, role, zones)
+    elif interface_id is not None:
+        _permit_interface(parts, wish, role, interface_id)
     instance = _appear(parts, wish, interface_id, then)
     applied = await parts.applied.through(parts.store.revision)
     return Launched(instance, role, applied.instances[wish.id])
@@ -119,6 +121,15 @@ def _make_interface(parts: Parts, wish: Wish, role: RoleSession, zones: Counter[
         raise LaunchFailed(failure.reason) from None
     except ServiceError as error:
         log.warning("making an interface for `%s` failed: %s", wish.name, plain(error))
+        raise LaunchFailed(failure_reason.INTERNAL_ERROR) from None
+
+
+def _permit_interface(parts: Parts, wish: Wish, role: RoleSession, interface_id: str) -> None:
+    caller = parts.caller.acting_for(_purpose(wish))
+    try:
+        eni.permit_attachment(parts.store.snapshot(), caller, role.principal, interface_id)
+    except ServiceError as error:
+        log.warning("permitting the interface of `%s` failed: %s", wish.name, plain(error))
         raise LaunchFailed(failure_reason.INTERNAL_ERROR) from None
 
 
