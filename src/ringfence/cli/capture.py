@@ -131,7 +131,10 @@ def _signals() -> socket.socket:
     awake, waker = socket.socketpair()
     waker.setblocking(False)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: waker.send(b"x"))
+        signal.signal(number, lambda *_: None)
+    # by the interpreter at once: a handler in Python would not run before the next packet ends the wait for it, if the
+    # signal comes a moment before that wait begins
+    signal.set_wakeup_fd(waker.detach())
     return awake
 
 
