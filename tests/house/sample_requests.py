@@ -99,6 +99,7 @@ _VALUES: dict[str, Any] = {
     "ExecutionRoleArn": _ROLE,
     "ExecutionRole": _ROLE,
     "ResourceArn": _MODEL,
+    "s3control.ResourceArn": "arn:aws:s3:::bucket",
     "ResourceARN": _ALARM,
     "application-autoscaling.ResourceARN": _SCALED,
     "resourceArn": _GROUP,

@@ -67,8 +67,8 @@ EXCEPTIONS: dict[str, str] = {
     "directconnect.CreateConnection | * | asks about [*]": "of the resources listed it names only LAGs, not there",
     "directconnect.CreatePrivate* | * | has no aws:*": "its tags are in a structure, whose keys AWS does not tell",
     # S3
-    "s3.* | * | has no s3:buckettag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
-    "s3.* | * | has no aws:resourcetag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
+    "s3*.* | * | has no s3:buckettag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
+    "s3*.* | * | has no aws:resourcetag/ on *": "tags of buckets count once PutBucketAbac turns that on; it is refused",
     "s3.* | * | has no s3:accessgrantsinstancearn on *": "there are no access grants",
     "s3.* | * | does not ask about optional accesspoint*": "there are no access points",
     "s3.ListMultipartUploads | * | has no s3:accesspoint* on bucket": "there are no access points",

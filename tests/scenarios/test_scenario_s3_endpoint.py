@@ -150,6 +150,23 @@ def test_dnf_installs_the_package_and_the_deny_stops_it(story: Story, tmp_path: 
         assert "Amazon Linux repository" in (root / "usr/share/ringfence-hello/hello.txt").read_text(), said
 
 
+def test_s3_control_comes_through_the_endpoint_and_its_policy(story: Story) -> None:
+    """Its names lead to S3's addresses, its actions are S3's."""
+    account = story.client("sts").get_caller_identity()["Account"]
+    arn = f"arn:aws:s3:::{BUCKET}"
+    told = [str(BIN / "aws"), "s3control", "list-tags-for-resource", "--account-id", account, "--resource-arn", arn]
+    iam, named = story.client("iam"), {"RoleName": "execution", "PolicyName": "tags-of-buckets"}
+    right = {"Effect": "Allow", "Action": "s3:ListTagsForResource", "Resource": arn}
+    iam.put_role_policy(**named, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [right]}))
+    try:
+        with _policy(story, [ALLOW]):
+            assert "Tags" in json.loads(story.inside(*told, role="execution"))
+        with _policy(story, [ALLOW, {**right, "Effect": "Deny", "Principal": "*"}]):
+            assert "explicit deny in a VPC endpoint policy" in story.inside_fails(*told, role="execution")
+    finally:
+        iam.delete_role_policy(**named)
+
+
 @pytest.mark.statement("S0.25", "S0.26", "S3.3")
 def test_bucket_is_closed_to_the_role_outside_of_the_vpc_and_open_inside(story: Story) -> None:
     get = [str(BIN / "aws"), "s3api", "head-object", "--bucket", BUCKET, "--key", "iris/model.tar.gz"]

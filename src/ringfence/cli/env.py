@@ -12,6 +12,8 @@ def exports(daemon: Daemon) -> dict[str, str]:
     """What an AWS client on this machine needs to talk to the daemon as the account's root."""
     return {
         "AWS_ENDPOINT_URL": daemon.url,
+        # clients put the account before its host, which needs a name: systemd-resolved knows all below this one
+        "AWS_ENDPOINT_URL_S3_CONTROL": daemon.url.replace("//127.0.0.1:", "//localhost:"),
         "AWS_ACCESS_KEY_ID": daemon.access_key_id,
         "AWS_SECRET_ACCESS_KEY": daemon.secret_access_key,
         "AWS_REGION": daemon.region,

@@ -63,12 +63,14 @@ ACTION_PREFIX = {
     "sagemaker-runtime": "sagemaker",
     "sagemaker-featurestore-runtime": "sagemaker",
     "cloudwatch": "cloudwatch",
+    "s3control": "s3",
 }
 
 
 def operation(
     name: str,
     *,
+    service: str = "",
     action: str | None = "",
     on: tuple[str, ...] | Resources = (),
     keys: Keys | None = None,
@@ -81,20 +83,22 @@ def operation(
 ) -> Callable[[Handler], Handler]:
     """Register the decorated handler. `action=""` means the operation's own name; None means no permission needed.
 
+    `service`: botocore's name of it, where the handler's package is another's that it belongs to.
+
     `takes`: the request's members that the handler honours, parted by spaces; any other is refused aloud, unless it is
     an empty list, which asks for nothing. None: the handler sees to that itself. `decided_by`: members, as in `takes`.
     """
     members = None if decided_by is None else tuple(decided_by.split())
 
     def register(handler: Handler) -> Handler:
-        service = handler.__module__.split(".")[2].replace("_", "-")
-        prefix = ACTION_PREFIX.get(service, service)
+        of = service or handler.__module__.split(".")[2].replace("_", "-")
+        prefix = ACTION_PREFIX.get(of, of)
         full = None if action is None else action if action and ":" in action else f"{prefix}:{action or name}"
-        if (service, name) in REGISTRY:
-            raise ValueError(f"{service}.{name} is registered twice")
+        if (of, name) in REGISTRY:
+            raise ValueError(f"{of}.{name} is registered twice")
         checked = handler if takes is None else _refusing(name, frozenset(takes.split()), handler)
-        REGISTRY[service, name] = Operation(
-            service, name, checked, full, on, keys or {}, passes or {}, also, conceals or {}, instead or {}, members
+        REGISTRY[of, name] = Operation(
+            of, name, checked, full, on, keys or {}, passes or {}, also, conceals or {}, instead or {}, members
         )
         return checked
 

@@ -71,7 +71,13 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     ("/BatchGetMetrics", "sagemaker-metrics"),
 )
 
+# So does S3 Control, whose paths could be a bucket's; each of its requests says whose account it is about.
+_S3_CONTROL_PATH, _S3_CONTROL_HEADER = "/v20180820/", "x-amz-account-id"
+
 _BY_SIGNING_NAME = {"monitoring": "cloudwatch"}
+
+# Whose endpoints a service shares.
+_SHARES = {"s3control": "s3"}
 
 # Services whose one endpoint for the world signs for us-east-1.
 _GLOBAL = frozenset({"iam", "organizations", "sts", "route53"})
@@ -129,7 +135,7 @@ def check_endpoint(found: Route, arrival: Arrival, records: Reader) -> None:
     endpoint = records.get(VpcEndpoint, arrival.vpce_id)
     if endpoint is None:
         raise ServiceError("ServiceUnavailable", f"The VPC endpoint {arrival.vpce_id} has been deleted.", 503)
-    if endpoint_service(endpoint.service_name) != found.service:
+    if endpoint_service(endpoint.service_name) != _SHARES.get(found.service, found.service):
         message = f"The VPC endpoint {endpoint.id} is for {endpoint.service_name}: it does not serve {found.service}."
         raise ServiceError("UnknownOperationException", message, 404)
 
@@ -198,6 +204,8 @@ def _named(labels: str) -> str:
 def _from_scope(scope: Scope, request: HttpRequest) -> str:
     if scope.service == "sagemaker" and request.header("x-amz-target") is None:
         return next((service for start, service in _BY_PATH if request.path.startswith(start)), "sagemaker")
+    if scope.service == "s3" and request.path.startswith(_S3_CONTROL_PATH) and request.header(_S3_CONTROL_HEADER):
+        return "s3control"
     return _BY_SIGNING_NAME.get(scope.service, scope.service)
 
 

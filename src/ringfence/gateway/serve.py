@@ -16,7 +16,7 @@ from ringfence.core.ids import uuid4
 from ringfence.core.results import Blob, Forward, ForwardReply
 from ringfence.explain.logged_call import LoggedCall
 from ringfence.gateway import registry
-from ringfence.gateway.authentication.authenticate import Authenticated, authenticate
+from ringfence.gateway.authentication.authenticate import SIGNING_NAME, Authenticated, authenticate
 from ringfence.gateway.authentication.body_verifier import BodyVerifier
 from ringfence.gateway.authorization.decision_log import claimed_key
 from ringfence.gateway.body import Body, read, read_verified, receive
@@ -55,7 +55,7 @@ async def serve(gateway: Gateway, request: HttpRequest, body: Body, arrival: Arr
             return await registry.serve_registry(gateway, request, body, arrival, logged)
         wire = _choose_wire(gateway, found, request)
         check_endpoint(found, arrival, gateway.store.reader())
-        if found.service == "s3":
+        if SIGNING_NAME.get(found.service, found.service) == "s3":
             # its headers say what the body must be: decide before the first byte of it
             caller = _authenticate(gateway, found, request, logged)
             request = caller.request

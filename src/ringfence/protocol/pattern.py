@@ -31,6 +31,8 @@ EQUIVALENT = {
     r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?": r"[a-z0-9](?:-*[a-z0-9])*",
     r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$": r"^[a-z0-9*](?:[._\-/]?[a-z0-9*])*$",
 }
+# What S3 Control's model asks of an ARN has not followed its operations: since they know buckets, AWS takes a bucket's.
+_WIDENED = {r"arn:[^:]+:s3(express)?:[^:].*": r"arn:[^:]+:s3(express)?:.*"}
 # the last plane with letters, and the variation selectors
 _BLOCKS = (range(0x323B0), range(0xE0100, 0xE01F0))
 
@@ -39,7 +41,7 @@ _BLOCKS = (range(0x323B0), range(0xE0100, 0xE01F0))
 def compile_pattern(java: str) -> re.Pattern[str] | None:
     """The pattern in Python, to be used with `fullmatch` as Java's `matches`; None if it has no translation."""
     try:
-        return re.compile(_translate(EQUIVALENT.get(java, java)), re.ASCII)
+        return re.compile(_translate(EQUIVALENT.get(java) or _WIDENED.get(java, java)), re.ASCII)
     except (re.error, OverflowError, KeyError):
         return None
 

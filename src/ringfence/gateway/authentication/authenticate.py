@@ -27,6 +27,7 @@ SIGNING_NAME = {
     "sagemaker-featurestore-runtime": "sagemaker",
     "sagemaker-metrics": "sagemaker",
     "cloudwatch": "monitoring",
+    "s3control": "s3",
 }
 
 ANONYMOUS = Principal(kind="anonymous", account="anonymous", arn="anonymous", id="anonymous")

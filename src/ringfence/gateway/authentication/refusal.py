@@ -16,6 +16,7 @@ KeyFault = Literal["key", "token", "token-expired", "service", "region"]
 
 _FAMILIES: dict[str, Family] = {
     "s3": "s3",
+    "s3control": "s3",
     "ec2": "ec2",
     "iam": "query",
     "sts": "query",

@@ -17,7 +17,7 @@ from ringfence.services.s3.find import find_bucket, owner
 from ringfence.services.s3.multipart_upload import discard_uploads
 from ringfence.services.s3.parameter import SHARED, accept_only, bucket_arn, invalid_argument, with_shared
 from ringfence.services.s3.public_access import BLOCK_ALL
-from ringfence.services.s3.tagging import read_tags
+from ringfence.services.s3.tagging import MOST_BUCKET_TAGS, read_tags
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]")
@@ -53,7 +53,7 @@ def create_bucket(call: Call, request: Request) -> Result:
         raise ServiceError("BucketAlreadyExists", message, 409, {"BucketName": name})
     if existing is None:
         call.records.put(_new_bucket(call, name, request.get("ObjectOwnership", ENFORCED)))
-        set_tags(call.records, bucket_arn(name), read_tags(configuration.get("Tags", []), most=50))
+        set_tags(call.records, bucket_arn(name), read_tags(configuration.get("Tags", []), most=MOST_BUCKET_TAGS))
     elif existing.region != "us-east-1" or call.region != "us-east-1":  # there S3 answers 200 for what you own already
         message = "Your previous request to create the named bucket succeeded and you already own it."
         raise ServiceError("BucketAlreadyOwnedByYou", message, 409, {"BucketName": name})

@@ -22,7 +22,7 @@ from ringfence.resources.s3_lifecycle import (
 from ringfence.services.s3.find import find_bucket
 from ringfence.services.s3.object_attributes import read_storage_class
 from ringfence.services.s3.parameter import SHARED, malformed_xml, with_shared
-from ringfence.services.s3.tagging import read_tags
+from ringfence.services.s3.tagging import MOST_BUCKET_TAGS, read_tags
 
 _MINIMUM_SIZES = ("all_storage_classes_128K", "varies_by_storage_class")
 _LARGEST = 5 * 1024**4
@@ -119,7 +119,7 @@ def _read_criteria(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "form": form,
         "prefix": found.get("Prefix"),
-        "tags": read_tags(tags, most=50),
+        "tags": read_tags(tags, most=MOST_BUCKET_TAGS),
         "larger_than": found.get("ObjectSizeGreaterThan"),
         "smaller_than": found.get("ObjectSizeLessThan"),
     }

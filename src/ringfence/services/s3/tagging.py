@@ -13,6 +13,9 @@ from ringfence.services.s3.find import find_bucket
 from ringfence.services.s3.parameter import BODY_CHECKS, SHARED, bucket_arn, with_shared
 from ringfence.services.s3.version import find_object, show_version, tag_holder
 
+MOST_BUCKET_TAGS = 50
+_MOST_OBJECT_TAGS = 10
+
 
 def read_tags(tags: Sequence[Mapping[str, str]], *, most: int) -> dict[str, str]:
     """A tag set of a request as a mapping; InvalidTag or BadRequest where S3 says so."""
@@ -28,10 +31,15 @@ def read_tags(tags: Sequence[Mapping[str, str]], *, most: int) -> dict[str, str]
         if key.startswith("aws:"):
             raise ServiceError("InvalidTag", "System tags cannot be added/updated by requester", 400, {"TagKey": key})
         found[key] = value
-    if len(found) > most:
-        what = "Object tags" if most == 10 else "Bucket tag count"
-        raise ServiceError("BadRequest", f"{what} cannot be greater than {most}", 400)
+    check_number(found, most=most)
     return found
+
+
+def check_number(tags: Mapping[str, str], *, most: int) -> None:
+    """BadRequest for more tags than a bucket or an object may have."""
+    if len(tags) > most:
+        what = "Object tags" if most == _MOST_OBJECT_TAGS else "Bucket tag count"
+        raise ServiceError("BadRequest", f"{what} cannot be greater than {most}", 400)
 
 
 def read_tagging_header(header: str | None) -> dict[str, str]:
@@ -44,7 +52,7 @@ def read_tagging_header(header: str | None) -> dict[str, str]:
         message = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without "
         fields = {"ArgumentName": "x-amz-tagging", "ArgumentValue": header}
         raise ServiceError("InvalidArgument", f"{message}tag name duplicates.", 400, fields) from None
-    return read_tags([{"Key": key, "Value": value} for key, value in pairs], most=10)
+    return read_tags([{"Key": key, "Value": value} for key, value in pairs], most=_MOST_OBJECT_TAGS)
 
 
 def replace_tags(call: Call, arn: str, tags: Mapping[str, str]) -> None:
@@ -56,7 +64,7 @@ def replace_tags(call: Call, arn: str, tags: Mapping[str, str]) -> None:
 @operation("PutBucketTagging", takes=with_shared(*BODY_CHECKS, "Tagging"), on=("{Bucket}",))
 def put_bucket_tagging(call: Call, request: Request) -> Result:
     bucket = find_bucket(call, request)
-    replace_tags(call, bucket_arn(bucket.name), read_tags(request["Tagging"]["TagSet"], most=50))
+    replace_tags(call, bucket_arn(bucket.name), read_tags(request["Tagging"]["TagSet"], most=MOST_BUCKET_TAGS))
     return {}
 
 
@@ -84,7 +92,7 @@ def delete_bucket_tagging(call: Call, request: Request) -> Result:
 )
 def put_object_tagging(call: Call, request: Request) -> Result:
     holder, shown = _object_of(call, request)
-    replace_tags(call, holder, read_tags(request["Tagging"]["TagSet"], most=10))
+    replace_tags(call, holder, read_tags(request["Tagging"]["TagSet"], most=_MOST_OBJECT_TAGS))
     return shown
 
 
