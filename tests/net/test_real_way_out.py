@@ -290,18 +290,21 @@ async def test_ways_out_come_and_go_without_a_packet_lost_elsewhere(dataplane: D
 
 @pytest.mark.slow
 async def test_55000_connections_to_one_destination(dataplane: Dataplane) -> None:
-    """No more at a time; to another port of the same host there are others."""
+    """No more at a time; to another port of the same host there are others.
+
+    Give or take a few: of a burst a busy kernel drops some on the way, and its list of connections forgets one that
+    takes longer than two ticks to be confirmed (`find_or_evict` of nf_conncount).
+    """
     ways = Ways()
     await dataplane.apply(ways.compile())
     # however slow the machine is, the kernel forgets none of them meanwhile
     wire.run_inside(dataplane, ways.nat.id, "sysctl -q -w net.netfilter.nf_conntrack_udp_timeout=600")
-    # more than enough: of a burst a busy kernel may drop a few on the way
     sent = 56_000
     local = ways.address(ways.client)
     packets = (raw.packet(local, HOST, UDP, raw.datagram(1024 + number, 53)) for number in range(sent))
     raw.send(dataplane, ways.client.id, *packets)
     counted = wire.counters(dataplane, ways.nat.id)
-    assert counted[ways.nat.id] == 55_000
+    assert 55_000 <= counted[ways.nat.id] < 55_050
     assert 0 < counted[f"{ways.nat.id}/55000"] <= sent - 55_000
     raw.send(dataplane, ways.client.id, raw.packet(local, HOST, UDP, raw.datagram(1024, 54)))
     assert wire.counters(dataplane, ways.nat.id)[ways.nat.id] == counted[ways.nat.id] + 1

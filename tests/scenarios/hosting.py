@@ -121,3 +121,13 @@ class Hosting:
         """The endpoints that there are, those that are being deleted too."""
         pages = self.sagemaker.get_paginator("list_endpoints").paginate()
         return {one["EndpointName"] for page in pages for one in page["Endpoints"]}
+
+
+def events_of(story: Story, endpoint: str) -> list[dict[str, Any]]:
+    """What its containers have written as far as it is shipped, a moment later; the first line makes the group."""
+    logs, group = story.client("logs"), f"/aws/sagemaker/Endpoints/{endpoint}"
+    try:
+        found: list[dict[str, Any]] = logs.filter_log_events(logGroupName=group)["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return found

@@ -11,7 +11,7 @@ import pytest
 from demo.story import Story
 from tests.patience import eventually
 from tests.runtime.oci_image import shell_layer, write_layout
-from tests.scenarios.hosting import Hosting
+from tests.scenarios.hosting import Hosting, events_of
 
 pytestmark = pytest.mark.root
 
@@ -124,14 +124,10 @@ def _allow_pull(story: Story, role: str) -> None:
 
 def _log_names_the_model(story: Story) -> None:
     """Logs are shipped as they come, a moment after the container wrote them."""
-    logs, group = story.client("logs"), "/aws/sagemaker/Endpoints/own"
-    eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"])
-    streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
-    assert streams[0]["logStreamName"].startswith("one/i-")
-    eventually(
-        lambda: logs.filter_log_events(logGroupName=group)["events"],
-        lambda events: any("model.joblib" in event["message"] for event in events),
+    found = eventually(
+        lambda: events_of(story, "own"), lambda events: any("model.joblib" in event["message"] for event in events)
     )
+    assert found[0]["logStreamName"].startswith("one/i-")
 
 
 @pytest.mark.parametrize(

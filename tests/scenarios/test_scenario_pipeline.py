@@ -8,7 +8,7 @@ import pytest
 
 from demo.story import Story
 from tests.patience import eventually
-from tests.scenarios.hosting import IMAGE, Hosting
+from tests.scenarios.hosting import IMAGE, Hosting, events_of
 from tests.scenarios.perl_model import write_perl_model
 
 pytestmark = pytest.mark.root
@@ -71,11 +71,8 @@ def test_an_image_that_cannot_be_told_its_port(story: Story, hosting: Hosting, i
 
 
 def _wait_for_streams(story: Story, names: set[str]) -> None:
-    logs = story.client("logs")
-
     def look() -> set[str]:
-        found = logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/serial")["logStreams"]
-        return {one["logStreamName"].rpartition("/")[2] for one in found}
+        return {one["logStreamName"].rpartition("/")[2] for one in events_of(story, "serial")}
 
     eventually(look, lambda found: found == names, pause=0.1)
 

@@ -9,7 +9,7 @@ from botocore.exceptions import EventStreamError
 
 from demo.story import Story
 from tests.patience import eventually
-from tests.scenarios.hosting import Hosting
+from tests.scenarios.hosting import Hosting, events_of
 from tests.scenarios.perl_model import write_perl_model
 
 pytestmark = pytest.mark.root
@@ -52,8 +52,7 @@ def _ends_with_its_reader(story: Story, runtime: Any) -> None:
     endless = runtime.invoke_endpoint_with_response_stream(EndpointName="streams", Body=b"endless")
     assert next(iter(endless["Body"]))["PayloadPart"]["Bytes"].startswith(b"xxx")
     endless["Body"].close()
-    logs = story.client("logs")
     eventually(
-        lambda: logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/streams")["events"],
+        lambda: events_of(story, "streams"),
         lambda events: any(event["message"] == "the reader has gone" for event in events),
     )
