@@ -111,9 +111,12 @@ class Studio:
         return self.settle(lambda: self.sagemaker.describe_app(**who), ("InService", "Failed"))
 
     def log(self, domain: str, owner: str, kind: str = "JupyterLab") -> str:
-        """What the app wrote."""
-        stream = f"{domain}/{owner}/{kind}/default"
-        events = self.story.client("logs").get_log_events(logGroupName="/aws/sagemaker/studio", logStreamName=stream)
+        """What the app wrote, as far as it is shipped."""
+        logs, stream = self.story.client("logs"), f"{domain}/{owner}/{kind}/default"
+        try:
+            events = logs.get_log_events(logGroupName="/aws/sagemaker/studio", logStreamName=stream)
+        except logs.exceptions.ResourceNotFoundException:
+            return ""
         return "\n".join(one["message"] for one in events["events"])
 
     def delete_app(self, domain: str, profile: str, kind: str = "JupyterLab") -> None:
