@@ -59,7 +59,7 @@ def log(store: Store, name: str, *lines: str) -> None:
     stream = LogStream(group_key=group, name=name, created=1, last_event=len(lines))
     with store.transaction() as records:
         records.put(stream)
-        for number, line in enumerate(lines):
+        for number, line in enumerate(lines, 1):
             event = LogEvent(stream_key=stream.key, timestamp=number, sequence=number, message=line, ingested=number)
             records.put(event)
 

@@ -1,13 +1,22 @@
-"""The machine that the reconciler's tests run on; its containers answer /ping through one real server."""
+"""The machine, or the store alone, of the reconciler's tests; containers answer /ping through one real server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from reconcile_machine import Machine
 
 from ringfence.resources import hosted_container
+from ringfence.store.database import Store, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty one, for what needs no machine."""
+    store = open_store(tmp_path / "state")
+    yield store
+    store.close()
 
 
 @pytest.fixture

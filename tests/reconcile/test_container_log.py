@@ -1,6 +1,5 @@
 """Container logs: each line once and in order, whatever is cut short in between."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,6 @@ class StillEdge:
     @property
     def entropy(self) -> Entropy:
         return bytes
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(tmp_path / "state")
-    yield store
-    store.close()
 
 
 @pytest.fixture

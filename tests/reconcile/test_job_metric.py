@@ -1,7 +1,6 @@
 """MetricDefinitions: what is found in the logs, by the process that searches them, and what a bad pattern comes to."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,15 +13,8 @@ from ringfence.reconcile.job.metric import JobMetrics, MetricSearch
 from ringfence.resources.cloudwatch import Datapoint
 from ringfence.resources.job import TrainingJob
 from ringfence.resources.logs import LogEvent
-from ringfence.store.database import Store, open_store
+from ringfence.store.database import Store
 from tests.patience import SECONDS
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(tmp_path / "state")
-    yield store
-    store.close()
 
 
 @pytest.fixture

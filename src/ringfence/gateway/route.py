@@ -71,7 +71,7 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     ("/BatchGetMetrics", "sagemaker-metrics"),
 )
 
-# So does S3 Control, whose paths could be a bucket's; each of its requests says whose account it is about.
+# S3 Control signs as S3, and its paths could be a bucket's; each of its requests says whose account it is about.
 _S3_CONTROL_PATH, _S3_CONTROL_HEADER = "/v20180820/", "x-amz-account-id"
 
 _BY_SIGNING_NAME = {"monitoring": "cloudwatch"}

@@ -181,7 +181,7 @@ def test_the_command_line(daemon: Daemon, s3: Any, tmp_path: Any) -> None:
     assert "data/y" in aws(daemon, "s3", "ls", "s3://cli", "--recursive").stdout
 
 
-def test_a_killed_daemon_has_all_versions_and_no_blob_more(tmp_path: Any) -> None:
+def test_the_next_daemon_has_all_versions_and_no_blob_more(tmp_path: Any) -> None:
     """What was acknowledged is there after the next start, whose sweep removes only what no version has."""
     state = tmp_path / "state"
     with local_daemon(state) as daemon:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ringfence.explain.checks.image import how_to_get
 from ringfence.explain.finding import Finding, Seen, note, ok, wrong
 from ringfence.explain.hosting import Ground
+from ringfence.explain.log_tail import say_end
 from ringfence.explain.standing import stand_in
 from ringfence.explain.supposed import suppose_interface
 from ringfence.network.explain import explain
@@ -94,8 +95,7 @@ def check_container(ground: Ground, job: Job, plan: JobPlan) -> Iterator[Finding
     """The end of each host's container that did not end well, with its last words."""
     status = ground.records.get(JobStatus, job.arn)
     for end in status.exits if status else ():
-        last = " | ".join(_last_lines(ground, job, plan, end.host))
-        said = f"; its last output: {last}" if last else "; it wrote nothing"
+        said = say_end(ground, _streams_of(ground, job, plan, end.host))
         reason = status.outcome.failure_reason if status and status.outcome else None
         yield _judge_end(plan, end, said, reason or "")
 
@@ -136,13 +136,10 @@ def check_records(ground: Ground, job: Job, plan: JobPlan) -> Iterator[Finding]:
     yield wrong("records", uri, sentence, remedy, Seen("", reason) if reason else None)
 
 
-def _last_lines(ground: Ground, job: Job, plan: JobPlan, host: str) -> list[str]:
-    """A transform's streams are named after instances, which are gone: of several the newest."""
+def _streams_of(ground: Ground, job: Job, plan: JobPlan, host: str) -> list[LogStream]:
+    """What the host's container wrote; a transform's streams are named after instances, which are gone: all of them."""
     streams = _streams(ground, job, plan, "" if plan.serves else f"{host}-")
-    streams = [one for one in streams if not one.key.endswith(_DATA_LOG)]
-    if not streams:
-        return []
-    return _lines(ground, max(streams, key=lambda stream: stream.created))[-_LINES:]
+    return [one for one in streams if not one.key.endswith(_DATA_LOG)]
 
 
 def _streams(ground: Ground, job: Job, plan: JobPlan, prefix: str) -> list[LogStream]:

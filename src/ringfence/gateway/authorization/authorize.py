@@ -113,9 +113,9 @@ def is_allowed(call: Call, action: str, arn: str, note: Note = _forget) -> Decis
     return _Asker(_probe(action.partition(":")[0]), call, {}, note).ask(action, arn).decision
 
 
-def judge(call: Call, note: Note = _forget, *, service: str = "s3") -> Require:
-    """`Call.judge`: the call's own chances, one thing after another."""
-    asker = _Asker(_probe(service), call, {}, lambda question: note(question._replace(apart=True)))
+def judge(call: Call, note: Note = _forget) -> Require:
+    """`Call.judge`: the call's own chances, one thing after another. S3 alone has such requests."""
+    asker = _Asker(_probe("s3"), call, {}, lambda question: note(question._replace(apart=True)))
 
     def require(action: str, arn: str, keys: Mapping[str, str]) -> None:
         asker.require(action, arn, [Entry(name, (value,), "the request") for name, value in keys.items()])

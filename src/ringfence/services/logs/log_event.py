@@ -36,6 +36,7 @@ _LAST_SEQUENCE = 10**12 - 1
 _MOST_LOOKED_AT = 20_000
 # A position between events: (timestamp, sequence). Sequences begin at 1.
 Position = tuple[int, int]
+END: Position = (_FOREVER, 0)
 _TOKEN = re.compile(r"([fb])/(\d{15})(\d{12})/s")
 
 
@@ -120,8 +121,8 @@ def get_log_events(call: Call, request: Request) -> Result:
         found = _scan(call.records, stream, position or (0, 0), first)
         events = _take((event for event in found if event.timestamp < end), limit)
     else:
-        before = min(position or (_FOREVER, 0), (end, 0))
-        events = _last(call.records, stream, first, before, limit)
+        before = min(position or END, (end, 0))
+        events = last_page(call.records, stream, first, before, limit)
     place = position or (0, 0)
     newest, oldest = (_position(events[-1]), _position(events[0])) if events else (place, place)
     return {
@@ -163,8 +164,8 @@ def _take(events: Iterable[LogEvent], limit: int) -> list[LogEvent]:
     return _search(events, lambda message: True, limit)[0]
 
 
-def _last(records: Reader, stream: LogStream, first: int, before: Position, limit: int) -> list[LogEvent]:
-    """The last page of events before a position.
+def last_page(records: Reader, stream: LogStream, first: int, before: Position, limit: int) -> list[LogEvent]:
+    """The last page of events before a position that are not older than `first`. For `explain`, too.
 
     Records are walked forwards only: a longer and longer time before it, until that has a page.
     """
